@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Settings of every Swift target. A warning is an error, so that the tree stays silent.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+]
+
+/// swift-protobuf's generated code warns in places that are not ours to change.
+let generated: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+// The import table of ARCHITECTURE.md; Tests/ArchitectureTests holds the same one against the sources.
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Level 0: C
+        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "CBytes"),
+        .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
+        // Level 0
+        library("MeshIO", ["CBytes"]),
+        library("MeshStats", []),
+        .target(
+            name: "MeshProto", dependencies: [protobuf, .product(name: "Yams", package: "Yams")],
+            exclude: ["Protos"], swiftSettings: generated),
+        library("MeshRegex", ["CRE2"]),
+        // Level 1
+        library("MeshHTTP", ["MeshIO", "CBytes"]),
+        library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
+        // Level 2
+        library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),
+        // Level 3
+        library("MeshXDS", ["MeshModel", "MeshProto"]),
+        library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshProto"]),
+        // Level 4
+        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex"]),
+        // Level 5
+        .executableTarget(
+            name: "apus",
+            dependencies: ["MeshServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        // Tests
+        .target(
+            name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshModel"], path: "Tests/MeshTestKit",
+            swiftSettings: strict),
+        tests("MeshIOTests", ["MeshIO", "MeshTestKit"]),
+        tests("MeshStatsTests", ["MeshStats"]),
+        tests("MeshProtoTests", ["MeshProto"]),
+        tests("MeshRegexTests", ["MeshRegex"]),
+        tests("MeshHTTPTests", ["MeshHTTP", "MeshIO", "MeshTestKit"]),
+        tests("MeshUVTests", ["MeshUV", "MeshIO"]),
+        tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
+        tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
+        tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshTestKit"]),
+        tests("MeshServerTests", ["MeshServer", "MeshDataPlane", "MeshXDS", "MeshStats", "MeshProto", "MeshModel", "MeshIO"]),
+        tests("ArchitectureTests", []),
+    ],
+    swiftLanguageModes: [.v6]
+)
