@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One proxy process: started from a bootstrap, ready by admin, ended by its PID."""
+
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from .client import Connection, get
+
+
+class Proxy:
+    """A running Envoy or Apus. Both take the same flags; that is part of what is tested."""
+
+    def __init__(self, binary, bootstrap_path, admin_port, *, concurrency=1, extra_arguments=()):
+        self.binary = binary
+        self.admin_port = admin_port
+        self.bootstrap_path = pathlib.Path(bootstrap_path)
+        self.log_path = self.bootstrap_path.with_suffix(".log")
+        self.arguments = [
+            binary, "-c", str(bootstrap_path), "--concurrency", str(concurrency), "--disable-hot-restart",
+            "-l", "error", "--file-flush-interval-msec", "20", *extra_arguments,
+        ]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                self.arguments, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+
+    def wait_until_ready(self, timeout=20.0):
+        """Polls admin `/ready`; a process that died instead fails with its own log."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.binary} exited {self.process.returncode} on {self.bootstrap_path}:\n{self.log()}")
+            try:
+                if self.admin("/ready").status == 200:
+                    return self
+            except OSError:
+                pass
+            time.sleep(0.02)
+        self.kill()
+        raise RuntimeError(f"{self.binary} not ready after {timeout} s on {self.bootstrap_path}:\n{self.log()}")
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")[-6000:]
+
+    def admin(self, path, method="GET"):
+        return get(self.admin_port, path, method=method, host="admin", timeout=5)
+
+    def stats(self, pattern: str = "") -> dict[str, int]:
+        """Counters and gauges by name; `pattern` is a substring."""
+        result = {}
+        for line in self.admin("/stats").body.decode().splitlines():
+            name, _, value = line.rpartition(": ")
+            if pattern in name and value.isdigit():
+                result[name] = int(value)
+        return result
+
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self, timeout=5.0) -> int:
+        """SIGTERM, and SIGKILL only where that does not end it; returns the exit status."""
+        if self.process.poll() is None:
+            self.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.returncode
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(5)
+
+
+def wait_for_listener(port, timeout=5.0):
+    """Until something accepts on the port: for peers that have no ready endpoint."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+__all__ = ["Proxy", "Connection", "wait_for_listener"]
