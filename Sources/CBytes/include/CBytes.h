@@ -3,3 +3,6 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+
+/// Asks the allocator to return the pages it holds free to the kernel.
+void apus_release_free_pages(void);

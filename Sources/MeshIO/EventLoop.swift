@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Something that has work left at the end of a loop turn; see `EventLoop.atEndOfTurn`.
+package protocol EndOfTurn: AnyObject {
+    /// Called once, before the loop may block, after every flush.
+    func onEndOfTurn()
+}
+
+/// One thread's world: its clock, timers, byte pool and connections. Everything it hands out stays on its thread.
+///
+/// A base class and not a protocol, because `now`, `pool` and `timers` are read for every request and a stored property
+/// of a class costs a load where a protocol requirement costs a call.
+///
+/// Order of a turn: events → mail → timers → flush of every dirty stream → `onEndOfTurn` calls → flush again of what
+/// those dirtied (bounded) → block.
+@usableFromInline package class EventLoop {
+    /// Slabs of this loop.
+    @usableFromInline package final let pool: SlabPool
+    /// Timers of this loop, in ticks of 1 ms.
+    package final let timers: TimerWheel
+    /// The monotonic clock, read once per turn.
+    @usableFromInline package final var now: MonotonicInstant
+    /// Wall clock of `now`. - Unit: nanoseconds since 1970-01-01T00:00:00Z.
+    @usableFromInline package final var wallClock: UInt64
+
+    private final var dirty: [ByteStream] = []
+    private final var turnEnds: [any EndOfTurn] = []
+
+    /// Rounds of flushing at the end of one turn; what is dirty after that waits for the next one, so that two streams
+    /// that keep dirtying each other cannot hold the loop.
+    private static let flushRounds = 8
+
+    package init(now: MonotonicInstant, wallClock: UInt64) {
+        self.now = now
+        self.wallClock = wallClock
+        pool = SlabPool()
+        timers = TimerWheel(now: now)
+        dirty.reserveCapacity(256)
+        turnEnds.reserveCapacity(256)
+    }
+
+    // MARK: What an implementation provides
+
+    /// Opens a connection. The returned stream reports `onConnected`, or `onClosed` with `.connectFailed`.
+    ///
+    /// Never calls the handler before it returns; a failure known at once is reported at the end of the turn.
+    package func connect(to address: Address, options: ConnectOptions, handler: StreamHandler) -> ByteStream {
+        fatalError("\(type(of: self)) does not connect")
+    }
+
+    /// Starts accepting on an inherited listening socket.
+    ///
+    /// - Parameter acceptsPerWake: most connections taken per readiness event (`max_connections_to_accept_per_socket_event`).
+    package func listen(_ socket: ListeningSocket, acceptsPerWake: Int, handler: ListenHandler) -> StreamListener {
+        fatalError("\(type(of: self)) does not listen")
+    }
+
+    /// A Sendable handle that makes this loop call `body` soon; calls may coalesce.
+    package func makeWaker(_ body: @escaping () -> Void) -> any Waker {
+        fatalError("\(type(of: self)) does not wake")
+    }
+
+    // MARK: End of turn
+
+    /// Has `stream` flushed at the end of this turn. Calling it again in the same turn costs nothing.
+    package final func scheduleFlush(_ stream: ByteStream) {
+        guard !stream.isFlushScheduled else { return }
+        stream.isFlushScheduled = true
+        dirty.append(stream)
+    }
+
+    /// Calls `object.onEndOfTurn()` once before the loop blocks; for deferred release and batching.
+    package final func atEndOfTurn(_ object: any EndOfTurn) {
+        turnEnds.append(object)
+    }
+
+    /// Whether anything is left for `runEndOfTurn`; a loop with leftovers must not block.
+    package final var hasPendingTurnEnd: Bool { !dirty.isEmpty || !turnEnds.isEmpty }
+
+    /// Flushes dirty streams and runs end-of-turn work. Implementations call it right before blocking.
+    package final func runEndOfTurn() {
+        for _ in 0..<EventLoop.flushRounds {
+            if dirty.isEmpty && turnEnds.isEmpty { return }
+            var index = 0
+            while index < dirty.count {
+                let stream = dirty[index]
+                stream.isFlushScheduled = false
+                stream.flush()
+                index += 1
+            }
+            dirty.removeAll(keepingCapacity: true)
+            index = 0
+            while index < turnEnds.count {
+                turnEnds[index].onEndOfTurn()
+                index += 1
+            }
+            turnEnds.removeAll(keepingCapacity: true)
+        }
+    }
+}
+
+/// The only part of a loop that another thread may hold: it asks the loop to look at its mail.
+package protocol Waker: AnyObject, Sendable {
+    /// May be called from any thread; several calls may lead to one wake-up.
+    func wake()
+}
