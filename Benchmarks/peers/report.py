@@ -57,6 +57,8 @@ def number(value):
 def spread(numbers):
     if not numbers:
         return "–"
+    if len(numbers) == 1:
+        return f"**{number(numbers[0])}**"
     return f"{number(min(numbers))} / **{number(median(numbers))}** / {number(max(numbers))}"
 
 
@@ -111,8 +113,9 @@ def remarks(scenario, runs, failures):
         if util is None:
             continue
         if scenario.saturated and util < 0.95:
-            lines.append(f"{name_of(label)}: it used {util:.2f} of its core, the load side {load:.2f} of the other: **generator and backend "
-                         "were the bottleneck**, throughput and latency are a lower bound; CPU per request holds.")
+            cause = "**generator and backend were the bottleneck**" if load >= 0.85 else "neither side was busy all the time"
+            lines.append(f"{name_of(label)}: it used {util:.2f} of its core, the load side {load:.2f} of the other: {cause}; throughput "
+                         "is a lower bound and latency an upper one, CPU per request holds.")
         if not scenario.saturated and scenario.kind == "rate" and util >= 0.95:
             lines.append(f"{name_of(label)}: it used {util:.2f} of its core at this rate: its latency is that of overload.")
     return lines
@@ -192,7 +195,7 @@ def write_all(out, raw, date, scenarios):
         if scenario.kind in COLUMNS or scenario.route_counts:
             continue
         cells = [number(median(values(record["runs"], p, "cpu"))) for p in NAMES]
-        lines.append(f"| {scenario.name}, CPU {scenario.unit}{'' if scenario.kind == 'bulk' else ' per request'} | " + " | ".join(cells) + " |")
+        lines.append(f"| {scenario.name}, {scenario.unit if scenario.kind == 'bulk' else 'CPU µs per request'} | " + " | ".join(cells) + " |")
     text = "\n".join(lines) + "\n"
     (out / f"{date}-summary.md").write_text(text)
     (out / f"{date}-peers.svg").write_text(plot.draw(date, machine(), panels(records)))

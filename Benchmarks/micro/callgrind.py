@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts, under callgrind, what one keep-alive HTTP/1 request costs in user space, and holds it against thresholds.json.
+
+One connection, one request at a time, so that the counts do not depend on who wins a race: the proxy serves N requests,
+then 2N; what the second phase took more, divided by N, is the cost of a request. Constant work of a phase (the dump
+itself, timers) cancels. Callgrind counts calls by name, hence swift_retain and malloc are exact figures, not samples.
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "peers"))
+from processes import BUILD, Backend, Failed, Proxy, build_tools, spawn, stop, wait_port  # noqa: E402
+
+ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
+RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
+RELEASES = {"swift_release", "swift_release_n", "swift_nonatomic_release"}
+WARM_UP = 200
+DEADLINE = 55  # seconds for all of it
+
+
+class Client:
+    """One keep-alive connection; a request at a time."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()  # what wrk sends
+
+    def run(self, count):
+        for _ in range(count):
+            self.socket.sendall(self.request)
+            answer = b""
+            while not answer.endswith(b"\r\n\r\nok"):
+                part = self.socket.recv(65536)
+                answer += part
+                if not part or not answer.startswith(b"HTTP/1.1 200"[:len(answer)]):
+                    raise Failed(f"no good answer from the proxy: {answer!r}")
+
+
+class Profile:
+    """Self cost by function and number of calls by callee, of one callgrind dump."""
+
+    NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
+
+    def __init__(self, path):
+        self.cost, self.calls, names = collections.Counter(), collections.Counter(), {}
+        current, skip = None, False
+
+        def named(text):
+            number, name = self.NAME.match(text).groups()
+            if name is not None:
+                names[number] = name.split("'")[0]  # a recursion level of the same function
+            return names[number]
+
+        with open(path, errors="replace") as file:
+            for line in file:
+                if line.startswith("fn="):
+                    current = named(line[3:].strip())
+                elif line.startswith("cfn="):
+                    callee = named(line[4:].strip())
+                elif line.startswith("calls="):
+                    self.calls[callee] += int(line[6:].split()[0])
+                    skip = True  # the next line is the callee's cost, counted there
+                elif line[0] in "0123456789+-*":
+                    if not skip and current is not None:
+                        self.cost[current] += int(line.split()[1])
+                    skip = False
+
+    def total(self):
+        return sum(self.cost.values())
+
+
+class Difference:
+    """(second - first) / requests."""
+
+    def __init__(self, first, second, requests):
+        def per_request(counter):
+            return lambda name: (getattr(second, counter)[name] - getattr(first, counter)[name]) / requests
+
+        self.instructions = (second.total() - first.total()) / requests
+        self.cost_of, self.calls_of = per_request("cost"), per_request("calls")
+        self.names = set(first.cost) | set(second.cost) | set(second.calls)
+
+    def calls(self, wanted):
+        return sum(self.calls_of(name) for name in wanted)
+
+    def top(self, count, of=None):
+        found = [((of or self.cost_of)(name), name) for name in self.names]
+        return sorted((row for row in found if row[0] >= 0.005), reverse=True)[:count]
+
+
+def demangled(names):
+    tool = shutil.which("swift-demangle")
+    command = [tool, "-compact"] if tool else [shutil.which("swift"), "demangle", "-compact"] if shutil.which("swift") else None
+    if command is None or not names:
+        return names
+    done = subprocess.run(command, input="\n".join(names), capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    return lines if len(lines) == len(names) else names
+
+
+def dump(pid, directory, number):
+    """Has callgrind write what it counted since the last dump, and waits until the file is whole."""
+    subprocess.run(["callgrind_control", f"--dump=phase-{number}", str(pid)], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, timeout=20)
+    path, begin = directory / f"callgrind.out.{number}", time.monotonic()
+    while time.monotonic() - begin < 20:
+        if path.exists() and "totals:" in path.read_text(errors="replace")[-200:]:
+            return path
+        time.sleep(0.05)
+    raise Failed(f"callgrind wrote no {path.name}")
+
+
+def measure(peer, requests):
+    build_tools()
+    backend, proxy, client = Backend(bulk=False), Proxy(peer, 7, label=f"callgrind-{peer}"), None
+    for old in proxy.directory.glob("callgrind.out*"):
+        old.unlink()
+    try:
+        command = proxy.command()
+        # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
+        os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
+        proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
+                               "--error-limit=no", "--compress-strings=yes", *command], 0, proxy.log)
+        wait_port(proxy.http, proxy.process, proxy.log, 40)
+        client = Client(proxy.http)
+        client.run(WARM_UP)
+        dump(proxy.process.pid, proxy.directory, 1)
+        client.run(requests)
+        first = dump(proxy.process.pid, proxy.directory, 2)
+        client.run(2 * requests)
+        second = dump(proxy.process.pid, proxy.directory, 3)
+        return Difference(Profile(first), Profile(second), requests)
+    finally:
+        if client is not None:
+            client.socket.close()
+        stop(proxy.process)
+        backend.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1000, help="N (default 1,000)")
+    parser.add_argument("--binary", default="apus", help="which proxy; the thresholds are for apus only")
+    parser.add_argument("--top", type=int, default=0, help="show the N dearest functions even if nothing failed")
+    options = parser.parse_args()
+    begin = time.monotonic()
+    try:
+        found = measure(options.binary, options.requests)
+    except (Failed, subprocess.SubprocessError, OSError) as failure:
+        sys.exit(f"callgrind: {failure}")
+    retains, releases = found.calls(RETAINS), found.calls(RELEASES)
+    figures = {"instructions": found.instructions, "retain_release_pairs": max(retains, releases), "malloc": found.calls(ALLOCATIONS)}
+    limits = json.loads((HERE / "thresholds.json").read_text())["http1-keepalive"] if options.binary == "apus" else {}
+    over = []
+    for name, value in figures.items():
+        limit = limits.get(name)
+        # A rare call (a pool that grows once in a thousand requests) is not a call per request.
+        bad = limit is not None and value > limit + (0.01 if name == "malloc" else 0)
+        over += [name] if bad else []
+        bound = "" if limit is None else f"  (at most {limit:,})" + ("  OVER" if bad else "")
+        print(f"{options.binary} HTTP/1 request, {name.replace('_', ' ')}: {value:,.2f}{bound}")
+    took = time.monotonic() - begin
+    print(f"{options.requests:,} and {2 * options.requests:,} requests under callgrind, {took:.0f} s")
+    if over or options.top:
+        rows = found.top(options.top or 40)
+        print("\ndearest functions, instructions per request (self):")
+        for (value, _), name in zip(rows, demangled([name for _, name in rows])):
+            print(f"{value:10,.1f}  {name[:150]}")
+        rows = [row for row in found.top(1000, found.calls_of) if row[1] in ALLOCATIONS | RETAINS | RELEASES or row[1].startswith("swift_")]
+        print("\nruntime and allocator calls per request:")
+        for value, name in rows[:20]:
+            print(f"{value:10,.2f}  {name}")
+    if took > DEADLINE:
+        print(f"callgrind: took {took:.0f} s, more than {DEADLINE}: lower --requests", file=sys.stderr)
+    sys.exit(1 if over else 0)
+
+
+if __name__ == "__main__":
+    main()
