@@ -11,6 +11,7 @@ import signal
 import socket
 import string
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -140,7 +141,11 @@ def quiet(lock):
         yield
         return
     with open(lock, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for {lock}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:

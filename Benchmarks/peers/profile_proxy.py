@@ -106,18 +106,18 @@ def main():
             proxy.stop()
             backend.stop()
     unit = "CPU-s/GB" if scenario.kind == "bulk" else "µs CPU per request"
-    print(f"{options.peer}, {scenario.title}\n{plain['cpu']:.3g} {unit}, {plain['rps']:,.0f}/s, util {plain['util']:.2f} "
-          f"(without tools; outside {plain['outside']:.2f} core); {load['rps']:,.0f}/s under perf, {traced['rps']:,.0f}/s under strace")
+    print(f"{options.peer}, {scenario.title}\n{plain['cpu']:.3g} {unit}, {plain['rps']:,.5g}/s, util {plain['util']:.2f} "
+          f"(without tools; outside {plain['outside']:.2f} core); {load['rps']:,.5g}/s under perf, {traced['rps']:,.5g}/s under strace")
     for level, title in ((".", "user"), ("k", "kernel")):
         total, rows = symbols(data, options.top, level, False)
         print(f"\n{title}: {total:.1f} % of the samples = {plain['cpu'] * total / 100:.3g} {unit}")
         for share, name, library in rows:
             print(f"{share:7.2f} %  {name[:110]:110s} {library}")
-    # Requests of the traced window: what came in through recv-like calls is not known by name, so use the load's rate.
     everything = sum(count for _, count, _ in calls)
-    print(f"\nsystem calls ({everything:,} in 2 s under strace), per request, a request being two successful receives:")
-    receives = sum(count for name, count, errors in calls if name in ("recvfrom", "recvmsg", "read", "readv") for count in [count - errors])
-    requests = receives / 2 or 1
+    # strace -c does not see which receive was a request: a request is one from each side, a GB is what the load counted.
+    receives = sum(count - errors for name, count, errors in calls if name in ("recvfrom", "recvmsg", "read", "readv"))
+    requests = traced["rps"] * 2 if scenario.kind == "bulk" else receives / 2 or 1
+    print(f"\nsystem calls ({everything:,} in 2 s under strace), per {'GB' if scenario.kind == 'bulk' else 'request (two receives)'}:")
     for name, count, errors in calls:
         print(f"{count / requests:9.3f}  {name}" + (f"  ({errors / requests:.3f} of them failed)" if errors else ""))
     if options.callers:
