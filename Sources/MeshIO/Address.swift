@@ -4,7 +4,7 @@ package import Glibc
 /// Where a connection comes from or goes to.
 ///
 /// - Source: `envoy.config.core.v3.Address`; the kernel's socket addresses.
-package enum Address: Hashable, Sendable {
+public enum Address: Hashable, Sendable {
     /// An IPv4 address in host byte order.
     case ipv4(UInt32, port: UInt16)
     /// An IPv6 address as two big-endian halves in host byte order, with its scope (0 for none).
@@ -149,7 +149,7 @@ extension Address {
 
 extension Address: CustomStringConvertible {
     /// Envoy's form: `10.0.0.1:80`, `[::1]:80`, the path of a pipe, `envoy://name/` of an internal listener.
-    package var description: String {
+    public var description: String {
         var buffer: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
         return withUnsafeMutableBytes(of: &buffer) { raw in
             switch self {

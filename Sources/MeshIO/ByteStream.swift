@@ -3,13 +3,14 @@
 /// An ordered, reliable byte connection: a socket, a TLS session over one, or an in-memory pipe in a test.
 ///
 /// A base class and not a protocol: `input` and `output` are touched for every chunk, and a stored property of a class is
-/// a load where a protocol requirement would be a call with an access coroutine.
+/// a load where a protocol requirement would be a call with an access coroutine. `open` because Swift lets no other
+/// class be subclassed outside its module.
 ///
 /// Invariants:
 /// - after `close`, `reset` or `onClosed` the stream calls its handler no more and ignores writes;
 /// - `input` is only grown by the implementation and only consumed by the handler;
 /// - a pause is counted: reading goes on when every pause has been taken back.
-@usableFromInline package class ByteStream {
+open class ByteStream {
     @usableFromInline package final let loop: EventLoop
     /// Received bytes that the handler has not consumed.
     @usableFromInline package final var input = ReceiveRing()
@@ -54,25 +55,25 @@
     // MARK: What an implementation provides
 
     /// Writes as much of `output` as the transport takes, in as few system calls as possible.
-    package func flush() {}
+    open func flush() {}
 
     /// Begins to read (accepted streams are idle until then).
-    package func startReading() {}
+    open func startReading() {}
 
     /// The first `pauseReading` happened; an implementation may leave its poll armed until the next event.
-    package func readingPaused() {}
+    open func readingPaused() {}
 
     /// The last pause was taken back. Unconsumed `input` is delivered again at the end of this turn, or sooner.
-    package func readingResumed() {}
+    open func readingResumed() {}
 
     /// Frees the transport at once. With `reset` the peer sees RST and not FIN.
-    package func closeTransport(reset: Bool) {}
+    open func closeTransport(reset: Bool) {}
 
     /// The original destination of a redirected connection (SO_ORIGINAL_DST), nil where it has none.
-    package func originalDestination() -> Address? { nil }
+    open func originalDestination() -> Address? { nil }
 
     /// The descriptor for splicing, nil for a stream that is not a bare socket.
-    package var spliceDescriptor: Int32? { nil }
+    open var spliceDescriptor: Int32? { nil }
 
     // MARK: Life
 
@@ -208,11 +209,11 @@
 }
 
 /// A running listening socket.
-@usableFromInline package class StreamListener {
+open class StreamListener {
     package init() {}
     /// Stops accepting for a while; the kernel queues connections meanwhile.
-    package func pause() {}
-    package func resume() {}
+    open func pause() {}
+    open func resume() {}
     /// Accepts what the kernel has already queued, then stops for good and closes the descriptor.
-    package func close() {}
+    open func close() {}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How to open an upstream connection. A whole value, so that it can be part of a pool key.
-package struct ConnectOptions: Hashable, Sendable {
+public struct ConnectOptions: Hashable, Sendable {
     /// Source address (`upstream_bind_config.source_address`); nil lets the kernel choose.
     package var bindAddress: Address?
     /// SO_MARK; 0 sets none.
@@ -33,7 +33,7 @@ package struct TCPKeepAlive: Hashable, Sendable {
 }
 
 /// A bound and listening socket made by the control thread and handed to a worker.
-package struct ListeningSocket: Sendable {
+public struct ListeningSocket: Sendable {
     package let descriptor: Int32
     package let address: Address
     /// Whether another worker accepts from the very same descriptor (unix sockets), which then must not be closed here.

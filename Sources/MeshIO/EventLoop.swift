@@ -13,7 +13,7 @@ package protocol EndOfTurn: AnyObject {
 ///
 /// Order of a turn: events → mail → timers → flush of every dirty stream → `onEndOfTurn` calls → flush again of what
 /// those dirtied (bounded) → block.
-@usableFromInline package class EventLoop {
+open class EventLoop {
     /// Slabs of this loop.
     @usableFromInline package final let pool: SlabPool
     /// Timers of this loop, in ticks of 1 ms.
@@ -23,8 +23,12 @@ package protocol EndOfTurn: AnyObject {
     /// Wall clock of `now`. - Unit: nanoseconds since 1970-01-01T00:00:00Z.
     @usableFromInline package final var wallClock: UInt64
 
+    /// Streams to flush and objects to call at the end of this turn, each with a spare array: a round works on what was
+    /// there when it began, and what it causes is the next round's.
     private final var dirty: [ByteStream] = []
+    private final var flushing: [ByteStream] = []
     private final var turnEnds: [any EndOfTurn] = []
+    private final var ending: [any EndOfTurn] = []
 
     /// Rounds of flushing at the end of one turn; what is dirty after that waits for the next one, so that two streams
     /// that keep dirtying each other cannot hold the loop.
@@ -36,7 +40,9 @@ package protocol EndOfTurn: AnyObject {
         pool = SlabPool()
         timers = TimerWheel(now: now)
         dirty.reserveCapacity(256)
+        flushing.reserveCapacity(256)
         turnEnds.reserveCapacity(256)
+        ending.reserveCapacity(256)
     }
 
     // MARK: What an implementation provides
@@ -44,19 +50,19 @@ package protocol EndOfTurn: AnyObject {
     /// Opens a connection. The returned stream reports `onConnected`, or `onClosed` with `.connectFailed`.
     ///
     /// Never calls the handler before it returns; a failure known at once is reported at the end of the turn.
-    package func connect(to address: Address, options: ConnectOptions, handler: StreamHandler) -> ByteStream {
+    open func connect(to address: Address, options: ConnectOptions, handler: StreamHandler) -> ByteStream {
         fatalError("\(type(of: self)) does not connect")
     }
 
     /// Starts accepting on an inherited listening socket.
     ///
     /// - Parameter acceptsPerWake: most connections taken per readiness event (`max_connections_to_accept_per_socket_event`).
-    package func listen(_ socket: ListeningSocket, acceptsPerWake: Int, handler: ListenHandler) -> StreamListener {
+    open func listen(_ socket: ListeningSocket, acceptsPerWake: Int, handler: ListenHandler) -> StreamListener {
         fatalError("\(type(of: self)) does not listen")
     }
 
     /// A Sendable handle that makes this loop call `body` soon; calls may coalesce.
-    package func makeWaker(_ body: @escaping () -> Void) -> any Waker {
+    open func makeWaker(_ body: @escaping () -> Void) -> any Waker {
         fatalError("\(type(of: self)) does not wake")
     }
 
@@ -81,26 +87,21 @@ package protocol EndOfTurn: AnyObject {
     package final func runEndOfTurn() {
         for _ in 0..<EventLoop.flushRounds {
             if dirty.isEmpty && turnEnds.isEmpty { return }
-            var index = 0
-            while index < dirty.count {
-                let stream = dirty[index]
+            swap(&dirty, &flushing)
+            for stream in flushing {
                 stream.isFlushScheduled = false
                 stream.flush()
-                index += 1
             }
-            dirty.removeAll(keepingCapacity: true)
-            index = 0
-            while index < turnEnds.count {
-                turnEnds[index].onEndOfTurn()
-                index += 1
-            }
-            turnEnds.removeAll(keepingCapacity: true)
+            flushing.removeAll(keepingCapacity: true)
+            swap(&turnEnds, &ending)
+            for object in ending { object.onEndOfTurn() }
+            ending.removeAll(keepingCapacity: true)
         }
     }
 }
 
 /// The only part of a loop that another thread may hold: it asks the loop to look at its mail.
-package protocol Waker: AnyObject, Sendable {
+public protocol Waker: AnyObject, Sendable {
     /// May be called from any thread; several calls may lead to one wake-up.
     func wake()
 }

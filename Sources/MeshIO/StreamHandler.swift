@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a stream ended without its owner asking for it.
-package enum StreamCloseReason: Equatable, Sendable {
+public enum StreamCloseReason: Equatable, Sendable {
     /// The connection could not be made (refused, unreachable, bad address). - Parameter: errno.
     case connectFailed(Int32)
     /// The peer reset the connection, or writing found it gone. - Parameter: errno.
@@ -12,38 +12,38 @@ package enum StreamCloseReason: Equatable, Sendable {
 ///
 /// Every method does nothing here; override what matters. All calls come on the loop's thread, never from inside a
 /// method the owner is calling on the stream, except `onAboveHighWatermark`, which follows the write that crossed it.
-@usableFromInline package class StreamHandler {
+open class StreamHandler {
     package init() {}
 
     /// The connection is made; bytes may flow. Only for streams made by `EventLoop.connect`.
-    package func onConnected(_ stream: ByteStream) {}
+    open func onConnected(_ stream: ByteStream) {}
 
     /// `stream.input` has bytes. Consume what can be used; the rest stays and more is appended behind it.
-    package func onInput(_ stream: ByteStream) {}
+    open func onInput(_ stream: ByteStream) {}
 
     /// The peer closed its sending side (FIN). Bytes may still be pending in `stream.input`; writing still works.
-    package func onEndOfInput(_ stream: ByteStream) {}
+    open func onEndOfInput(_ stream: ByteStream) {}
 
     /// Pinned output bytes rose above the high watermark: stop producing.
-    package func onAboveHighWatermark(_ stream: ByteStream) {}
+    open func onAboveHighWatermark(_ stream: ByteStream) {}
 
     /// Pinned output bytes fell to the low watermark: produce again.
-    package func onBelowLowWatermark(_ stream: ByteStream) {}
+    open func onBelowLowWatermark(_ stream: ByteStream) {}
 
     /// Everything written so far has been accepted by the kernel. Only reported while `stream.reportsDrained` is set.
-    package func onDrained(_ stream: ByteStream) {}
+    open func onDrained(_ stream: ByteStream) {}
 
     /// The stream ended through no call of the owner's; it is closed already. Called at most once, and last.
-    package func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {}
+    open func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {}
 }
 
 /// What a listening socket reports to its owner.
-@usableFromInline package class ListenHandler {
+open class ListenHandler {
     package init() {}
 
     /// A connection was accepted. The stream reads only after `start(handler:)`.
-    package func onAccept(_ stream: ByteStream) {}
+    open func onAccept(_ stream: ByteStream) {}
 
     /// The process ran out of descriptors; the listener closed the connection with its reserve descriptor and pauses.
-    package func onDescriptorsExhausted() {}
+    open func onDescriptorsExhausted() {}
 }

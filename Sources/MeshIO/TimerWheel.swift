@@ -82,7 +82,7 @@ package final class TimerWheel {
     /// Arms (or re-arms) the timer for `deadline`; one in the past fires at the next tick.
     package func arm(_ id: TimerID, at deadline: MonotonicInstant) {
         guard !id.isNone else { return }
-        if nodes[Int(id.index)].slot != .max { unlink(id.index) }
+        cancel(id)
         // Rounded up, so that no timer fires early.
         let tick = (deadline.nanoseconds &+ (TimerWheel.tickNanoseconds - 1)) / TimerWheel.tickNanoseconds
         insert(id.index, deadline: max(tick, currentTick &+ 1))
