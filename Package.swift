@@ -42,12 +42,14 @@ let package = Package(
         .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CBytes"),
+        // gnu23 for #embed, which carries v3.schema.
+        .target(name: "CSchema", exclude: ["v3.schema"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
         // Level 0
         library("MeshIO", ["CBytes"]),
         library("MeshStats", []),
         .target(
-            name: "MeshProto", dependencies: [protobuf, .product(name: "Yams", package: "Yams")],
+            name: "MeshProto", dependencies: ["CSchema", protobuf, .product(name: "Yams", package: "Yams")],
             exclude: ["Protos"], swiftSettings: generated),
         library("MeshRegex", ["CRE2"]),
         // Level 1
