@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import shlex
 import signal
@@ -52,8 +53,14 @@ def described(result):
     return " ".join(words)
 
 
+def too_few_clean(runs, failures, labels, wanted):
+    """Whether outside load spoiled so many runs that a peer has fewer than wanted."""
+    return any(sum(not r["dropped"] for r in runs if r["peer"] == label) < wanted for label in labels if label not in failures)
+
+
 def load_rounds(scenario, peers, rounds, seconds, lock, progress):
-    """Every variant once per round, in the same order; the proxies live through all rounds."""
+    """Every variant once per round, in the same order; the proxies live through all rounds. Runs that outside load spoiled are
+    made up for by whole rounds, at most as many again."""
     runs, failures, proxies = [], {}, []
     backend = Backend(bulk=scenario.kind == "bulk")
     forward_to = {"pingpong": BACKEND_TCP, "bulk": BACKEND_BULK}.get(scenario.kind, BACKEND_HTTP)
@@ -61,7 +68,10 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
         for slot, (label, peer, count) in enumerate(scenario.variants(peers)):
             proxy = Proxy(peer, slot, routes_yaml(count) if count else CATCH_ALL, label.replace(" ", "-").replace(",", ""), forward_to)
             proxies.append((label, proxy, last_route_path(count) if count else scenario.path))
-        for number in range(rounds):
+        number = 0
+        while number < rounds or number < 2 * rounds and too_few_clean(runs, failures, [label for label, _, _ in proxies], rounds):
+            if number >= rounds:
+                progress.steps += len(proxies)
             with quiet(lock):
                 for label, proxy, path in proxies:
                     try:
@@ -75,6 +85,7 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
                         continue
                     runs.append({"peer": label, "round": number, **result})
                     progress.step(f"{scenario.name} round {number + 1}/{rounds} {label}: {described(result)}")
+            number += 1
     finally:
         for _, proxy, _ in proxies:
             proxy.stop()
@@ -194,7 +205,7 @@ def main():
         return 0
     raise_fd_limit()
     build_tools()
-    wanted = options.peer or list(EVERYONE) + ["forward"]
+    wanted = options.peer or list(EVERYONE) + ["forward"] + (["baseline"] if os.environ.get("APUS_BASELINE") else [])
     peers = [p for p in wanted if binary_of(p)]
     for peer in wanted:
         if peer not in peers:
@@ -216,7 +227,7 @@ def main():
             runs, failures = load_rounds(scenario, peers, rounds, seconds, options.lock, progress)
         failed = failed or bool(failures)
         record = {
-            "scenario": scenario.name, "date": options.date, "runs": runs, "failures": failures, "rounds": rounds,
+            "scenario": scenario.name, "date": options.date, "runs": runs, "failures": failures, "rounds": len({r["round"] for r in runs}) or rounds,
             "command": "Benchmarks/run.sh " + shlex.join(sys.argv[1:]), "machine": report.machine(),
             "versions": {p: version_of(p) for p in peers if p in scenario.peers}}
         (raw / f"{options.date}-{scenario.name}.json").write_text(json.dumps(record, indent=1))

@@ -74,7 +74,7 @@ def panel(spec, x, y):
     rows = []
     for i, (name, found) in enumerate(spec["bars"]):
         middle, row = statistics.median(found), top + STEP * i + (STEP - BAR) / 2
-        kind = "own" if name.startswith("Apus") else "floor" if name.startswith("floor") else "peer"
+        kind = "own" if name.startswith("Apus") and "before" not in name else "floor" if name.startswith("floor") else "peer"
         tip = f"{name}: minimum {label(min(found))}, median {label(middle)}, maximum {label(max(found))} of {len(found)}"
         centre = row + BAR / 2
         parts.append(

@@ -51,6 +51,7 @@ def binary_of(peer):
     """Path of the executable of a peer, or None if this machine has none."""
     path = {
         "apus": lambda: os.environ.get("APUS_BINARY", str(ROOT / ".build/release/apus")),
+        "baseline": lambda: os.environ.get("APUS_BASELINE"),
         "envoy": envoy_binary,
         "haproxy": lambda: os.environ.get("HAPROXY_BINARY") or shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]),
         "nginx": lambda: os.environ.get("NGINX_BINARY") or shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]),
@@ -61,7 +62,7 @@ def binary_of(peer):
 
 def version_of(peer):
     """One line that names the peer's version, for the head of a result."""
-    arguments = {"apus": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v"}.get(peer)
+    arguments = {"apus": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v"}.get(peer)
     if arguments is None:
         return f"{peer}: forwards bytes, parses nothing (Benchmarks/peers/tools/forward.c)"
     done = subprocess.run([binary_of(peer), arguments], capture_output=True, text=True)
@@ -197,11 +198,11 @@ class Proxy:
         if self.peer == "forward":
             port = {BACKEND_HTTP: self.http, BACKEND_TCP: self.tcp, BACKEND_BULK: self.bulk}[self.forward_to]
             return [binary, "--listen", port, "--to", self.forward_to]
-        name = {"apus": "envoy.yaml", "envoy": "envoy.yaml", "haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[self.peer]
+        name = {"apus": "envoy.yaml", "baseline": "envoy.yaml", "envoy": "envoy.yaml", "haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[self.peer]
         config = self.directory / name
         # $routes is text of any length and may hold "$" of a regex: substituted values are not read again.
         config.write_text(string.Template((CONFIGS / (name + ".in")).read_text()).safe_substitute(values))
-        if self.peer == "apus":
+        if self.peer in ("apus", "baseline"):
             return [binary, "-c", config, "--concurrency", "1", "--log-level", "error"]
         if self.peer == "envoy":
             return [binary, "-c", config, "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"]

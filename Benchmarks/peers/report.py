@@ -7,7 +7,7 @@ import statistics
 
 import plot
 
-NAMES = {"apus": "Apus", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "forward": "floor (forwards bytes)"}
+NAMES = {"apus": "Apus", "baseline": "Apus before", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "forward": "floor (forwards bytes)"}
 
 
 def machine():
@@ -123,7 +123,7 @@ def remarks(scenario, runs, failures):
 
 def load_table(scenario, runs):
     labels = labels_of(runs)
-    against = [p for p in ("envoy", "haproxy", "nginx") if p in labels]
+    against = [p for p in ("baseline", "envoy", "haproxy", "nginx") if p in labels]
     bulk = scenario.kind == "bulk"
     head = ["", "proxy CPU-s per GB" if bulk else "proxy CPU µs per request"] + [f"× {NAMES[p]}, paired" for p in against]
     head += ["GB/s" if bulk else "requests/s"] + ([] if bulk else ["p50 µs", "p99 µs"]) + ["proxy util", "load util", "RSS MB", "runs"]
@@ -190,11 +190,12 @@ def write_all(out, raw, date, scenarios):
     for scenario, record in records:
         for asked, measured, verdict in verdicts(scenario, record["runs"], record["failures"]):
             lines.append(f"| [{scenario.name}]({date}-{scenario.name}.md) | {asked} | {measured} | {verdict} |")
-    lines += ["", "| scenario | " + " | ".join(NAMES[p] for p in NAMES) + " |", "|" + "---|" * (len(NAMES) + 1)]
+    shown = [p for p in NAMES if any(p in labels_of(record["runs"]) for _, record in records)]
+    lines += ["", "| scenario | " + " | ".join(NAMES[p] for p in shown) + " |", "|" + "---|" * (len(shown) + 1)]
     for scenario, record in records:
         if scenario.kind in COLUMNS or scenario.route_counts:
             continue
-        cells = [number(median(values(record["runs"], p, "cpu"))) for p in NAMES]
+        cells = [number(median(values(record["runs"], p, "cpu"))) for p in shown]
         lines.append(f"| {scenario.name}, {scenario.unit if scenario.kind == 'bulk' else 'CPU µs per request'} | " + " | ".join(cells) + " |")
     text = "\n".join(lines) + "\n"
     (out / f"{date}-summary.md").write_text(text)

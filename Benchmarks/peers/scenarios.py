@@ -33,7 +33,8 @@ class Scenario:
 
     def variants(self, peers):
         """(label, peer, number of routes or None) of everything that takes part."""
-        chosen = [p for p in self.peers if p in peers]
+        everyone = [other for p in self.peers for other in ((p, "baseline") if p == "apus" else (p,))]
+        chosen = [p for p in everyone if p in peers]
         if not self.route_counts:
             return [(p, p, None) for p in chosen]
         return [(f"{p} {count:,} routes", p, count) for count in self.route_counts for p in chosen]
