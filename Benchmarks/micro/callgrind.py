@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import BUILD, Backend, Failed, Proxy, build_tools, spawn, stop, wait_port  # noqa: E402
+from processes import Backend, Failed, Proxy, build_tools, spawn, stop, wait_port  # noqa: E402
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}

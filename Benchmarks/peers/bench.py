@@ -7,7 +7,6 @@ import os
 import pathlib
 import shlex
 import signal
-import statistics
 import sys
 import time
 
@@ -15,7 +14,7 @@ import report
 from measure import burst, measure, measure_flat, measure_memory
 from processes import (BACKEND_BULK, BACKEND_HTTP, BACKEND_TCP, BUILD, CATCH_ALL, ROOT, Backend, Failed, Proxy, binary_of,
                        build_tools, memory_mb, quiet, raise_fd_limit, version_of)
-from scenarios import EVERYONE, SCENARIOS, last_route_path, routes_yaml, scenario_named
+from scenarios import EVERYONE, SCENARIOS, last_route_path, routes_yaml
 
 WARM_UP = 1.0
 
