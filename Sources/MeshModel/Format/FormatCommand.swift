@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package import MeshHTTP
+
+/// The `%COMMAND%`s of format strings whose value the data plane knows.
+///
+/// The raw value is Envoy's name. Header commands, `HOSTNAME` and `ENVIRONMENT` are not here: the engine evaluates them.
+/// Commands about TLS are `unavailable`: they are accepted and have no value.
+package enum FormatCommand: String, CaseIterable, Sendable {
+    case startTime = "START_TIME"
+    case startTimeLocal = "START_TIME_LOCAL"
+    case emitTime = "EMIT_TIME"
+    case `protocol` = "PROTOCOL"
+    case upstreamProtocol = "UPSTREAM_PROTOCOL"
+    case responseCode = "RESPONSE_CODE"
+    case responseCodeDetails = "RESPONSE_CODE_DETAILS"
+    case connectionTerminationDetails = "CONNECTION_TERMINATION_DETAILS"
+    case responseFlags = "RESPONSE_FLAGS"
+    case responseFlagsLong = "RESPONSE_FLAGS_LONG"
+    case bytesReceived = "BYTES_RECEIVED"
+    case bytesSent = "BYTES_SENT"
+    case bytesRetransmitted = "BYTES_RETRANSMITTED"
+    case packetsRetransmitted = "PACKETS_RETRANSMITTED"
+    case duration = "DURATION"
+    case commonDuration = "COMMON_DURATION"
+    case requestDuration = "REQUEST_DURATION"
+    case requestTxDuration = "REQUEST_TX_DURATION"
+    case responseDuration = "RESPONSE_DURATION"
+    case responseTxDuration = "RESPONSE_TX_DURATION"
+    case roundtripDuration = "ROUNDTRIP_DURATION"
+    case downstreamHandshakeDuration = "DOWNSTREAM_HANDSHAKE_DURATION"
+    case upstreamConnectionPoolReadyDuration = "UPSTREAM_CONNECTION_POOL_READY_DURATION"
+    case requestHeadersBytes = "REQUEST_HEADERS_BYTES"
+    case responseHeadersBytes = "RESPONSE_HEADERS_BYTES"
+    case responseTrailersBytes = "RESPONSE_TRAILERS_BYTES"
+    case upstreamHost = "UPSTREAM_HOST"
+    case upstreamHostName = "UPSTREAM_HOST_NAME"
+    case upstreamHostNameWithoutPort = "UPSTREAM_HOST_NAME_WITHOUT_PORT"
+    case upstreamHostsAttempted = "UPSTREAM_HOSTS_ATTEMPTED"
+    case upstreamCluster = "UPSTREAM_CLUSTER"
+    case upstreamClusterRaw = "UPSTREAM_CLUSTER_RAW"
+    case upstreamConnectionID = "UPSTREAM_CONNECTION_ID"
+    case upstreamLocalAddress = "UPSTREAM_LOCAL_ADDRESS"
+    case upstreamLocalAddressWithoutPort = "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
+    case upstreamLocalPort = "UPSTREAM_LOCAL_PORT"
+    case upstreamRemoteAddress = "UPSTREAM_REMOTE_ADDRESS"
+    case upstreamRemoteAddressWithoutPort = "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"
+    case upstreamRemotePort = "UPSTREAM_REMOTE_PORT"
+    case upstreamTransportFailureReason = "UPSTREAM_TRANSPORT_FAILURE_REASON"
+    case upstreamRequestAttemptCount = "UPSTREAM_REQUEST_ATTEMPT_COUNT"
+    case upstreamWireBytesReceived = "UPSTREAM_WIRE_BYTES_RECEIVED"
+    case upstreamWireBytesSent = "UPSTREAM_WIRE_BYTES_SENT"
+    case upstreamHeaderBytesReceived = "UPSTREAM_HEADER_BYTES_RECEIVED"
+    case upstreamHeaderBytesSent = "UPSTREAM_HEADER_BYTES_SENT"
+    case downstreamLocalAddress = "DOWNSTREAM_LOCAL_ADDRESS"
+    case downstreamLocalAddressWithoutPort = "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
+    case downstreamLocalPort = "DOWNSTREAM_LOCAL_PORT"
+    case downstreamDirectLocalAddress = "DOWNSTREAM_DIRECT_LOCAL_ADDRESS"
+    case downstreamDirectLocalAddressWithoutPort = "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT"
+    case downstreamDirectLocalPort = "DOWNSTREAM_DIRECT_LOCAL_PORT"
+    case downstreamRemoteAddress = "DOWNSTREAM_REMOTE_ADDRESS"
+    case downstreamRemoteAddressWithoutPort = "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"
+    case downstreamRemotePort = "DOWNSTREAM_REMOTE_PORT"
+    case downstreamDirectRemoteAddress = "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"
+    case downstreamDirectRemoteAddressWithoutPort = "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT"
+    case downstreamDirectRemotePort = "DOWNSTREAM_DIRECT_REMOTE_PORT"
+    case downstreamWireBytesReceived = "DOWNSTREAM_WIRE_BYTES_RECEIVED"
+    case downstreamWireBytesSent = "DOWNSTREAM_WIRE_BYTES_SENT"
+    case downstreamHeaderBytesReceived = "DOWNSTREAM_HEADER_BYTES_RECEIVED"
+    case downstreamHeaderBytesSent = "DOWNSTREAM_HEADER_BYTES_SENT"
+    case downstreamTransportFailureReason = "DOWNSTREAM_TRANSPORT_FAILURE_REASON"
+    case downstreamLocalCloseReason = "DOWNSTREAM_LOCAL_CLOSE_REASON"
+    case downstreamDetectedCloseType = "DOWNSTREAM_DETECTED_CLOSE_TYPE"
+    case connectionID = "CONNECTION_ID"
+    case streamID = "STREAM_ID"
+    case uniqueID = "UNIQUE_ID"
+    case traceID = "TRACE_ID"
+    case requestedServerName = "REQUESTED_SERVER_NAME"
+    case routeName = "ROUTE_NAME"
+    case virtualHostName = "VIRTUAL_HOST_NAME"
+    case virtualClusterName = "VIRTUAL_CLUSTER_NAME"
+    case filterChainName = "FILTER_CHAIN_NAME"
+    case grpcStatus = "GRPC_STATUS"
+    case grpcStatusNumber = "GRPC_STATUS_NUMBER"
+    case accessLogType = "ACCESS_LOG_TYPE"
+    case localReplyBody = "LOCAL_REPLY_BODY"
+    case dynamicMetadata = "DYNAMIC_METADATA"
+    case filterState = "FILTER_STATE"
+    case upstreamFilterState = "UPSTREAM_FILTER_STATE"
+    case upstreamMetadata = "UPSTREAM_METADATA"
+    case clusterMetadata = "CLUSTER_METADATA"
+    case metadata = "METADATA"
+    /// A command about TLS; there is none on this connection.
+    case unavailable = ""
+
+    /// Commands whose value exists on TLS connections only.
+    package static let tlsNames: Set<String> = [
+        "DOWNSTREAM_PEER_SUBJECT", "DOWNSTREAM_PEER_ISSUER", "DOWNSTREAM_PEER_SERIAL", "DOWNSTREAM_PEER_CERT",
+        "DOWNSTREAM_PEER_CERT_V_START", "DOWNSTREAM_PEER_CERT_V_END", "DOWNSTREAM_PEER_FINGERPRINT_256",
+        "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_URI_SAN", "DOWNSTREAM_PEER_DNS_SAN", "DOWNSTREAM_PEER_IP_SAN",
+        "DOWNSTREAM_PEER_EMAIL_SAN", "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+        "DOWNSTREAM_LOCAL_SUBJECT", "DOWNSTREAM_LOCAL_URI_SAN", "DOWNSTREAM_LOCAL_DNS_SAN", "DOWNSTREAM_LOCAL_IP_SAN",
+        "DOWNSTREAM_LOCAL_EMAIL_SAN", "DOWNSTREAM_TLS_CIPHER", "DOWNSTREAM_TLS_VERSION", "DOWNSTREAM_TLS_SESSION_ID",
+        "UPSTREAM_PEER_SUBJECT", "UPSTREAM_PEER_ISSUER", "UPSTREAM_PEER_CERT", "UPSTREAM_PEER_CERT_V_START",
+        "UPSTREAM_PEER_CERT_V_END", "UPSTREAM_PEER_URI_SAN", "UPSTREAM_PEER_DNS_SAN", "UPSTREAM_PEER_IP_SAN",
+        "UPSTREAM_LOCAL_SUBJECT", "UPSTREAM_LOCAL_URI_SAN", "UPSTREAM_LOCAL_DNS_SAN", "UPSTREAM_LOCAL_IP_SAN",
+        "UPSTREAM_TLS_CIPHER", "UPSTREAM_TLS_VERSION", "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT",
+        "TLS_JA4_FINGERPRINT",
+    ]
+}
+
+/// Which headers of a stream a command reads.
+package enum FormatHeaders: UInt8, Sendable {
+    case request
+    case response
+    case responseTrailers
+}
+
+/// What a format string is evaluated against; the data plane's stream and connection records implement it.
+package protocol FormatContext: AnyObject {
+    /// The first value of a header, by token when it has one, else by its lower-case name. Nil when absent.
+    /// The bytes must stay valid until the next change of the headers.
+    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer?
+
+    /// Appends the value of a command; false, with nothing appended, when it has none.
+    ///
+    /// - Parameter argument: the text between the parentheses, empty without any.
+    func append(_ command: FormatCommand, argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool
+}
