@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One proxy process: started from a bootstrap, ready by admin, ended by its PID."""
 
+import atexit
 import pathlib
 import signal
 import socket
@@ -8,6 +9,17 @@ import subprocess
 import time
 
 from .client import Connection, get
+
+
+_running: list[subprocess.Popen] = []
+
+
+@atexit.register
+def _end_what_is_left():
+    """Whatever a failed test left running ends with the test run: these processes only, by their PIDs."""
+    for process in _running:
+        if process.poll() is None:
+            process.kill()
 
 
 class Proxy:
@@ -26,6 +38,7 @@ class Proxy:
             self.process = subprocess.Popen(
                 self.arguments, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
+        _running.append(self.process)
 
     def wait_until_ready(self, timeout=20.0):
         """Polls admin `/ready`; a process that died instead fails with its own log."""
@@ -71,6 +84,7 @@ class Proxy:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
+        _running[:] = [process for process in _running if process.poll() is None]
         return self.process.returncode
 
     def kill(self):

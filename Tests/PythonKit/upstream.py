@@ -114,7 +114,7 @@ class Upstream:
         self.script = None
         self.accept_script = None
         self._changed = threading.Condition()
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, int] = {}
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((host, port))
@@ -125,7 +125,8 @@ class Upstream:
         """Forgets what arrived, and answers from now on by this script (None: 200 with this upstream's name)."""
         with self._changed:
             self.requests = []
-            self.raw = []
+            for received in self.raw:
+                received.clear()
             self.script = script
             self.accept_script = accept_script
 
@@ -156,6 +157,11 @@ class Upstream:
     def open_connections(self):
         return len(self._open)
 
+    def has_unfinished_request(self):
+        """A request whose body has not ended, on a connection that is still open."""
+        numbers = set(self._open.values())
+        return any(not r.complete and r.connection in numbers for r in self.requests)
+
     def _accept(self):
         while True:
             try:
@@ -170,7 +176,7 @@ class Upstream:
             number = len(self.raw)
             raw = bytearray()
             self.raw.append(raw)
-            self._open.add(connection)
+            self._open[connection] = number
             self._changed.notify_all()
             accept_script = self.accept_script
         stream = _Stream(connection)
@@ -196,7 +202,7 @@ class Upstream:
             pass
         finally:
             with self._changed:
-                self._open.discard(connection)
+                self._open.pop(connection, None)
                 self._changed.notify_all()
             connection.close()
 
