@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which stats a reader wants: the parameters of `/stats`.
+package struct StatQuery {
+    /// Leave out counters that are 0, gauges that were never set and histograms without values (`usedonly`).
+    package var usedOnly = false
+    /// Keeps names for which it returns true; nil keeps all. The caller compiles `filter=` with a regex engine of its choice.
+    package var matches: ((String) -> Bool)?
+    /// Which kinds to print (`type=`).
+    package var kinds: Set<StatKind> = [.counter, .gauge, .histogram]
+    /// Bounds of the Prometheus buckets.
+    package var bucketBounds = HistogramBins.prometheusBounds
+    /// Print summaries (`quantile=`) in place of Prometheus buckets (`histogram_buckets=summary`).
+    package var printsSummaries = false
+
+    package init() {}
+}
+
+/// One stat with its value at one moment.
+struct StatSample {
+    let name: String
+    let scope: StatScopeName
+    let definition: StatDefinition
+    let row: UInt32
+    /// Value of a counter or gauge.
+    let value: Int64
+    /// The name without label values, by which Prometheus output is grouped.
+    var extractedName: String { scope.extractedPrefix + definition.extractedName }
+}
+
+extension StatCatalog {
+    /// Every wanted stat: counters and gauges, then histograms, each sorted by name as Envoy sorts them.
+    func samples(_ query: StatQuery) -> (scalars: [StatSample], histograms: [(StatSample, HistogramBins)]) {
+        let (groups, definitions, pages) = contents()
+        var scalars: [StatSample] = []
+        var histograms: [(StatSample, HistogramBins)] = []
+        for group in groups {
+            for entry in group.entries where entry.row != 0 {
+                let definition = definitions[Int(entry.definition)]
+                guard query.kinds.contains(definition.kind) else { continue }
+                var value: Int64 = 0
+                var bins = HistogramBins()
+                switch definition.kind {
+                case .counter:
+                    value = Int64(bitPattern: pages.reduce(0) { $0 &+ $1.value(CounterID(row: entry.row)) })
+                    if query.usedOnly && value == 0 { continue }
+                case .gauge:
+                    var isSet = false
+                    for page in pages {
+                        guard let part = page.value(GaugeID(row: entry.row)) else { continue }
+                        isSet = true
+                        value &+= part
+                    }
+                    if query.usedOnly && !isSet { continue }
+                case .histogram:
+                    for page in pages { page.merge(HistogramID(row: entry.row), into: &bins) }
+                    if query.usedOnly && bins.count == 0 { continue }
+                }
+                let name = group.name.prefix + definition.name
+                if let matches = query.matches, !matches(name) { continue }
+                let sample = StatSample(
+                    name: name, scope: group.name, definition: definition, row: entry.row, value: value)
+                if definition.kind == .histogram { histograms.append((sample, bins)) } else { scalars.append(sample) }
+            }
+        }
+        scalars.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        histograms.sort { $0.0.name.utf8.lexicographicallyPrecedes($1.0.name.utf8) }
+        return (scalars, histograms)
+    }
+}
