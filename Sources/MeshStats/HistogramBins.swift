@@ -107,7 +107,8 @@
                 let (lower, width) = HistogramBins.bounds(decade: decade, bin: bin)
                 // The largest whole number in the bin.
                 let largest = decade == 0 ? lower : lower + width - 1
-                if bins[index] > 0 || lower > bound {
+                // Empty bins are passed even beyond the bound: nothing in them can be missed.
+                if bins[index] > 0 {
                     guard largest <= bound else { break }
                     total += bins[index]
                 }
