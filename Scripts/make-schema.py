@@ -18,7 +18,7 @@ The format is for people to diff and for Sources/MeshProto/Schema to read; messa
 <type>: a scalar's proto name, ".<message>", "#<enum>"; followed by "[]" if repeated; "map<<key>,<value type>>" for a map.
 <rules>: "oneof=<name>", "optional" (explicit presence), "deprecated", "sensitive" (never printed), "json=<name>" where it is not the lowerCamelCase of the name,
 and the validation rules Envoy enforces: required, defined_only, min_len, max_len, min_bytes, max_bytes, gt, gte, lt, lte, const, in,
-prefix, min_items, max_items, unique, min_pairs, header_name, header_value (with "_loose": only NUL, CR and LF are refused),
+prefix, pattern (by name), min_items, max_items, unique, min_pairs, header_name, header_value (with "_loose": only NUL, CR and LF are refused),
 ignore_empty; "each.<rule>" for elements, "key.<rule>" and "value.<rule>" for maps. Durations are in seconds.
 """
 import importlib
@@ -51,6 +51,8 @@ ROOTS = [
     "envoy.admin.v3.EcdsConfigDump", "envoy.admin.v3.Listeners", "envoy.admin.v3.Clusters", "envoy.admin.v3.ServerInfo",
     "xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct",
 ]
+# Regular expressions among the rules that Apus checks, by the name the reader of the table knows them by.
+PATTERNS = {"^[^?#]+[^?#/]$": "path_separated_prefix"}
 SCALARS = {
     F.TYPE_BOOL: "bool", F.TYPE_STRING: "string", F.TYPE_BYTES: "bytes", F.TYPE_DOUBLE: "double", F.TYPE_FLOAT: "float",
     F.TYPE_INT32: "int32", F.TYPE_INT64: "int64", F.TYPE_UINT32: "uint32", F.TYPE_UINT64: "uint64", F.TYPE_SINT32: "sint32",
@@ -132,6 +134,8 @@ def rule_tokens(rules, prefix=""):
             if name in body.DESCRIPTOR.fields_by_name and body.HasField(name):
                 out.append("%s=%d" % (name, getattr(body, name)))
         if kind == "string":
+            if body.pattern in PATTERNS:
+                out.append("pattern=" + PATTERNS[body.pattern])
             if body.prefix and not re.search(r"\s", body.prefix):
                 out.append("prefix=" + body.prefix)
             if getattr(body, "in") and not any(re.search(r"[\s|]", v) for v in getattr(body, "in")):

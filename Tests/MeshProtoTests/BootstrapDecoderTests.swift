@@ -62,10 +62,16 @@ struct BootstrapDecoderTests {
                 allowed: an integer from 0 to 4294967295
                 """),
         Refusal(
-            what: "an object where a list belongs", find: "domains: [\"*\"]", put: "domains: \"*\"",
+            what: "an object where text belongs", find: "domains: [\"*\"]", put: "domains: {a: b}",
             error: """
-                b.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].domains: \
-                found "*"; allowed: a list
+                b.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].domains[0]: \
+                found {a}; allowed: a string
+                """),
+        Refusal(
+            what: "a path_separated_prefix that ends in a slash", find: "match: {prefix: \"/\"}", put: "match: {path_separated_prefix: /a/}",
+            error: """
+                b.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]\
+                .match.path_separated_prefix: found "/a/"; allowed: a path of two characters or more without ? and #, not ending in /
                 """),
         Refusal(
             what: "a number where text belongs", find: "cluster_name: up", put: "cluster_name: 12",

@@ -6,7 +6,7 @@ import MeshProto
 enum Fixture {
     /// A minimal proxy: one listener with an HTTP connection manager, one static cluster.
     static let yaml = """
-        node: {id: n, cluster: c}
+        node: {id: node, cluster: c}
         static_resources:
           listeners:
           - name: main
@@ -46,7 +46,7 @@ enum Fixture {
 
     /// The same in lowerCamelCase JSON, with the numbers and durations written differently.
     static let json = """
-        {"node": {"id": "n", "cluster": "c"},
+        {"node": {"id": "node", "cluster": "c"},
          "staticResources": {
           "listeners": [{"name": "main", "address": {"socketAddress": {"address": "127.0.0.1", "portValue": 8080}},
             "filterChains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typedConfig": {

@@ -25,6 +25,10 @@ struct TranscoderTests {
 
     static let forms = [
         Form(what: "defaults are left out", type: cluster, text: "{name: a, lb_policy: ROUND_ROBIN}", json: #"{"name":"a"}"#),
+        Form(
+            what: "enums in any case, a list of one, booleans as text: as protobuf's own parser", type: "envoy.config.route.v3.VirtualHost",
+            text: "{domains: '*', require_tls: external_only, include_request_attempt_count: 'true'}",
+            json: #"{"domains":["*"],"require_tls":"EXTERNAL_ONLY","include_request_attempt_count":true}"#),
         Form(what: "a oneof's default is kept", type: cluster, text: "{type: STATIC}", json: #"{"type":"STATIC"}"#),
         Form(
             what: "durations keep their digits", type: cluster, text: "{connect_timeout: 1.000000001s, cleanup_interval: 9223372036s}",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Foundation
+internal import Glibc
 
 /// A bootstrap, read, merged and validated.
 package struct DecodedBootstrap: Sendable {
@@ -75,13 +75,28 @@ package enum BootstrapDecoder {
         }
     }
 
+    /// The whole file. Not through Foundation, whose first use costs megabytes of resident memory.
     private static func contents(of path: String) throws(ConfigError) -> [UInt8] {
-        do {
-            return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch {
-            let reason = FileManager.default.fileExists(atPath: path) ? "a file that cannot be read" : "no such file"
-            throw ConfigError(source: path, path: "", found: reason, allowed: "a readable YAML or JSON file")
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable(path, errno) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count == 0 { return bytes }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw unreadable(path, errno)
+            }
+            bytes += chunk[..<count]
+            if bytes.count > ConfigLimit.bytes { return bytes }  // ConfigText says that it is too long.
         }
+    }
+
+    private static func unreadable(_ path: String, _ code: Int32) -> ConfigError {
+        let reason = code == ENOENT ? "no such file" : "a file that cannot be read (\(String(cString: strerror(code))))"
+        return ConfigError(source: path, path: "", found: reason, allowed: "a readable YAML or JSON file")
     }
 }
 

@@ -50,10 +50,9 @@ package struct ConfigInspector {
         if depth > ConfigLimit.depth { throw error(found: "more", allowed: "at most \(ConfigLimit.depth) levels of nesting") }
         var message = try read(document, ranges)
         message.settleOneofs(schema)
-        var setOneofs: Set<String> = []
         for field in schema.fields {
             let values = message.values(field.number)
-            if let oneof = field.oneof, !values.isEmpty { setOneofs.insert(oneof) }
+            if values.isEmpty && field.rules.isEmpty { continue }
             path.push(.field(field.name))
             try rules(field, values, document)
             if !values.isEmpty {
@@ -63,7 +62,8 @@ package struct ConfigInspector {
             }
             path.pop()
         }
-        for oneof in schema.oneofs where oneof.isRequired && !setOneofs.contains(oneof.name) {
+        for oneof in schema.oneofs where oneof.isRequired {
+            if message.fields.contains(where: { schema.field(number: $0.number)?.oneof == oneof.name }) { continue }
             let members = schema.fields.filter { $0.oneof == oneof.name }.map(\.name)
             throw error(found: "no \(oneof.name)", allowed: "one of \(WireEncoder.list(members))")
         }
@@ -182,7 +182,7 @@ package struct ConfigInspector {
     private mutating func rules(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(ConfigError) {
         if field.rules.isEmpty { return }
         // In a oneof "required" holds for the member that is set, and a set member is there.
-        if values.isEmpty, field.oneof == nil, field.rules.contains(where: { $0.scope == .field && $0.check == .required }) {
+        if values.isEmpty, field.oneof == nil, field.fieldRules.contains(where: { $0.check == .required }) {
             throw error(found: "nothing", allowed: "a value, for the field is required")
         }
         if case .map(let key, let value) = field.type {

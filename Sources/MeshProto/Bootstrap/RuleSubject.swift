@@ -3,72 +3,75 @@
 /// A value as the validation rules see it: text, a number, or an enum's number.
 struct RuleSubject {
     private enum Content {
-        case text(String, byteCount: Int)
+        case text([UInt8], Range<Int>)
+        case flag(Bool)
         case number(Double)
-        case duration(Double)
+        case integer(String)
+        case duration(seconds: Int64, nanos: Int32)
         case enumeration(Int32, EnumSchema?)
     }
 
     private let content: Content
-    /// How an error shows the value.
-    let text: String
 
     /// Nil for messages other than wrappers and durations, to which no rule of this kind applies.
     init?(_ type: FieldType, _ value: WireValue, _ ranges: [Range<Int>], _ document: [UInt8], _ schema: Schema) {
         switch (type, value) {
         case (.message("google.protobuf.Duration"), _):
             guard let message = try? WireMessage(document, ranges: ranges), let (seconds, nanos) = try? message.secondsAndNanos() else { return nil }
-            content = .duration(Double(seconds) + Double(nanos) / 1e9)
-            text = WellKnown.durationText(seconds: seconds, nanos: nanos)
+            content = .duration(seconds: seconds, nanos: nanos)
         case (.message(let name), _):
             guard let scalar = WellKnown.wrapped(name), let message = try? WireMessage(document, ranges: ranges) else { return nil }
             let inner = FieldType.scalar(scalar)
             guard let subject = RuleSubject(inner, message.values(1).last ?? inner.defaultValue, [], document, schema) else { return nil }
             content = subject.content
-            text = subject.text
-        case (.scalar(.string), .delimited(let range)), (.scalar(.bytes), .delimited(let range)):
-            let string = String(decoding: document[range], as: UTF8.self)
-            content = .text(string, byteCount: range.count)
-            text = range.isEmpty ? "nothing" : "\"\(ConfigValue.cut(string))\""
+        case (.scalar(.string), .delimited(let range)), (.scalar(.bytes), .delimited(let range)): content = .text(document, range)
         case (.enumeration(let name), .varint(let bits)):
-            let number = Int32(truncatingIfNeeded: bits)
-            let known = schema.enumeration(name)
-            content = .enumeration(number, known)
-            text = known?.name(of: number) ?? String(number)
-        case (.scalar(.bool), .varint(let bits)):
-            content = .number(bits == 0 ? 0 : 1)
-            text = bits == 0 ? "false" : "true"
-        case (.scalar(.double), .fixed64(let bits)):
-            content = .number(Double(bitPattern: bits))
-            text = "\(Double(bitPattern: bits))"
-        case (.scalar(.float), .fixed32(let bits)):
-            content = .number(Double(Float(bitPattern: bits)))
-            text = "\(Float(bitPattern: bits))"
+            content = .enumeration(Int32(truncatingIfNeeded: bits), schema.enumeration(name))
+        case (.scalar(.bool), .varint(let bits)): content = .flag(bits != 0)
+        case (.scalar(.double), .fixed64(let bits)): content = .number(Double(bitPattern: bits))
+        case (.scalar(.float), .fixed32(let bits)): content = .number(Double(Float(bitPattern: bits)))
         case (.scalar(let scalar), .varint(let bits)), (.scalar(let scalar), .fixed64(let bits)):
-            text = JSONPrinter.integer(scalar, bits)
-            content = .number(Double(text) ?? 0)
-        case (.scalar(let scalar), .fixed32(let bits)):
-            text = JSONPrinter.integer(scalar, UInt64(bits))
-            content = .number(Double(text) ?? 0)
+            content = .integer(JSONPrinter.integer(scalar, bits))
+        case (.scalar(let scalar), .fixed32(let bits)): content = .integer(JSONPrinter.integer(scalar, UInt64(bits)))
         default: return nil
+        }
+    }
+
+    /// How an error shows the value.
+    var text: String {
+        switch content {
+        case .text(let document, let range):
+            range.isEmpty ? "nothing" : "\"\(ConfigValue.cut(String(decoding: document[range], as: UTF8.self)))\""
+        case .flag(let flag): "\(flag)"
+        case .number(let value): JSONPrinter.digits(value, "\(value)")
+        case .integer(let digits): digits
+        case .duration(let seconds, let nanos): WellKnown.durationText(seconds: seconds, nanos: nanos)
+        case .enumeration(let number, let schema): schema?.name(of: number) ?? String(number)
         }
     }
 
     var isEmpty: Bool {
         switch content {
-        case .text(_, let count): count == 0
+        case .text(_, let range): range.isEmpty
+        case .flag(let flag): !flag
         case .number(let value): value == 0
-        default: false
+        case .integer(let digits): digits == "0"
+        case .duration, .enumeration: false
         }
     }
 
     /// What the rule allows, if the value breaks it.
     func violation(of check: ValidationRule.Check) -> String? {
         switch content {
-        case .text(let string, let byteCount): textViolation(check, string, byteCount)
-        case .number(let value): numberViolation(check, value, unit: "")
-        case .duration(let value): numberViolation(check, value, unit: "s")
-        case .enumeration(let number, let schema): enumViolation(check, number, schema)
+        case .text(let document, let range):
+            // The commonest rule by far, decided without making a string.
+            if check == .minLength(1) { return range.isEmpty ? "at least 1 character" : nil }
+            return textViolation(check, String(decoding: document[range], as: UTF8.self), range.count)
+        case .flag(let flag): return numberViolation(check, flag ? 1 : 0, unit: "")
+        case .number(let value): return numberViolation(check, value, unit: "")
+        case .integer(let digits): return numberViolation(check, Double(digits) ?? 0, unit: "")
+        case .duration(let seconds, let nanos): return numberViolation(check, Double(seconds) + Double(nanos) / 1e9, unit: "s")
+        case .enumeration(let number, let schema): return enumViolation(check, number, schema)
         }
     }
 
@@ -81,8 +84,11 @@ struct RuleSubject {
         case .maxBytes(let most): return byteCount > most ? "at most \(most) bytes" : nil
         case .prefix(let prefix): return string.hasPrefix(prefix) ? nil : "text that begins with \"\(prefix)\""
         case .oneOf(let names): return names.contains(string) ? nil : "one of \(WireEncoder.list(names.map { "\"\($0)\"" }))"
+        case .pathSeparatedPrefix:
+            let isAllowed = byteCount > 1 && !string.utf8.contains { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } && !string.hasSuffix("/")
+            return isAllowed ? nil : "a path of two characters or more without ? and #, not ending in /"
         case .headerName(let isStrict):
-            let isAllowed = isStrict ? Self.isHeaderName(string) : !string.isEmpty && Self.isOneLine(string)
+            let isAllowed = isStrict ? Self.isHeaderName(string) : Self.isOneLine(string)
             return isAllowed ? nil : "a header name"
         case .headerValue(let isStrict):
             let isAllowed = isStrict ? scalars.allSatisfy { ($0.value >= 32 || $0 == "\t") && $0.value != 127 } : Self.isOneLine(string)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One field of a message, with the rules Envoy checks on it.
-package struct FieldSchema {
+package final class FieldSchema {
     package let number: Int
     /// The proto name, snake_case.
     package let name: String
@@ -18,6 +18,8 @@ package struct FieldSchema {
     /// The oneof it belongs to.
     package let oneof: String?
     let rules: [ValidationRule]
+    /// The rules by what they apply to, so that the common field without any costs a test of emptiness.
+    let fieldRules: [ValidationRule]
 
     /// From a line of the table, split at spaces; nil if it is malformed.
     init?(words: [Substring]) {
@@ -46,24 +48,11 @@ package struct FieldSchema {
         }
         self.oneof = oneof
         self.rules = rules
+        fieldRules = rules.filter { $0.scope == .field }
         jsonName = json ?? Self.lowerCamelCase(name)
         isHonoured = flags.contains("+")
         hasPresence = flags.contains("optional") || oneof != nil
         isSensitive = flags.contains("sensitive")
-    }
-
-    /// A synthetic field for the value of a map entry.
-    init(number: Int, name: String, type: FieldType, hasPresence: Bool = false, isSensitive: Bool = false) {
-        self.number = number
-        self.name = name
-        self.jsonName = name
-        self.type = type
-        self.hasPresence = hasPresence
-        self.isSensitive = isSensitive
-        isRepeated = false
-        isHonoured = true
-        oneof = nil
-        rules = []
     }
 
     private static func lowerCamelCase(_ name: String) -> String {
@@ -144,6 +133,8 @@ struct ValidationRule: Equatable {
         case greater(Double), greaterOrEqual(Double), less(Double), lessOrEqual(Double)
         case constant(String), oneOf([String]), noneOf([String]), prefix(String)
         case headerName(strict: Bool), headerValue(strict: Bool)
+        /// One of protoc-gen-validate's regular expressions, by name: we link no regex engine here.
+        case pathSeparatedPrefix
     }
 
     let scope: Scope
@@ -185,6 +176,7 @@ struct ValidationRule: Equatable {
         case "in": .oneOf(argument.split(separator: "|", omittingEmptySubsequences: false).map(String.init))
         case "not_in": .noneOf(argument.split(separator: "|", omittingEmptySubsequences: false).map(String.init))
         case "prefix": .prefix(argument)
+        case "pattern" where argument == "path_separated_prefix": .pathSeparatedPrefix
         case "header_name": .headerName(strict: true)
         case "header_name_loose": .headerName(strict: false)
         case "header_value": .headerValue(strict: true)

@@ -97,11 +97,11 @@ struct JSONPrinter {
         guard let schema = schema.message(type) else { return }
         var message = try WireMessage(document, ranges: ranges)
         message.settleOneofs(schema)
-        for (number, values) in message.fields {
-            guard let field = schema.field(number: number) else { continue }
+        for present in message.fields {
+            guard let field = schema.field(number: present.number) else { continue }
             let hides = redactsSensitive && field.isSensitive
             if hides { redaction += 1 }
-            try self.field(field, values, document)
+            try self.field(field, present.values, document)
             if hides { redaction -= 1 }
         }
     }

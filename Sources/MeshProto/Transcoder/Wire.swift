@@ -60,28 +60,34 @@ struct MalformedWire: Error {}
 ///
 /// Several ranges are read as one message, which is protobuf's merge: scalars of later ones win, messages merge, lists append.
 struct WireMessage {
+    /// All values of one field. `end` is the position after the last one, by which the last member of a oneof is told.
+    struct Field {
+        let number: Int
+        var values: [WireValue]
+        var end: Int
+    }
+
     let document: [UInt8]
-    private(set) var fields: [(number: Int, values: [WireValue])] = []
-    /// Number of the field that was set last, per field number of a oneof: position in the stream by field.
-    private var lastPosition: [Int: Int] = [:]
+    private(set) var fields: [Field] = []
 
     init(_ document: [UInt8], ranges: [Range<Int>]) throws(MalformedWire) {
         self.document = document
-        var index: [Int: Int] = [:]
+        var isSorted = true
         for range in ranges {
             var reader = WireReader(document, range)
             while !reader.isAtEnd {
                 let (number, value) = try reader.record()
-                if let slot = index[number] {
+                // A list's records follow each other, and messages have few fields: a search from the end beats a dictionary.
+                if let slot = fields.lastIndex(where: { $0.number == number }) {
                     fields[slot].values.append(value)
+                    fields[slot].end = reader.position
                 } else {
-                    index[number] = fields.count
-                    fields.append((number, [value]))
+                    if let last = fields.last, last.number > number { isSorted = false }
+                    fields.append(Field(number: number, values: [value], end: reader.position))
                 }
-                lastPosition[number] = reader.position
             }
         }
-        fields.sort { $0.number < $1.number }
+        if !isSorted { fields.sort { $0.number < $1.number } }
     }
 
     func values(_ number: Int) -> [WireValue] {
@@ -90,15 +96,16 @@ struct WireMessage {
 
     /// Drops members of oneofs that a later member replaced.
     mutating func settleOneofs(_ schema: MessageSchema) {
-        var winner: [String: Int] = [:]
+        if schema.oneofs.isEmpty || fields.count < 2 { return }
+        var winner: [String: Field] = [:]
         for field in fields {
             guard let oneof = schema.field(number: field.number)?.oneof else { continue }
-            if let held = winner[oneof], (lastPosition[held] ?? 0) > (lastPosition[field.number] ?? 0) { continue }
-            winner[oneof] = field.number
+            if let held = winner[oneof], held.end > field.end { continue }
+            winner[oneof] = field
         }
         fields.removeAll { field in
             guard let oneof = schema.field(number: field.number)?.oneof else { return false }
-            return winner[oneof] != field.number
+            return winner[oneof]?.number != field.number
         }
     }
 

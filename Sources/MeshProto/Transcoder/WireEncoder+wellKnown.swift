@@ -52,7 +52,7 @@ extension WireEncoder {
             throw error(found: value["@type"]?.summary ?? "nothing", allowed: "a type URL", at: .field("@type"))
         }
         let name = TypeURL.messageName(url)
-        guard url.contains("/"), name.hasPrefix("google.protobuf.") ? WellKnown.isKnown(name) : schema.message(name) != nil else {
+        guard let slash = url.lastIndex(of: "/"), slash > url.startIndex, name.hasPrefix("google.protobuf.") ? WellKnown.isKnown(name) : schema.message(name) != nil else {
             let known = NearestName.of(name, among: schema.messageNames).map { "type.googleapis.com/" + $0 }
             throw error(
                 found: "\"\(ConfigValue.cut(url))\"", allowed: "the type URL of a message of the v3 API, or of a TypedStruct around it",

@@ -101,7 +101,12 @@ struct WireEncoder {
         guard field.isRepeated else {
             return try single(field.type, number: field.number, value, writesDefault: field.hasPresence)
         }
-        guard case .array(let items) = value else { throw error(found: value.summary, allowed: "a list") }
+        let items: [ConfigValue]
+        switch value {
+        case .array(let list): items = field.acceptsNull ? list : list.filter { $0 != .null }
+        // Envoy's parser takes a single value for a list of one.
+        default: items = [value]
+        }
         if items.isEmpty { return }
         let start = field.type.isPackable ? writer.open(field.number) : nil
         for (index, item) in items.enumerated() {
@@ -192,7 +197,10 @@ struct WireEncoder {
         let known = schema.enumeration(name)
         switch value {
         case .string(let text):
-            if let number = known?.number(of: text) { return UInt64(bitPattern: Int64(number)) }
+            // Any case, and a number as text: what protobuf's own parser takes.
+            if let number = known?.number(of: text) ?? known?.number(of: text.uppercased()) ?? Int32(text) {
+                return UInt64(bitPattern: Int64(number))
+            }
         case .number(let text):
             if let number = Int32(exactlyDecimal: text) { return UInt64(bitPattern: Int64(number)) }
         default: break
@@ -205,8 +213,12 @@ struct WireEncoder {
     /// The value's bits as they go on the wire.
     private func bits(_ scalar: ScalarType, _ value: ConfigValue) throws(ConfigError) -> UInt64 {
         if scalar == .bool {
-            guard case .bool(let flag) = value else { throw error(found: value.summary, allowed: "true or false") }
-            return flag ? 1 : 0
+            switch value {
+            case .bool(let flag): return flag ? 1 : 0
+            case .string("true"): return 1
+            case .string("false"): return 0
+            default: throw error(found: value.summary, allowed: "true or false")
+            }
         }
         let text: String
         switch value {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Yams
 
-/// Reads YAML into a `ConfigValue`, typing plain scalars the way Envoy does: null, booleans (with yes/no/on/off), numbers, else text.
+/// Reads YAML into a `ConfigValue`, typing plain scalars the way Envoy does: null, booleans (also y, yes, on, n, no, off), numbers, else text.
 /// Quoted scalars are text. Anchors, aliases and merge keys (`<<`) are followed.
 struct YAMLReader {
     private let source: String
@@ -79,8 +79,8 @@ struct YAMLReader {
         guard scalar.style == .plain, scalar.tag.description != Tag.Name.str.rawValue else { return .string(text) }
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
-        case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .bool(true)
-        case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .bool(false)
+        case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y": return .bool(true)
+        case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N": return .bool(false)
         default: return isNumber(text) ? .number(text) : .string(text)
         }
     }
