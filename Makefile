@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# A newcomer needs two of these: `make run` and `make test`.
+
+SHELL := /bin/bash
+BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
+BINARY := .build/release/apus
+
+.PHONY: run build test bench fuzz soak asan packages venv clean
+
+## Installs what is missing, builds, starts the demo.
+run: build
+	$(BINARY) demo
+
+## The release binary: Swift's runtime linked in, symbols stripped.
+build: packages
+	$(BUILD) --product apus
+	strip --strip-unneeded --remove-section=.comment -o $(BINARY).stripped $(BINARY) && mv $(BINARY).stripped $(BINARY)
+
+## Everything that can fail: unit tests, Python suites against Envoy, hostile input, peers, instruction counts, fuzzing.
+test:
+	Scripts/test.sh
+
+## Apus, Envoy, HAProxy and nginx under the same load: tables and a plot in Benchmarks/results.
+bench: build venv
+	Benchmarks/run.sh
+
+## Each fuzz target for FUZZ_SECONDS (20).
+fuzz: packages
+	Scripts/fuzz.sh
+
+## Memory over 1,000,000 requests and after a burst.
+soak: build venv
+	Benchmarks/run.sh --peer apus --scenario rss-flat --scenario rss-burst
+
+## The unit tests under the address sanitizer.
+asan: packages
+	swift test --sanitize=address --scratch-path .build-asan
+
+packages:
+	@Scripts/packages.sh
+
+venv: packages
+	@Scripts/venv.sh
+
+clean:
+	rm -rf .build .build-* .venv
