@@ -84,7 +84,7 @@ class Case:
     upstream: tuple | None = None
     #: script run when an upstream accepts, for upstreams that speak first
     accept: tuple | None = None
-    #: address the client connects from / to
+    #: address the client connects from (the port may be a name) / to (`unix` for the socket in the listener's name)
     source: tuple | None = None
     destination: str = "127.0.0.1"
     #: text that must be in Envoy's observation, where the status alone does not show the outcome
@@ -97,6 +97,8 @@ class Case:
     log: str | None = None
     #: the observation is only the order of response bodies, from the smallest rotation on: a random start does not matter
     rotation: bool = False
+    #: the observation is only which response bodies came at all
+    spread: bool = False
     #: admin path asked after the exchange, and the function that makes its answer comparable
     admin: str | None = None
     admin_view: Callable | None = None
@@ -135,6 +137,14 @@ class Ports:
 
     def log(self, name) -> str:
         return str(self.directory / f"{name}.access.log")
+
+    def socket(self, name) -> str:
+        """Path of a unix socket; short, for such a path has 107 bytes at most."""
+        return f"/tmp/apus-{self.numbers[name]}.sock"
+
+    def fill_in(self, data: bytes) -> bytes:
+        """`<name>` becomes the port of that name."""
+        return re.sub(rb"<(\w+)>", lambda m: str(self.numbers.get(m[1].decode(), m[0].decode())).encode(), data)
 
 
 class Side:
@@ -194,6 +204,8 @@ class Side:
             observation.add_log(log_path, log_start)
         if case.rotation:
             observation.reduce_to_rotation()
+        if case.spread:
+            observation.reduce_to_spread()
         if case.admin:
             answer = self.proxy.admin(case.admin)
             if not case.steps:
@@ -214,7 +226,9 @@ class Side:
         steps = case.steps or (Send(case.request), Receive(method), Kept())
 
         def connect():
-            connection = Connection(self.ports[case.listener], host=case.destination, source=case.source)
+            source = case.source and (case.source[0], self.ports.numbers.get(case.source[1], case.source[1]))
+            host = self.ports.socket(case.listener) if case.destination == "unix" else case.destination
+            connection = Connection(self.ports[case.listener], host=host, source=source)
             observation.names[connection.local_port] = "client"
             return connection
 
@@ -223,7 +237,7 @@ class Side:
         try:
             for step in steps:
                 if isinstance(step, Send):
-                    connection.send(step.data)
+                    connection.send(self.ports.fill_in(step.data))
                 elif isinstance(step, Receive):
                     try:
                         last = connection.read_response(method=step.method, timeout=6)
@@ -365,6 +379,9 @@ class Observation:
             line = _TIMESTAMP.sub("<time>", _UUID.sub("<uuid>", line))
             # The default format: bytes received, bytes sent, duration, service time.
             self.add("log", re.sub(r' (\d+ \d+) \d+ (-|\d+) "', lambda m: f' {m[1]} <ms> {"-" if m[2] == "-" else "<ms>"} "', line))
+
+    def reduce_to_spread(self):
+        self.items = [("answers from", " ".join(sorted({text for aspect, text in self.items if aspect == "body"})))]
 
     def reduce_to_rotation(self):
         bodies = [text[2:-1] for aspect, text in self.items if aspect == "body"]

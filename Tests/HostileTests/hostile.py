@@ -163,7 +163,7 @@ class Hostile:
         for raw in self.upstream.raw:
             assert b"/smuggled" not in raw, f"the upstream saw the smuggled request: {bytes(raw)!r}"
 
-    def refused(self, data, status=400, details=r"http1\.\w+", *, listener="main", stat=None, bytewise=False, flags=None, upstream_head=False) -> Outcome:
+    def refused(self, data, status=400, details=r"http1\.\w+", *, listener="main", stat="downstream_cx_protocol_error", bytewise=False, flags=None, upstream_head=False) -> Outcome:
         """The request gets this one answer and the connection is closed; nothing of it counts as a request upstream.
 
         `upstream_head`: the head was good and may have been forwarded; then it was never complete."""

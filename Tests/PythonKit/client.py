@@ -38,12 +38,18 @@ class Response:
 
 
 class Connection:
-    """One TCP connection to the proxy. Reads are buffered; writes are not."""
+    """One connection to the proxy, over TCP, or over a unix socket where `host` is a path. Reads are buffered; writes are not."""
 
     def __init__(self, port, host="127.0.0.1", source=None, timeout=8.0):
-        self.socket = socket.create_connection((host, port), timeout=timeout, source_address=source)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.local_port = self.socket.getsockname()[1]
+        if host.startswith("/"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(host)
+            self.local_port = 0
+        else:
+            self.socket = socket.create_connection((host, port), timeout=timeout, source_address=source)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.local_port = self.socket.getsockname()[1]
         self.buffer = bytearray()
         self.ended = False
         self.was_reset = False

@@ -15,6 +15,8 @@ _ROUTES = """
 - {match: {prefix: /priority}, route: {cluster: priority}}
 - {match: {prefix: /unhealthy}, route: {cluster: unhealthy}}
 - {match: {prefix: /draining}, route: {cluster: draining}}
+- {match: {prefix: /random}, route: {cluster: random}}
+- {match: {prefix: /least}, route: {cluster: least}}
 - {match: {prefix: /direct}, direct_response: {status: 200, body: {inline_string: d}}}
 - {match: {prefix: /redirect}, redirect: {path_redirect: /x}}
 - {match: {prefix: /dead}, route: {cluster: dead}}
@@ -34,6 +36,7 @@ def _build(ports):
     ], [
         cluster("equal", *trio, lb_policy="ROUND_ROBIN"),
         cluster("weighted", endpoint(ports["a"], weight=3), endpoint(ports["b"], weight=1), lb_policy="ROUND_ROBIN"),
+        cluster("random", *trio, lb_policy="RANDOM"), cluster("least", *trio, lb_policy="LEAST_REQUEST"),
         priority,
         cluster("unhealthy", endpoint(ports["a"], health_status="UNHEALTHY"), endpoint(ports["b"]), common_lb_config={"healthy_panic_threshold": {"value": 0}}),
         cluster("draining", endpoint(ports["a"], health_status="DRAINING"), endpoint(ports["b"]), common_lb_config={"healthy_panic_threshold": {"value": 0}}),
@@ -115,6 +118,8 @@ def _admin(outcome, path, view=None, status=200, shows=""):
 GROUP = Group("observing", ("main", "counted", "tcp"), ("a", "b", "c"), _build, dead_ports=("dead",), cases=(
     Case("ROUND_ROBIN", "three equal endpoints take turns", 200, steps=_many("/rr", 9), rotation=True, shows="a b c a b c a b c"),
     Case("ROUND_ROBIN", "weights 3 and 1", 200, steps=_many("/weighted", 16), rotation=True, shows="a a a b a a a b"),
+    Case("RANDOM", "every endpoint in 60 requests", 200, steps=_many("/random", 60), spread=True, shows="b'a' b'b' b'c'"),
+    Case("LEAST_REQUEST", "every endpoint in 60 requests", 200, steps=_many("/least", 60), spread=True, shows="b'a' b'b' b'c'"),
     Case("endpoint priority", "the first healthy priority only", 200, steps=_many("/priority", 3), lacks="upstream: a"),
     Case("endpoint health_status", "UNHEALTHY is not used", 200, steps=_many("/unhealthy", 4), lacks="upstream: a"),
     Case("endpoint health_status", "DRAINING is not used", 200, steps=_many("/draining", 4), lacks="upstream: a"),

@@ -59,7 +59,7 @@ def _build(ports):
         listener("tcp_empty", ports["tcp_empty"], tcp_proxy(cluster="empty", access_log=[file_access_log(ports.log("tcp_empty"), _LOG)])),
         listener("tcp_nowhere", ports["tcp_nowhere"], tcp_proxy(cluster="nowhere")),
         listener("tcp_weighted", ports["tcp_weighted"], tcp_proxy(
-            weighted_clusters={"clusters": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]})),
+            weighted_clusters={"clusters": [{"name": "a", "weight": 1000000}, {"name": "b", "weight": 1}]})),
         listener("tcp_idle", ports["tcp_idle"], tcp_proxy(cluster="a", idle_timeout="0.3s")),
         listener("tcp_duration", ports["tcp_duration"], tcp_proxy(cluster="a", max_downstream_connection_duration="0.3s")),
         listener("upgrade", ports["upgrade"], hcm(_UPGRADE_ROUTES, options={"upgrade_configs": [{"upgrade_type": "websocket"}]})),
@@ -95,14 +95,24 @@ def _build(ports):
                  access_log=[file_access_log(ports.log("only_tls"), "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% %DOWNSTREAM_LOCAL_ADDRESS%\n")]),
         listener("fallback", ports["fallback"], chains=[chain("tls", transport_protocol="tls")], default_filter_chain=chain("default")),
         listener("additional", ports["additional"], says("both"), additional_addresses=[{"address": address(ports["additional2"])}]),
-        listener("limited", ports["limited"], says("limited"), connection_balance_config={"exact_balance": {}}),
+        {**listener("unix", ports["unix"], says("unix")), "address": {"pipe": {"path": ports.socket("unix")}}},
+        listener("original", ports["original"], hcm([{"match": {"prefix": "/header"}, "route": {"cluster": "original_by_header"}},
+                                                    {"match": {"prefix": "/"}, "route": {"cluster": "original"}}])),
+        listener("original_proxied", ports["original_proxied"], hcm([{"match": {"prefix": "/"}, "route": {"cluster": "original"}}]),
+                 listener_filters=[proxy_protocol()]),
+        listener("original_tcp", ports["original_tcp"], tcp_proxy(cluster="original"), listener_filters=[proxy_protocol()]),
         listener("v6", ports["v6"], says("six"), host="::1"),
         # PROXY protocol
         listener("proxied", ports["proxied"], hcm(remote, options={"use_remote_address": True}), listener_filters=[proxy_protocol()]),
         listener("proxied_optional", ports["proxied_optional"], hcm(remote), listener_filters=[proxy_protocol(allow_requests_without_proxy_protocol=True)]),
         listener("proxied_tcp", ports["proxied_tcp"], tcp_proxy(cluster="a"), listener_filters=[proxy_protocol()]),
     ]
-    return listeners, [cluster("a", ports["a"]), cluster("b", ports["b"]), cluster("dead", ports["dead"]), cluster("empty")]
+    return listeners, [cluster("a", ports["a"]), cluster("b", ports["b"]), cluster("dead", ports["dead"]), cluster("empty"), *_original_destination()]
+
+
+def _original_destination():
+    common = {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "2s"}
+    return [{"name": "original", **common}, {"name": "original_by_header", **common, "original_dst_lb_config": {"use_http_header": True}}]
 
 
 def _chain_case(outcome, listener_name, shows, **more):
@@ -121,7 +131,7 @@ def _websocket(outcome, status, steps, upstream, target="/ws", listener_name="up
 _NAMES = (
     "tcp", "tcp_log_default", "tcp_dead", "tcp_empty", "tcp_nowhere", "tcp_weighted", "tcp_idle", "tcp_duration", "upgrade", "upgrade_route", "connect", "by_destination",
     "by_source", "by_source_type", "by_direct_source", "by_port", "by_port_only", "by_port_default", "by_protocol", "by_transport", "only_tls",
-    "fallback", "additional", "additional2", "limited", "v6", "proxied", "proxied_optional", "proxied_tcp", "source",
+    "fallback", "additional", "additional2", "unix", "original", "original_proxied", "original_tcp", "v6", "proxied", "proxied_optional", "proxied_tcp", "source",
 )
 
 GROUP = Group("tunnels", _NAMES, ("a", "b"), _build, dead_ports=("dead",), cases=(
@@ -177,7 +187,20 @@ GROUP = Group("tunnels", _NAMES, ("a", "b"), _build, dead_ports=("dead",), cases
     _chain_case("transport_protocol: raw_buffer", "by_transport", "raw"),
     Case("filter chain", "none: connection closed and logged", None, request(), listener="only_tls", log="only_tls", shows="NR"),
     _chain_case("none: default_filter_chain", "fallback", "default"),
-    _chain_case("direct_source_prefix_ranges behind PROXY", "by_port", "this-port", source=("127.0.0.5", 0)),
+    Case("filter chain", "direct_source_prefix_ranges: the peer behind PROXY", 200, listener="by_direct_source", shows="direct-local",
+         steps=(Send(pp.v1() + request()), Receive())),
+    _chain_case("source_ports: this port", "by_source", "from-port", source=("127.0.3.1", "source")),
+    _chain_case("unix socket listener", "unix", "unix", destination="unix"),
+    Case("ORIGINAL_DST", "not redirected: no host", 503, request("/x"), listener="original", shows="no healthy upstream"),
+    Case("ORIGINAL_DST", "use_http_header", 200, listener="original", shows="upstream: b GET", steps=(
+        Send(request("/header", headers=[("x-envoy-original-dst-host", "127.0.0.1:<b>")])), Receive())),
+    Case("ORIGINAL_DST", "use_http_header that is no address", 503, listener="original", steps=(
+        Send(request("/header", headers=[("x-envoy-original-dst-host", "nonsense")])), Receive())),
+    Case("ORIGINAL_DST", "destination of the PROXY header", 200, listener="original_proxied", shows="upstream: b GET", steps=(
+        Send(pp.v1(destination="127.0.0.1", destination_port="<b>") + request("/x")), Receive())),
+    Case("ORIGINAL_DST", "tcp_proxy to the destination of the PROXY header", None, listener="original_tcp", accept=(ECHO,), shows="upstream: b",
+         steps=(Send(pp.v1(destination="127.0.0.1", destination_port="<b>") + b"hello"), Raw(5))),
+    Case("tcp_proxy", "weighted clusters, nearly all to the first", None, listener="tcp_weighted", accept=(ECHO,), steps=(Send(b"x"), Raw(1)), shows="upstream: a"),
     _chain_case("additional_addresses: first", "additional", "both"),
     _chain_case("additional_addresses: second", "additional2", "both"),
     _chain_case("IPv6 listener", "v6", "six", destination="::1"),
