@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CBytes
 
 /// A header name that the proxy knows, as a small number; 0 stands for every other name.
 @frozen @usableFromInline package struct HeaderToken: Equatable, Hashable, Sendable {
@@ -98,39 +99,55 @@ extension HeaderToken {
 
     /// The token of a lower-case name, or `none`.
     package static func find(_ name: UnsafeRawBufferPointer) -> HeaderToken {
-        guard name.count >= 2, name.count < TokenTable.maxLength else { return .none }
-        return TokenTable.shared.find(name)
+        guard let start = name.baseAddress else { return .none }
+        return find(start.assumingMemoryBound(to: UInt8.self), name.count)
     }
 }
 
-/// Names hashed by length and three bytes into 256 places; collisions step to the next place.
+/// Names hashed by length and three bytes into 512 places; collisions step to the next place.
 private struct TokenTable {
-    static let shared = TokenTable()
-    static let maxLength = 64
-
-    private var places = InlineArray<256, UInt8>(repeating: 0)
-
-    private static func hash(_ name: UnsafeRawBufferPointer) -> Int {
-        let length = name.count
-        let mixed = length &* 7 &+ Int(name[0]) &* 3 &+ Int(name[length / 2]) &* 31 &+ Int(name[length &- 1]) &* 11
-        return mixed & 255
+    struct Place {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt8
+        var token: UInt8
     }
 
-    init() {
+    static let maxLength = 64
+    static let size = 512
+    // Sendable because it is written once, before `shared` is published, and never freed.
+    nonisolated(unsafe) static let shared: UnsafeMutablePointer<Place> = makePlaces()
+
+    @inline(__always) static func hash(_ name: UnsafePointer<UInt8>, _ length: Int) -> Int {
+        let mixed = length &* 37 &+ Int(name[0]) &* 3 &+ Int(name[length / 2]) &* 31 &+ Int(name[length &- 1]) &* 11
+        return mixed & (size &- 1)
+    }
+
+    private static func makePlaces() -> UnsafeMutablePointer<Place> {
+        let places = UnsafeMutablePointer<Place>.allocate(capacity: size)
+        places.initialize(repeating: Place(name: nil, length: 0, token: 0), count: size)
         for index in 1..<HeaderToken.names.count {
             let text = HeaderToken.names[index]
-            var place = TokenTable.hash(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-            while places[place] != 0 { place = (place + 1) & 255 }
-            places[place] = UInt8(index)
+            var place = hash(text.utf8Start, text.utf8CodeUnitCount)
+            while places[place].name != nil { place = (place + 1) & (size - 1) }
+            places[place] = Place(
+                name: text.utf8Start, length: UInt8(truncatingIfNeeded: text.utf8CodeUnitCount),
+                token: UInt8(truncatingIfNeeded: index))
         }
+        return places
     }
+}
 
-    func find(_ name: UnsafeRawBufferPointer) -> HeaderToken {
-        var place = TokenTable.hash(name)
-        while places[place] != 0 {
-            let token = HeaderToken(rawValue: places[place])
-            if token.name.hasSameBytes(as: name) { return token }
-            place = (place &+ 1) & 255
+extension HeaderToken {
+    /// The token of `length` lower-case bytes, or `none`.
+    @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
+        guard length >= 2, length < TokenTable.maxLength else { return .none }
+        let places = TokenTable.shared
+        var index = TokenTable.hash(name, length)
+        while let known = places[index].name {
+            if Int(places[index].length) == length, apus_equal(known, name, length) != 0 {
+                return HeaderToken(rawValue: places[index].token)
+            }
+            index = (index &+ 1) & (TokenTable.size &- 1)
         }
         return .none
     }

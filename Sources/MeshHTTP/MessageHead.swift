@@ -71,10 +71,14 @@
     /// 100–999.
     @usableFromInline package var status: UInt16 = 0
     @usableFromInline package var version: HTTPVersion = .http11
+    /// How the body arrives. For a response to HEAD: what its fields declare, and `untilClose` where they say nothing;
+    /// for 304 its Content-Length, if it has one.
     @usableFromInline package var framing: BodyFraming = .none
     @usableFromInline package var isKeepAlive = true
     /// `connection: upgrade` with an `upgrade` field (status 101).
     @usableFromInline package var isUpgrade = false
+    /// No body bytes follow, whatever `framing` declares: the answer to HEAD, 1xx, 204, 304, and 2xx to CONNECT.
+    @usableFromInline package var isBodyless = false
 
     @inlinable package init() {}
 
@@ -85,5 +89,6 @@
         framing = .none
         isKeepAlive = true
         isUpgrade = false
+        isBodyless = false
     }
 }

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import CBytes
+import MeshIO
+
+/// Writes a head into room reserved at the end of a stream's output. The caller states a bound that holds.
+struct HeadWriter {
+    private let stream: ByteStream
+    private let start: UnsafeMutablePointer<UInt8>
+    private let limit: UnsafeMutablePointer<UInt8>
+    private var cursor: UnsafeMutablePointer<UInt8>
+
+    @inline(__always) init(_ stream: ByteStream, bound: Int) {
+        self.stream = stream
+        start = stream.reserve(bound &+ HeaderBlock.copySlack).assumingMemoryBound(to: UInt8.self)
+        limit = start + bound
+        cursor = start
+    }
+
+    /// Queues what was written.
+    @inline(__always) func commit() {
+        precondition(cursor <= limit, "a head outgrew its bound")
+        stream.commit(cursor - start)
+    }
+
+    @inline(__always) mutating func write(_ byte: UInt8) {
+        cursor.pointee = byte
+        cursor += 1
+    }
+
+    @inline(__always) mutating func write(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
+        cursor.update(from: source.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        cursor += bytes.count
+    }
+
+    @inline(__always) mutating func write(_ text: StaticString) {
+        cursor.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        cursor += text.utf8CodeUnitCount
+    }
+
+    @inline(__always) mutating func writeLineEnd() {
+        cursor[0] = 0x0D
+        cursor[1] = 0x0A
+        cursor += 2
+    }
+
+    /// Three digits; a status over 999 cannot come from a decoder and is cut.
+    mutating func write(status: UInt16) {
+        cursor[0] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: status / 100 % 10)
+        cursor[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: status / 10 % 10)
+        cursor[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: status % 10)
+        cursor += 3
+    }
+
+    mutating func write(decimal value: UInt64) {
+        let room = UnsafeMutableRawBufferPointer(start: cursor, count: DecimalText.maxLength)
+        cursor += DecimalText.write(value, to: room, at: 0)
+    }
+
+    mutating func writeFraming(_ framing: BodyFraming) {
+        switch framing {
+        case .none, .untilClose: break
+        case .length(let length):
+            write("content-length: ")
+            write(decimal: length)
+            writeLineEnd()
+        case .chunked: write("transfer-encoding: chunked\r\n")
+        }
+    }
+
+    /// Fields that are written as part of the start line, the framing, or the connection's life.
+    private static var handled: UInt64 {
+        bit(.method) | bit(.path) | bit(.authority) | bit(.scheme) | bit(.status) | bit(.protocol) | bit(.host)
+            | bit(.contentLength) | bit(.transferEncoding) | bit(.connection)
+    }
+
+    private static func bit(_ token: HeaderToken) -> UInt64 { 1 &<< UInt64(token.rawValue) }
+
+    /// Writes the live fields in order, without pseudo-headers and Host. Content-Length is written in its place from
+    /// `framing`, or as it stands with `keepsDeclaredLength` (an answer to HEAD, 304).
+    ///
+    /// - Returns: whether Content-Length was written.
+    mutating func writeFields(
+        of headers: borrowing HeaderBlock, framing: BodyFraming, keepsDeclaredLength: Bool, keepsConnection: Bool
+    ) -> Bool {
+        var wroteLength = false
+        var handled = HeadWriter.handled
+        if keepsConnection { handled &= ~HeadWriter.bit(.connection) }
+        guard headers.fieldCount > 0 else { return false }
+        var index = 0
+        while index < headers.fieldCount {
+            defer { index &+= 1 }
+            guard headers.isLive(index) else { continue }
+            let token = headers.token(at: index)
+            if handled & (1 &<< UInt64(token.rawValue)) != 0 {
+                guard token == .contentLength, !wroteLength else { continue }
+                if case .length = framing {
+                    writeFraming(framing)
+                    wroteLength = true
+                    continue
+                }
+                guard keepsDeclaredLength, framing != .chunked else { continue }
+                wroteLength = true
+            }
+            writeField(headers.name(at: index), headers.value(at: index), readableEnd: headers.readableEnd)
+        }
+        return wroteLength
+    }
+
+    /// Writes one field. Names and values lie in a header block, whose slab is readable to its end.
+    @inline(__always) private mutating func writeField(
+        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, readableEnd: UnsafeRawPointer
+    ) {
+        if let start = name.baseAddress {
+            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), name.count, readableEnd - start)
+            cursor += name.count
+        }
+        cursor[0] = 0x3A
+        cursor[1] = 0x20
+        cursor += 2
+        if let start = value.baseAddress {
+            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), value.count, readableEnd - start)
+            cursor += value.count
+        }
+        writeLineEnd()
+    }
+}
