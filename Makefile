@@ -11,9 +11,10 @@ BINARY := .build/release/apus
 run: build
 	$(BINARY) demo
 
-## The release binary: Swift's runtime linked in, symbols stripped.
+## The release binary: Swift's runtime linked in, symbols stripped; apus.symbols keeps them for callgrind and perf.
 build: packages
 	$(BUILD) --product apus
+	@if nm $(BINARY) 2>/dev/null | grep -q ' swift_retain$$'; then cp $(BINARY) $(BINARY).symbols; fi
 	strip --strip-unneeded --remove-section=.comment -o $(BINARY).stripped $(BINARY) && mv $(BINARY).stripped $(BINARY)
 
 ## Everything that can fail: unit tests, Python suites against Envoy, hostile input, peers, instruction counts, fuzzing.

@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import Backend, Failed, Proxy, build_tools, spawn, stop, wait_port  # noqa: E402
+from processes import Backend, Failed, Proxy, build_tools, spawn, stop, wait_port, with_symbols  # noqa: E402
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
@@ -127,7 +127,7 @@ def measure(peer, requests):
     for old in proxy.directory.glob("callgrind.out*"):
         old.unlink()
     try:
-        command = proxy.command()
+        command = with_symbols(proxy.command())
         # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
         os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
         proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
@@ -135,7 +135,9 @@ def measure(peer, requests):
         wait_port(proxy.http, proxy.process, proxy.log, 40)
         client = Client(proxy.http)
         client.run(WARM_UP)
-        dump(proxy.process.pid, proxy.directory, 1)
+        start = Profile(dump(proxy.process.pid, proxy.directory, 1))
+        if peer == "apus" and not (start.calls["swift_retain"] and start.calls["malloc"]):
+            raise Failed("no call of swift_retain or malloc seen while it started: the binary has no symbols, every count would be zero")
         client.run(requests)
         first = dump(proxy.process.pid, proxy.directory, 2)
         client.run(2 * requests)

@@ -60,6 +60,12 @@ def binary_of(peer):
     return path if path and os.access(path, os.X_OK) else None
 
 
+def with_symbols(command):
+    """The same command line, with the unstripped twin of the binary that `make build` keeps next to it, if there is one."""
+    twin = f"{command[0]}.symbols"
+    return [twin, *command[1:]] if os.access(twin, os.X_OK) and os.path.getmtime(twin) >= os.path.getmtime(command[0]) - 60 else command
+
+
 def version_of(peer):
     """One line that names the peer's version, for the head of a result."""
     arguments = {"apus": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v"}.get(peer)
@@ -176,7 +182,8 @@ class Backend:
 class Proxy:
     """One proxy under test on its own ports. `slot` keeps the ports of proxies that run at once apart."""
 
-    def __init__(self, peer, slot, routes=CATCH_ALL, label=None, forward_to=BACKEND_HTTP):
+    def __init__(self, peer, slot, routes=CATCH_ALL, label=None, forward_to=BACKEND_HTTP, symbols=False):
+        self.symbols = symbols
         self.peer, self.label = peer, label or peer
         base = 28100 + 10 * slot
         self.http, self.tcp, self.bulk, self.admin = base, base + 1, base + 2, base + 3
@@ -211,7 +218,7 @@ class Proxy:
         return [binary, "-c", config, "-p", f"{self.directory}/"]
 
     def start(self):
-        self.process = spawn(self.command(), PROXY_CPU, self.log)
+        self.process = spawn(with_symbols(self.command()) if self.symbols else self.command(), PROXY_CPU, self.log)
         port = self.http
         if self.peer == "forward":
             port = {BACKEND_HTTP: self.http, BACKEND_TCP: self.tcp, BACKEND_BULK: self.bulk}[self.forward_to]

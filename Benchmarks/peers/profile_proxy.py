@@ -93,7 +93,7 @@ def main():
     forward_to = {"pingpong": BACKEND_TCP, "bulk": BACKEND_BULK}.get(scenario.kind, BACKEND_HTTP)
     with quiet(options.lock):
         backend = Backend(bulk=scenario.kind == "bulk")
-        proxy = Proxy(options.peer, 8, routes_yaml(routes) if routes else CATCH_ALL, f"profile-{options.peer}", forward_to)
+        proxy = Proxy(options.peer, 8, routes_yaml(routes) if routes else CATCH_ALL, f"profile-{options.peer}", forward_to, symbols=True)
         try:
             proxy.start()
             measure(scenario, proxy, backend, path, 1)
