@@ -389,7 +389,8 @@ class Observation:
         self.items = [("order", " ".join(turned))]
 
 
-def _shown(data: bytes):
+def _shown(data):
+    data = bytes(data)
     return repr(data) if len(data) <= 300 else f"{len(data)} bytes, hash {hash(data) & 0xFFFFFFFF:08x}"
 
 

@@ -67,7 +67,7 @@ class Outcome:
 class Hostile:
     def __init__(self, binary, directory):
         self.directory = directory
-        self.ports = {name: free_port() for name in (*_LISTENERS, "admin", "a", "early")}
+        self.ports = {name: free_port() for name in (*_LISTENERS, "tcp", "admin", "a", "early")}
         self.upstream = Upstream(self.ports["a"], "a")
         listeners = []
         for name, options in _LISTENERS.items():
@@ -75,6 +75,7 @@ class Hostile:
                 "codec_type": "HTTP1", "delayed_close_timeout": "0.05s", **options,
                 "access_log": [b.file_access_log(str(directory / f"{name}.log"), _LOG)]})
             listeners.append(b.listener(name, self.ports[name], manager))
+        listeners.append(b.listener("tcp", self.ports["tcp"], b.tcp_proxy(cluster="a")))
         trailers = {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}}}
@@ -92,6 +93,10 @@ class Hostile:
         self.upstream.reset_records()
         self.upstream.close_connections()
         self._stats = self.proxy.stats()
+
+    def resident_kilobytes(self):
+        with open(f"/proc/{self.proxy.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
     def prove_it_still_serves(self):
         self.upstream.reset_records()

@@ -8,7 +8,8 @@ A script is a tuple of steps, run for every request in order:
 * `CLOSE`, `RESET`, `HALF_CLOSE`: end the connection;
 * `ECHO`: copy everything that comes back until the end;
 * `READ_TO_END`: record what comes until the proxy ends the connection, then close;
-* `Read(n)`: record n raw bytes.
+* `Read(n)`: record n raw bytes;
+* a function: called with the socket and the record.
 """
 
 import dataclasses
@@ -31,14 +32,14 @@ class Recorded:
 
     line: str
     headers: list[tuple[str, str]]
-    body: bytes = b""
+    body: bytearray = dataclasses.field(default_factory=bytearray)
     trailers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     #: "length", "chunked" or "none"
     framing: str = "none"
     #: which connection to this upstream carried it, from 0
     connection: int = 0
     #: raw bytes after an upgrade, and whatever a `Read` took
-    tunnelled: bytes = b""
+    tunnelled: bytearray = dataclasses.field(default_factory=bytearray)
     #: False where the connection ended inside the body
     complete: bool = True
 
@@ -277,6 +278,8 @@ class Upstream:
                 finally:
                     with self._changed:
                         self._changed.notify_all()
+            elif callable(step):
+                step(connection, record)
             elif step == HALF_CLOSE:
                 connection.shutdown(socket.SHUT_WR)
             elif step == CLOSE:
