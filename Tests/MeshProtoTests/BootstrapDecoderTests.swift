@@ -68,7 +68,8 @@ struct BootstrapDecoderTests {
                 found {a}; allowed: a string
                 """),
         Refusal(
-            what: "a path_separated_prefix that ends in a slash", find: "match: {prefix: \"/\"}", put: "match: {path_separated_prefix: /a/}",
+            what: "a path_separated_prefix that ends in a slash", find: "match: {prefix: \"/\"}",
+            put: "match: {path_separated_prefix: /a/}",
             error: """
                 b.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]\
                 .match.path_separated_prefix: found "/a/"; allowed: a path of two characters or more without ? and #, not ending in /
@@ -114,7 +115,8 @@ struct BootstrapDecoderTests {
                 allowed: one of them
                 """),
         Refusal(
-            what: "a field that is known but not supported", find: "type: STATIC", put: "type: STATIC\n    respect_dns_ttl: true",
+            what: "a field that is known but not supported", find: "type: STATIC",
+            put: "type: STATIC\n    respect_dns_ttl: true",
             error: """
                 b.yaml: static_resources.clusters[0].respect_dns_ttl: found true; \
                 allowed: nothing, for the field is not supported (--allow-unknown-static-fields makes this a warning)
@@ -155,7 +157,10 @@ struct BootstrapDecoderTests {
         #expect(merged.message.staticResources.listeners.count == 1)
         #expect(merged.message.admin.address.socketAddress.portValue == 15000)
         let printed = try Transcoder().json(fromWire: merged.wire, type: BootstrapDecoder.type, pretty: false)
-        #expect(printed.hasPrefix("{\"node\":{\"id\":\"other\",\"cluster\":\"c\"},\"static_resources\":{\"listeners\":[{\"name\":\"main\""))
+        #expect(
+            printed.hasPrefix(
+                "{\"node\":{\"id\":\"other\",\"cluster\":\"c\"},\"static_resources\":{\"listeners\":[{\"name\":\"main\""
+            ))
     }
 
     @Test func anOverlayCanReplaceTheMemberOfAOneof() throws {
@@ -182,14 +187,20 @@ struct BootstrapDecoderTests {
     }
 
     @Test func aMissingFileIsNamed() {
-        #expect(throws: ConfigError(source: "/nowhere/b.yaml", path: "", found: "no such file", allowed: "a readable YAML or JSON file")) {
+        #expect(
+            throws: ConfigError(
+                source: "/nowhere/b.yaml", path: "", found: "no such file", allowed: "a readable YAML or JSON file")
+        ) {
             try BootstrapDecoder.decode(.file("/nowhere/b.yaml"))
         }
     }
 
     @Test func unknownNamesAreRowsWhenAllowed() throws {
-        let text = Fixture.yaml.replacingOccurrences(of: "stat_prefix: in", with: "stat_prefix: in\n          sta_prefix: 5")
-            .replacingOccurrences(of: "type: STATIC", with: "type: STATIC\n    transport_socket: {name: tls}\n    respect_dns_ttl: true")
+        let text = Fixture.yaml.replacingOccurrences(
+            of: "stat_prefix: in", with: "stat_prefix: in\n          sta_prefix: 5"
+        )
+        .replacingOccurrences(
+            of: "type: STATIC", with: "type: STATIC\n    transport_socket: {name: tls}\n    respect_dns_ttl: true")
         let decoded = try Fixture.decode(text, allowsUnknownFields: true)
         #expect(
             decoded.unsupported.map(\.description) == [
@@ -208,7 +219,8 @@ struct BootstrapDecoderTests {
         #expect(
             decoded.unsupported == [
                 UnsupportedField(
-                    path: "enable_dispatcher_stats", value: "true", severity: .ignoredSafe, reason: "the field is not supported")
+                    path: "enable_dispatcher_stats", value: "true", severity: .ignoredSafe,
+                    reason: "the field is not supported")
             ])
     }
 
@@ -232,7 +244,8 @@ struct BootstrapDecoderTests {
         #expect(
             decoded.unsupported == [
                 UnsupportedField(
-                    path: filters + "[0].typed_config", value: "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+                    path: filters + "[0].typed_config",
+                    value: "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
                     severity: .refused, reason: "the extension is not supported"),
                 UnsupportedField(
                     path: filters + "[1].typed_config", value: "type.googleapis.com/io.istio.http.peer_metadata.Config",

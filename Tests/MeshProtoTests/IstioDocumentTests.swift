@@ -20,9 +20,12 @@ struct IstioDocumentTests {
         #expect(decoded.message.staticResources.clusters.contains { $0.name == "xds-grpc" })
         #expect(decoded.unsupported.contains { $0.path == "dynamic_resources" })
         #expect(!decoded.unsupported.contains { $0.reason.contains("no such field") })
-        let printed = try Transcoder().json(fromWire: decoded.wire, type: BootstrapDecoder.type, redactsSensitive: false)
-        let again = try BootstrapDecoder.decode(.bytes(Array(printed.utf8), name: "printed.json"), allowsUnknownFields: true)
-        let reprinted = try Transcoder().json(fromWire: again.wire, type: BootstrapDecoder.type, redactsSensitive: false)
+        let printed = try Transcoder().json(
+            fromWire: decoded.wire, type: BootstrapDecoder.type, redactsSensitive: false)
+        let again = try BootstrapDecoder.decode(
+            .bytes(Array(printed.utf8), name: "printed.json"), allowsUnknownFields: true)
+        let reprinted = try Transcoder().json(
+            fromWire: again.wire, type: BootstrapDecoder.type, redactsSensitive: false)
         #expect(reprinted == printed)
         #expect(again.unsupported == decoded.unsupported)
         try expectSame(file, printed)
@@ -33,12 +36,14 @@ struct IstioDocumentTests {
         let transcoder = Transcoder()
         let value = try ConfigText.read(Array(try Data(contentsOf: URL(fileURLWithPath: file))), source: file)
         // istioctl's bootstrap dump holds the one section without its envelope.
-        let isSection = if case .object(let members) = value { members.contains { $0.key == "bootstrap" } } else { false }
+        let isSection =
+            if case .object(let members) = value { members.contains { $0.key == "bootstrap" } } else { false }
         let type = isSection ? "envoy.admin.v3.BootstrapConfigDump" : "envoy.admin.v3.ConfigDump"
         let wire = try transcoder.wire(value, type: type, source: file, unknownNames: .collected)
         #expect(wire.unknown.isEmpty, "\(wire.unknown.map(\.description))")
         let printed = try transcoder.json(fromWire: wire.wire, type: type, redactsSensitive: false)
-        let again = try transcoder.wire(ConfigText.read(Array(printed.utf8), source: "printed.json"), type: type, source: "printed.json")
+        let again = try transcoder.wire(
+            ConfigText.read(Array(printed.utf8), source: "printed.json"), type: type, source: "printed.json")
         #expect(try transcoder.json(fromWire: again.wire, type: type, redactsSensitive: false) == printed)
         try expectSame(file, printed)
     }
@@ -57,7 +62,9 @@ struct IstioDocumentTests {
     }
 
     /// Scalars that are a field's default somewhere in these documents, among them enum values numbered 0.
-    private static let defaults: Set<String> = ["", "0", "false", "null", "[]", "ROUND_ROBIN", "TCP", "DEFAULT", "STATIC", "AUTO", "ALLOW"]
+    private static let defaults: Set<String> = [
+        "", "0", "false", "null", "[]", "ROUND_ROBIN", "TCP", "DEFAULT", "STATIC", "AUTO", "ALLOW",
+    ]
 
     private static func flatten(_ value: ConfigValue, at path: String, into leaves: inout [String: String]) {
         switch value {
@@ -74,12 +81,16 @@ struct IstioDocumentTests {
     }
 
     private static func snakeCase(_ key: String) -> String {
-        key.reduce(into: "") { out, character in out += character.isUppercase ? "_" + character.lowercased() : String(character) }
+        key.reduce(into: "") { out, character in
+            out += character.isUppercase ? "_" + character.lowercased() : String(character)
+        }
     }
 
     /// Numbers and durations by value, for `"1"` and `1`, `1.500s` and `1.5s` are the same.
     private static func comparable(_ text: String) -> String {
-        if let number = Double(text) { return number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : "\(number)" }
+        if let number = Double(text) {
+            return number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : "\(number)"
+        }
         if text.hasSuffix("s"), let seconds = Double(text.dropLast()) { return "\(seconds) s" }
         return text
     }

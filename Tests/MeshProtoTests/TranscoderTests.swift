@@ -24,14 +24,18 @@ struct TranscoderTests {
     }
 
     static let forms = [
-        Form(what: "defaults are left out", type: cluster, text: "{name: a, lb_policy: ROUND_ROBIN}", json: #"{"name":"a"}"#),
         Form(
-            what: "enums in any case, a list of one, booleans as text: as protobuf's own parser", type: "envoy.config.route.v3.VirtualHost",
+            what: "defaults are left out", type: cluster, text: "{name: a, lb_policy: ROUND_ROBIN}",
+            json: #"{"name":"a"}"#),
+        Form(
+            what: "enums in any case, a list of one, booleans as text: as protobuf's own parser",
+            type: "envoy.config.route.v3.VirtualHost",
             text: "{domains: '*', require_tls: external_only, include_request_attempt_count: 'true'}",
             json: #"{"domains":["*"],"require_tls":"EXTERNAL_ONLY","include_request_attempt_count":true}"#),
         Form(what: "a oneof's default is kept", type: cluster, text: "{type: STATIC}", json: #"{"type":"STATIC"}"#),
         Form(
-            what: "durations keep their digits", type: cluster, text: "{connect_timeout: 1.000000001s, cleanup_interval: 9223372036s}",
+            what: "durations keep their digits", type: cluster,
+            text: "{connect_timeout: 1.000000001s, cleanup_interval: 9223372036s}",
             json: #"{"connect_timeout":"1.000000001s","cleanup_interval":"9223372036s"}"#),
         Form(
             what: "wrappers are bare, zero too", type: cluster, text: #"{"perConnectionBufferLimitBytes": "0"}"#,
@@ -45,12 +49,16 @@ struct TranscoderTests {
             json: #"{"common_lb_config":{"healthy_panic_threshold":{"value":12.5}}}"#),
         Form(
             what: "a struct keeps types and order", type: cluster,
-            text: #"{"metadata": {"filter_metadata": {"istio": {"b": [1, "x", null, true, {"c": 1.5}], "a": "32768"}}}}"#,
+            text:
+                #"{"metadata": {"filter_metadata": {"istio": {"b": [1, "x", null, true, {"c": 1.5}], "a": "32768"}}}}"#,
             json: #"{"metadata":{"filter_metadata":{"istio":{"b":[1,"x",null,true,{"c":1.5}],"a":"32768"}}}}"#),
         Form(
             what: "an Any is expanded", type: route,
-            text: "{typed_per_filter_config: {f: {\"@type\": t/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 3s}}}}",
-            json: #"{"typed_per_filter_config":{"f":{"@type":"t/envoy.extensions.filters.http.fault.v3.HTTPFault","delay":{"fixed_delay":"3s"}}}}"#),
+            text:
+                "{typed_per_filter_config: {f: {\"@type\": t/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 3s}}}}",
+            json:
+                #"{"typed_per_filter_config":{"f":{"@type":"t/envoy.extensions.filters.http.fault.v3.HTTPFault","delay":{"fixed_delay":"3s"}}}}"#
+        ),
         Form(
             what: "an Any of a well-known type has a value", type: route,
             text: "{typed_per_filter_config: {f: {\"@type\": t/google.protobuf.StringValue, value: x}}}",
@@ -65,18 +73,24 @@ struct TranscoderTests {
             what: "text is escaped", type: route, text: #"{"name": "a\"\\\n\u0001é"}"#,
             json: #"{"name":"a\"\\\n\u0001é"}"#),
         Form(
-            what: "packed integers", type: "envoy.config.listener.v3.FilterChainMatch", text: "{source_ports: [1, 300, 65535]}",
+            what: "packed integers", type: "envoy.config.listener.v3.FilterChainMatch",
+            text: "{source_ports: [1, 300, 65535]}",
             json: #"{"source_ports":[1,300,65535]}"#),
         Form(
-            what: "times", type: "envoy.admin.v3.BootstrapConfigDump", text: "{last_updated: \"2024-02-29T23:59:59.5+01:00\"}",
+            what: "times", type: "envoy.admin.v3.BootstrapConfigDump",
+            text: "{last_updated: \"2024-02-29T23:59:59.5+01:00\"}",
             json: #"{"last_updated":"2024-02-29T22:59:59.500Z"}"#),
         Form(
-            what: "negative enum-free integers", type: "envoy.type.v3.Int64Range", text: "{start: -9223372036854775808, end: \"9223372036854775807\"}",
+            what: "negative enum-free integers", type: "envoy.type.v3.Int64Range",
+            text: "{start: -9223372036854775808, end: \"9223372036854775807\"}",
             json: #"{"start":"-9223372036854775808","end":"9223372036854775807"}"#),
         Form(
             what: "anchors, aliases and merge keys", type: cluster,
-            text: "common_lb_config: {healthy_panic_threshold: &p {value: 5}}\nname: x\nupstream_connection_options: {<<: {tcp_keepalive: {}}}",
-            json: #"{"name":"x","common_lb_config":{"healthy_panic_threshold":{"value":5}},"upstream_connection_options":{"tcp_keepalive":{}}}"#),
+            text:
+                "common_lb_config: {healthy_panic_threshold: &p {value: 5}}\nname: x\nupstream_connection_options: {<<: {tcp_keepalive: {}}}",
+            json:
+                #"{"name":"x","common_lb_config":{"healthy_panic_threshold":{"value":5}},"upstream_connection_options":{"tcp_keepalive":{}}}"#
+        ),
     ]
 
     @Test(arguments: forms)
@@ -85,11 +99,13 @@ struct TranscoderTests {
     }
 
     @Test func keysOfPrivateMaterialAreNotPrinted() throws {
-        let text = "{tls_certificate: {private_key: {inline_string: SECRET}, certificate_chain: {inline_string: public}}}"
+        let text =
+            "{tls_certificate: {private_key: {inline_string: SECRET}, certificate_chain: {inline_string: public}}}"
         let printed = try roundTrip(text, type: "envoy.extensions.transport_sockets.tls.v3.Secret")
         #expect(
             printed
-                == #"{"tls_certificate":{"certificate_chain":{"inline_string":"public"},"private_key":{"inline_string":"[redacted]"}}}"#)
+                == #"{"tls_certificate":{"certificate_chain":{"inline_string":"public"},"private_key":{"inline_string":"[redacted]"}}}"#
+        )
     }
 
     @Test func prettyJSONIsIndentedByOneSpace() throws {

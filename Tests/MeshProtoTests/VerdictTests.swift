@@ -15,13 +15,16 @@ struct VerdictTests {
     static let cases: [Case] = {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../../xds-fixtures/bootstrap/verdicts.json")
-        guard let data = try? Data(contentsOf: file), let fixture = try? ConfigText.read(Array(data), source: "verdicts.json"),
+        guard let data = try? Data(contentsOf: file),
+            let fixture = try? ConfigText.read(Array(data), source: "verdicts.json"),
             let base = member(fixture, "base"), case .array(let cases)? = member(fixture, "cases")
         else { return [] }
         return cases.map { entry in
             var document = base
             if case .array(let sets)? = member(entry, "set") {
-                for case .array(let pair) in sets where pair.count == 2 { document = changed(document, path(pair[0]), to: pair[1]) }
+                for case .array(let pair) in sets where pair.count == 2 {
+                    document = changed(document, path(pair[0]), to: pair[1])
+                }
             }
             if case .array(let removals)? = member(entry, "remove") {
                 for removal in removals { document = changed(document, path(removal), to: nil) }
@@ -46,12 +49,14 @@ struct VerdictTests {
             var inspector = ConfigInspector(transcoder: transcoder, source: "b.yaml")
             try inspector.inspect(wire, type: BootstrapDecoder.type)
             if let unknown = inspector.unsupported.first(where: { $0.reason.contains("no such field") }) {
-                refusal = ConfigError(source: "b.yaml", path: unknown.path, found: unknown.value, allowed: unknown.reason)
+                refusal = ConfigError(
+                    source: "b.yaml", path: unknown.path, found: unknown.value, allowed: unknown.reason)
             }
         } catch {
             refusal = error
         }
-        #expect((refusal == nil) == (example.isAcceptedByEnvoy != example.differs), "\(refusal?.description ?? "accepted")")
+        #expect(
+            (refusal == nil) == (example.isAcceptedByEnvoy != example.differs), "\(refusal?.description ?? "accepted")")
     }
 
     private static func member(_ value: ConfigValue, _ key: String) -> ConfigValue? {
@@ -63,7 +68,9 @@ struct VerdictTests {
         if case .array(let steps) = value { steps[...] } else { [] }
     }
 
-    private static func changed(_ value: ConfigValue, _ path: ArraySlice<ConfigValue>, to new: ConfigValue?) -> ConfigValue {
+    private static func changed(_ value: ConfigValue, _ path: ArraySlice<ConfigValue>, to new: ConfigValue?)
+        -> ConfigValue
+    {
         guard let step = path.first else { return new ?? value }
         switch (value, step) {
         case (.object(var members), .string(let key)):
@@ -77,7 +84,9 @@ struct VerdictTests {
             }
             return .object(members)
         case (.array(var items), .number(let text)):
-            if let index = Int(text), items.indices.contains(index) { items[index] = changed(items[index], path.dropFirst(), to: new) }
+            if let index = Int(text), items.indices.contains(index) {
+                items[index] = changed(items[index], path.dropFirst(), to: new)
+            }
             return .array(items)
         default: return value
         }

@@ -27,9 +27,11 @@ package enum BootstrapDecoder {
 
     /// Reads, merges, validates.
     ///
-    /// - `overlayYAML` is merged over `input` as protobuf merges: scalars replace, messages merge, lists append, map entries replace.
-    /// - With `allowsUnknownFields` (`--allow-unknown-static-fields`) unknown and unsupported fields are rows of `unsupported`. Without, the
-    ///   first unknown field, and the first unsupported one that is not safe to ignore, is an error.
+    /// - `overlayYAML` is merged over `input` as protobuf merges: scalars replace, messages merge, lists append, map
+    ///   entries replace.
+    /// - With `allowsUnknownFields` (`--allow-unknown-static-fields`) unknown and unsupported fields are rows of
+    ///   `unsupported`. Without, the first unknown field, and the first unsupported one that is not safe to ignore,
+    ///   is an error.
     /// - Throws: `ConfigError` for an unreadable file, wrong syntax, wrong types, broken rules.
     package static func decode(
         _ input: Input?, overlayYAML: String? = nil, allowsUnknownFields: Bool = false
@@ -57,7 +59,8 @@ package enum BootstrapDecoder {
         }
         if let overlayYAML { try append(Array(overlayYAML.utf8), overlaySource) }
         if input == nil && overlayYAML == nil {
-            throw ConfigError(source: "command line", path: "", found: "no configuration", allowed: "-c or --config-yaml")
+            throw ConfigError(
+                source: "command line", path: "", found: "no configuration", allowed: "-c or --config-yaml")
         }
         var inspector = ConfigInspector(transcoder: transcoder, source: source)
         try inspector.inspect(wire, type: type)
@@ -100,10 +103,16 @@ package enum BootstrapDecoder {
     }
 }
 
-/// The libFuzzer target's body: any bytes as a bootstrap, in each mode; must return.
+/// The libFuzzer target's body: any bytes as a bootstrap, as text in each format and as wire bytes; must return.
 package func fuzzBootstrap(_ bytes: [UInt8]) {
     for name in ["fuzz.json", "fuzz.yaml"] {
-        guard let decoded = try? BootstrapDecoder.decode(.bytes(bytes, name: name), allowsUnknownFields: true) else { continue }
+        guard let decoded = try? BootstrapDecoder.decode(.bytes(bytes, name: name), allowsUnknownFields: true) else {
+            continue
+        }
         _ = try? Transcoder().json(fromWire: decoded.wire, type: BootstrapDecoder.type)
     }
+    let transcoder = Transcoder()
+    var inspector = ConfigInspector(transcoder: transcoder, source: "fuzz")
+    try? inspector.inspect(bytes, type: BootstrapDecoder.type)
+    _ = try? transcoder.json(fromWire: bytes, type: BootstrapDecoder.type)
 }

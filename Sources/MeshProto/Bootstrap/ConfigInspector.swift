@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Walks a message by the schema of the whole API and does two things at once: enforces the rules Envoy validates, and reports what is set
-/// but not honoured. It sees the merged message, so that a field the overlay gives satisfies a rule.
+/// Walks a message by the schema of the whole API and does two things at once: enforces the rules Envoy validates,
+/// and reports what is set but not honoured. It sees the merged message, so that a field the overlay gives satisfies
+/// a rule.
 package struct ConfigInspector {
     let transcoder: Transcoder
     let source: String
@@ -43,11 +44,15 @@ package struct ConfigInspector {
         }
     }
 
-    private mutating func message(_ document: [UInt8], _ ranges: [Range<Int>], type: String, reports: Bool) throws(ConfigError) {
+    private mutating func message(_ document: [UInt8], _ ranges: [Range<Int>], type: String, reports: Bool)
+        throws(ConfigError)
+    {
         guard let schema = transcoder.schema.message(type) else { return }
         depth += 1
         defer { depth -= 1 }
-        if depth > ConfigLimit.depth { throw error(found: "more", allowed: "at most \(ConfigLimit.depth) levels of nesting") }
+        if depth > ConfigLimit.depth {
+            throw error(found: "more", allowed: "at most \(ConfigLimit.depth) levels of nesting")
+        }
         var message = try read(document, ranges)
         message.settleOneofs(schema)
         for field in schema.fields {
@@ -69,7 +74,9 @@ package struct ConfigInspector {
         }
     }
 
-    private mutating func descend(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8], reports: Bool) throws(ConfigError) {
+    private mutating func descend(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8], reports: Bool)
+        throws(ConfigError)
+    {
         let ranges = WireMessage.ranges(values)
         switch field.type {
         case .message(let name) where field.isRepeated:
@@ -95,7 +102,9 @@ package struct ConfigInspector {
         return (try? printer.mapKey(key, entry.values(1).last, entry.document)) ?? ""
     }
 
-    private mutating func inner(_ document: [UInt8], _ ranges: [Range<Int>], type: String, reports: Bool) throws(ConfigError) {
+    private mutating func inner(_ document: [UInt8], _ ranges: [Range<Int>], type: String, reports: Bool)
+        throws(ConfigError)
+    {
         if type == "google.protobuf.Any" {
             try any(try read(document, ranges), reports: reports)
         } else if !type.hasPrefix("google.protobuf.") {
@@ -117,7 +126,8 @@ package struct ConfigInspector {
     }
 
     private mutating func typedStruct(_ url: String, _ wire: [UInt8], reports: Bool) throws(ConfigError) {
-        guard let unwrapped = try transcoder.unwrappedStruct(typeURL: url, wire: wire, source: source, path: fullPath()) else {
+        guard let unwrapped = try transcoder.unwrappedStruct(typeURL: url, wire: wire, source: source, path: fullPath())
+        else {
             let named = (try? WireMessage(wire, ranges: [0..<wire.count]))?.ranges(1).last
             let inner = named.map { String(decoding: wire[$0], as: UTF8.self) } ?? ""
             if reports { report(type: TypeURL.messageName(inner), url: inner) }
@@ -142,11 +152,14 @@ package struct ConfigInspector {
                 reason: "the extension is not supported"))
     }
 
-    private mutating func report(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8], of message: MessageSchema) {
+    private mutating func report(
+        _ field: FieldSchema, _ values: [WireValue], _ document: [UInt8], of message: MessageSchema
+    ) {
         unsupported.append(
             UnsupportedField(
                 path: fullPath(), value: summary(field, values, document),
-                severity: SeverityTable.severity(field: field.name, of: message.name), reason: "the field is not supported"))
+                severity: SeverityTable.severity(field: field.name, of: message.name),
+                reason: "the field is not supported"))
     }
 
     /// Short and without secrets: of a message only the names of its fields.
@@ -157,12 +170,15 @@ package struct ConfigInspector {
         case .message(let name) where !field.isRepeated && !name.hasPrefix("google.protobuf."):
             guard let inner = try? WireMessage(document, ranges: WireMessage.ranges(values)) else { return "{}" }
             let schema = transcoder.schema.message(name)
-            return "{" + inner.fields.compactMap { schema?.field(number: $0.number)?.name }.joined(separator: ", ") + "}"
+            return "{" + inner.fields.compactMap { schema?.field(number: $0.number)?.name }.joined(separator: ", ")
+                + "}"
         case .message where field.isRepeated: return "a list of \(values.count)"
         case .message("google.protobuf.Any"):
             let url = (try? WireMessage(document, ranges: WireMessage.ranges(values)))?.ranges(1).last
             return url.map { ConfigValue.cut(String(decoding: document[$0], as: UTF8.self)) } ?? "{}"
-        case .message("google.protobuf.Struct"), .message("google.protobuf.Value"), .message("google.protobuf.ListValue"): return "{…}"
+        case .message("google.protobuf.Struct"), .message("google.protobuf.Value"),
+            .message("google.protobuf.ListValue"):
+            return "{…}"
         default:
             if field.isRepeated { return "a list" }
             var printer = JSONPrinter(schema: transcoder.schema, isPretty: false, redactsSensitive: true)
@@ -191,7 +207,9 @@ package struct ConfigInspector {
         guard field.isRepeated else {
             // Without presence an absent scalar is its default, and the rules hold for that too.
             let isWrapped = if case .message = field.type { true } else { false }
-            guard let value = values.last ?? (field.hasPresence || isWrapped ? nil : field.type.defaultValue) else { return }
+            guard let value = values.last ?? (field.hasPresence || isWrapped ? nil : field.type.defaultValue) else {
+                return
+            }
             return try check(field.rules, .field, field.type, value, WireMessage.ranges(values), document)
         }
         let elements = try expanded(field, values, document)
@@ -210,13 +228,17 @@ package struct ConfigInspector {
                 case .fixed32(let bits): writer.fixed32(bits)
                 case .delimited(let range): writer.delimited(1, document[range])
                 }
-                if !seen.insert(writer.bytes).inserted { throw error(found: "a value twice", allowed: "each once", at: .index(index)) }
+                if !seen.insert(writer.bytes).inserted {
+                    throw error(found: "a value twice", allowed: "each once", at: .index(index))
+                }
             }
         }
     }
 
     /// The elements of a repeated field, packed records taken apart.
-    private func expanded(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(ConfigError) -> [WireValue] {
+    private func expanded(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(ConfigError)
+        -> [WireValue]
+    {
         guard field.type.isPackable else { return values }
         var out: [WireValue] = []
         for value in values {
@@ -261,7 +283,8 @@ package struct ConfigInspector {
     }
 
     private func check(
-        _ rules: [ValidationRule], _ scope: ValidationRule.Scope, _ type: FieldType, _ value: WireValue, _ ranges: [Range<Int>],
+        _ rules: [ValidationRule], _ scope: ValidationRule.Scope, _ type: FieldType, _ value: WireValue,
+        _ ranges: [Range<Int>],
         _ document: [UInt8]
     ) throws(ConfigError) {
         guard let subject = RuleSubject(type, value, ranges, document, transcoder.schema) else { return }

@@ -17,14 +17,20 @@ struct RuleSubject {
     init?(_ type: FieldType, _ value: WireValue, _ ranges: [Range<Int>], _ document: [UInt8], _ schema: Schema) {
         switch (type, value) {
         case (.message("google.protobuf.Duration"), _):
-            guard let message = try? WireMessage(document, ranges: ranges), let (seconds, nanos) = try? message.secondsAndNanos() else { return nil }
+            guard let message = try? WireMessage(document, ranges: ranges),
+                let (seconds, nanos) = try? message.secondsAndNanos()
+            else { return nil }
             content = .duration(seconds: seconds, nanos: nanos)
         case (.message(let name), _):
-            guard let scalar = WellKnown.wrapped(name), let message = try? WireMessage(document, ranges: ranges) else { return nil }
+            guard let scalar = WellKnown.wrapped(name), let message = try? WireMessage(document, ranges: ranges) else {
+                return nil
+            }
             let inner = FieldType.scalar(scalar)
-            guard let subject = RuleSubject(inner, message.values(1).last ?? inner.defaultValue, [], document, schema) else { return nil }
+            guard let subject = RuleSubject(inner, message.values(1).last ?? inner.defaultValue, [], document, schema)
+            else { return nil }
             content = subject.content
-        case (.scalar(.string), .delimited(let range)), (.scalar(.bytes), .delimited(let range)): content = .text(document, range)
+        case (.scalar(.string), .delimited(let range)), (.scalar(.bytes), .delimited(let range)):
+            content = .text(document, range)
         case (.enumeration(let name), .varint(let bits)):
             content = .enumeration(Int32(truncatingIfNeeded: bits), schema.enumeration(name))
         case (.scalar(.bool), .varint(let bits)): content = .flag(bits != 0)
@@ -70,7 +76,8 @@ struct RuleSubject {
         case .flag(let flag): return numberViolation(check, flag ? 1 : 0, unit: "")
         case .number(let value): return numberViolation(check, value, unit: "")
         case .integer(let digits): return numberViolation(check, Double(digits) ?? 0, unit: "")
-        case .duration(let seconds, let nanos): return numberViolation(check, Double(seconds) + Double(nanos) / 1e9, unit: "s")
+        case .duration(let seconds, let nanos):
+            return numberViolation(check, Double(seconds) + Double(nanos) / 1e9, unit: "s")
         case .enumeration(let number, let schema): return enumViolation(check, number, schema)
         }
     }
@@ -78,33 +85,44 @@ struct RuleSubject {
     private func textViolation(_ check: ValidationRule.Check, _ string: String, _ byteCount: Int) -> String? {
         let scalars = string.unicodeScalars
         switch check {
-        case .minLength(let least): return scalars.count < least ? "at least \(least) character\(least == 1 ? "" : "s")" : nil
+        case .minLength(let least):
+            return scalars.count < least ? "at least \(least) character\(least == 1 ? "" : "s")" : nil
         case .maxLength(let most): return scalars.count > most ? "at most \(most) characters" : nil
         case .minBytes(let least): return byteCount < least ? "at least \(least) byte\(least == 1 ? "" : "s")" : nil
         case .maxBytes(let most): return byteCount > most ? "at most \(most) bytes" : nil
         case .prefix(let prefix): return string.hasPrefix(prefix) ? nil : "text that begins with \"\(prefix)\""
-        case .oneOf(let names): return names.contains(string) ? nil : "one of \(WireEncoder.list(names.map { "\"\($0)\"" }))"
+        case .oneOf(let names):
+            return names.contains(string) ? nil : "one of \(WireEncoder.list(names.map { "\"\($0)\"" }))"
         case .pathSeparatedPrefix:
-            let isAllowed = byteCount > 1 && !string.utf8.contains { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } && !string.hasSuffix("/")
+            let isAllowed =
+                byteCount > 1 && !string.utf8.contains { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+                && !string.hasSuffix("/")
             return isAllowed ? nil : "a path of two characters or more without ? and #, not ending in /"
         case .headerName(let isStrict):
             let isAllowed = isStrict ? Self.isHeaderName(string) : Self.isOneLine(string)
             return isAllowed ? nil : "a header name"
         case .headerValue(let isStrict):
-            let isAllowed = isStrict ? scalars.allSatisfy { ($0.value >= 32 || $0 == "\t") && $0.value != 127 } : Self.isOneLine(string)
+            let isAllowed =
+                isStrict
+                ? scalars.allSatisfy { ($0.value >= 32 || $0 == "\t") && $0.value != 127 } : Self.isOneLine(string)
             return isAllowed ? nil : "a header value without control characters"
         default: return nil
         }
     }
 
-    private static func isOneLine(_ string: String) -> Bool { !string.utf8.contains { $0 == 0 || $0 == 10 || $0 == 13 } }
+    private static func isOneLine(_ string: String) -> Bool {
+        !string.utf8.contains { $0 == 0 || $0 == 10 || $0 == 13 }
+    }
 
     /// A token of RFC 9110 §5.6.2, with the colon of a pseudo header before it allowed.
     private static func isHeaderName(_ string: String) -> Bool {
         let token = string.utf8.first == UInt8(ascii: ":") ? string.utf8.dropFirst() : string.utf8[...]
         let marks = Array("!#$%&'*+-.^_|~`".utf8)
         return !token.isEmpty
-            && token.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || marks.contains($0) }
+            && token.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || marks.contains($0)
+            }
     }
 
     private func numberViolation(_ check: ValidationRule.Check, _ value: Double, unit: String) -> String? {
@@ -117,7 +135,8 @@ struct RuleSubject {
         case .constant("true"): return value == 1 ? nil : "true"
         case .constant("false"): return value == 0 ? nil : "false"
         case .constant(let text): return Double(text) == value ? nil : text
-        case .oneOf(let numbers): return numbers.contains { Double($0) == value } ? nil : "one of \(WireEncoder.list(numbers))"
+        case .oneOf(let numbers):
+            return numbers.contains { Double($0) == value } ? nil : "one of \(WireEncoder.list(numbers))"
         default: return nil
         }
     }
@@ -127,7 +146,8 @@ struct RuleSubject {
             WireEncoder.list(numbers.map { text in Int32(text).flatMap { schema?.name(of: $0) } ?? text })
         }
         switch check {
-        case .definedOnly: return schema?.name(of: number) != nil ? nil : WireEncoder.list(schema?.values.map(\.name) ?? [])
+        case .definedOnly:
+            return schema?.name(of: number) != nil ? nil : WireEncoder.list(schema?.values.map(\.name) ?? [])
         case .constant(let text): return text == String(number) ? nil : names([text])
         case .oneOf(let numbers): return numbers.contains(String(number)) ? nil : "one of \(names(numbers))"
         case .noneOf(let numbers): return numbers.contains(String(number)) ? "anything but \(names(numbers))" : nil

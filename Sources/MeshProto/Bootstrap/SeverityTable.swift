@@ -16,13 +16,15 @@ enum SeverityTable {
 
     /// Refused in whatever message they stand: traffic would go or be taken in clear text, or from anybody.
     private static let refusedNames: Set<String> = [
-        "transport_socket", "transport_socket_matches", "transport_socket_matcher", "require_tls", "tls_context", "rbac",
+        "transport_socket", "transport_socket_matches", "transport_socket_matcher", "require_tls", "tls_context",
+        "rbac",
         "forward_client_cert_details", "dynamic_metadata",
     ]
 
     private static let refusedFields: Set<String> = [
         // A route that matches more than it should, or a chain without its rules.
-        "envoy.config.route.v3.RouteMatch.cookies", "envoy.config.route.v3.RouteMatch.filter_state", "envoy.config.route.v3.RouteMatch.grpc",
+        "envoy.config.route.v3.RouteMatch.cookies", "envoy.config.route.v3.RouteMatch.filter_state",
+        "envoy.config.route.v3.RouteMatch.grpc",
         "envoy.config.route.v3.RouteMatch.path_match_policy", "envoy.config.listener.v3.Listener.filter_chain_matcher",
         "envoy.config.listener.v3.Filter.config_discovery", "envoy.config.listener.v3.ListenerFilter.config_discovery",
         "envoy.config.route.v3.VirtualHost.matcher", "envoy.config.bootstrap.v3.Admin.allow_paths",
@@ -31,7 +33,8 @@ enum SeverityTable {
     ]
 
     private static let refusedTypes = [
-        "envoy.extensions.transport_sockets.", "envoy.extensions.filters.http.rbac.", "envoy.extensions.filters.network.rbac.",
+        "envoy.extensions.transport_sockets.", "envoy.extensions.filters.http.rbac.",
+        "envoy.extensions.filters.network.rbac.",
         "envoy.extensions.filters.http.jwt_authn.", "envoy.extensions.filters.http.ext_authz.",
         "envoy.extensions.filters.network.ext_authz.", "envoy.extensions.filters.http.oauth2.",
         "envoy.extensions.filters.http.basic_auth.", "envoy.extensions.filters.http.api_key_auth.",
@@ -39,14 +42,19 @@ enum SeverityTable {
     ]
 
     private static let ignoredFields: Set<String> = [
-        "envoy.config.bootstrap.v3.Bootstrap.enable_dispatcher_stats", "envoy.config.bootstrap.v3.Bootstrap.header_prefix",
-        "envoy.config.bootstrap.v3.Bootstrap.perf_tracing_file_path", "envoy.config.bootstrap.v3.Bootstrap.stats_flush_on_admin",
+        "envoy.config.bootstrap.v3.Bootstrap.enable_dispatcher_stats",
+        "envoy.config.bootstrap.v3.Bootstrap.header_prefix",
+        "envoy.config.bootstrap.v3.Bootstrap.perf_tracing_file_path",
+        "envoy.config.bootstrap.v3.Bootstrap.stats_flush_on_admin",
         "envoy.config.bootstrap.v3.Bootstrap.memory_allocator_manager", "envoy.config.bootstrap.v3.Bootstrap.watchdog",
         "envoy.config.bootstrap.v3.Bootstrap.watchdogs", "envoy.config.bootstrap.v3.Bootstrap.stats_eviction_interval",
-        "envoy.config.bootstrap.v3.Bootstrap.grpc_async_client_manager_config", "envoy.config.bootstrap.v3.Bootstrap.fatal_actions",
-        "envoy.config.bootstrap.v3.ClusterManager.enable_deferred_cluster_creation", "envoy.config.cluster.v3.Cluster.track_cluster_stats",
+        "envoy.config.bootstrap.v3.Bootstrap.grpc_async_client_manager_config",
+        "envoy.config.bootstrap.v3.Bootstrap.fatal_actions",
+        "envoy.config.bootstrap.v3.ClusterManager.enable_deferred_cluster_creation",
+        "envoy.config.cluster.v3.Cluster.track_cluster_stats",
         "envoy.config.cluster.v3.Cluster.track_timeout_budgets", "envoy.config.cluster.v3.Cluster.preconnect_policy",
-        "envoy.config.cluster.v3.Cluster.lrs_report_endpoint_metrics", "envoy.config.metrics.v3.StatsConfig.histogram_bucket_settings",
+        "envoy.config.cluster.v3.Cluster.lrs_report_endpoint_metrics",
+        "envoy.config.metrics.v3.StatsConfig.histogram_bucket_settings",
         "envoy.config.core.v3.Node.user_agent_name", "envoy.config.core.v3.Node.user_agent_version",
         "envoy.config.core.v3.Node.user_agent_build_version", "envoy.config.core.v3.Node.extensions",
         "envoy.config.core.v3.Node.client_features", "envoy.config.core.v3.Node.dynamic_parameters",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A field that is set and that Apus does not honour: one row of the report that `--mode validate` prints and admin serves.
+/// A field that is set and that Apus does not honour: one row of the report that `--mode validate` prints and admin
+/// serves.
 package struct UnsupportedField: Equatable, Sendable, CustomStringConvertible {
     /// What it means for the mesh that the field is not honoured.
     package enum Severity: String, Sendable, CaseIterable {

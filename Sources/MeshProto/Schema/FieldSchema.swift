@@ -107,7 +107,8 @@ package indirect enum FieldType {
 
 /// The scalar types of proto3, by their proto names.
 package enum ScalarType: String {
-    case bool, string, bytes, double, float, int32, int64, uint32, uint64, sint32, sint64, fixed32, fixed64, sfixed32, sfixed64
+    case bool, string, bytes, double, float, int32, int64, uint32, uint64, sint32, sint64, fixed32, fixed64, sfixed32,
+        sfixed64
 
     /// The protobuf wire type.
     var wireType: UInt64 {
@@ -129,7 +130,8 @@ struct ValidationRule: Equatable {
 
     enum Check: Equatable {
         case required, definedOnly, unique, ignoreEmpty
-        case minLength(Int), maxLength(Int), minBytes(Int), maxBytes(Int), minItems(Int), maxItems(Int), minPairs(Int), maxPairs(Int)
+        case minLength(Int), maxLength(Int), minBytes(Int), maxBytes(Int), minItems(Int), maxItems(Int), minPairs(Int),
+            maxPairs(Int)
         case greater(Double), greaterOrEqual(Double), less(Double), lessOrEqual(Double)
         case constant(String), oneOf([String]), noneOf([String]), prefix(String)
         case headerName(strict: Bool), headerValue(strict: Bool)
@@ -143,7 +145,8 @@ struct ValidationRule: Equatable {
     init?(_ word: Substring) {
         var rest = word
         var scope = Scope.field
-        for (prefix, found) in [("each.", Scope.each), ("key.", .key), ("value.", .value)] where word.hasPrefix(prefix) {
+        for (prefix, found) in [("each.", Scope.each), ("key.", .key), ("value.", .value)] where word.hasPrefix(prefix)
+        {
             scope = found
             rest = word.dropFirst(prefix.count)
         }

@@ -3,8 +3,8 @@ internal import CSchema
 
 /// The whole v3 API by name: what the generated messages cannot tell, for they know only the fields we honour.
 ///
-/// Made on demand: `init` indexes the names in the table that lies in the binary, a message is parsed when first asked for, and all of
-/// it is freed with the last reference. Not thread-safe; make one per use.
+/// Made on demand: `init` indexes the names in the table that lies in the binary, a message is parsed when first
+/// asked for, and all of it is freed with the last reference. Not thread-safe; make one per use.
 package final class Schema {
     /// Byte ranges of the blocks in the table, header line excluded.
     private var messageBlocks: [String: Range<Int>] = [:]

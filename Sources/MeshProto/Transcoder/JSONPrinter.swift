@@ -106,7 +106,8 @@ struct JSONPrinter {
         }
     }
 
-    private mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire) {
+    private mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire)
+    {
         if case .map(let key, let type) = field.type {
             element(field.name)
             return try map(key, type, WireMessage.ranges(values), document)
@@ -187,8 +188,10 @@ struct JSONPrinter {
         case (.scalar(.string), .delimited(let range)): text(String(decoding: document[range], as: UTF8.self))
         case (.scalar(.bytes), .delimited(let range)): data(document[range])
         case (.scalar(.bool), .varint(let bits)): raw(bits == 0 ? "false" : "true")
-        case (.scalar(.double), .fixed64(let bits)): double(Double(bitPattern: bits), digits: "\(Double(bitPattern: bits))")
-        case (.scalar(.float), .fixed32(let bits)): double(Double(Float(bitPattern: bits)), digits: "\(Float(bitPattern: bits))")
+        case (.scalar(.double), .fixed64(let bits)):
+            double(Double(bitPattern: bits), digits: "\(Double(bitPattern: bits))")
+        case (.scalar(.float), .fixed32(let bits)):
+            double(Double(Float(bitPattern: bits)), digits: "\(Float(bitPattern: bits))")
         case (.scalar(let scalar), .varint(let bits)), (.scalar(let scalar), .fixed64(let bits)):
             if scalar.is64Bit { string(Self.integer(scalar, bits)) } else { raw(Self.integer(scalar, bits)) }
         case (.scalar(let scalar), .fixed32(let bits)): raw(Self.integer(scalar, UInt64(bits)))

@@ -13,9 +13,10 @@ package struct Transcoder {
 
     /// Encodes a value as a message.
     ///
-    /// Field names may be the proto's or lowerCamelCase; enums are names or numbers; durations are text like `0.25s`; 64-bit integers are
-    /// numbers or text; bytes are base64; an `Any` is an object with `@type`.
-    /// - Throws: `ConfigError` for a value of the wrong type, an unknown name (if `.refused`), a name given twice, two members of a oneof.
+    /// Field names may be the proto's or lowerCamelCase; enums are names or numbers; durations are text like `0.25s`;
+    /// 64-bit integers are numbers or text; bytes are base64; an `Any` is an object with `@type`.
+    /// - Throws: `ConfigError` for a value of the wrong type, an unknown name (if `.refused`), a name given twice,
+    ///   two members of a oneof.
     /// - Returns: the wire bytes and, if `.collected`, a row for each unknown name, which is left out.
     package func wire(
         _ value: ConfigValue, type: String, source: String, unknownNames: UnknownNames = .refused, path: String = ""
@@ -25,9 +26,11 @@ package struct Transcoder {
         return (encoder.writer.bytes, encoder.unknown)
     }
 
-    /// Prints a message as JSON: snake_case names, defaults left out, 64-bit integers as text, a known `Any` expanded beside its `@type`.
+    /// Prints a message as JSON: snake_case names, defaults left out, 64-bit integers as text, a known `Any` expanded
+    /// beside its `@type`.
     ///
-    /// - Parameter redactsSensitive: private keys and the like are printed as `[redacted]`, as Envoy does in `config_dump`.
+    /// - Parameter redactsSensitive: private keys and the like are printed as `[redacted]`, as Envoy does in
+    ///   `config_dump`.
     /// - Throws: `ConfigError` if the bytes are no such message or nest beyond `ConfigLimit.depth`.
     package func json(
         fromWire wire: [UInt8], type: String, pretty: Bool = true, redactsSensitive: Bool = true
@@ -36,7 +39,8 @@ package struct Transcoder {
         do {
             try printer.message(wire, [0..<wire.count], type: type)
         } catch {
-            throw ConfigError(source: type, path: "", found: "bytes that do not decode", allowed: "a serialized message")
+            throw ConfigError(
+                source: type, path: "", found: "bytes that do not decode", allowed: "a serialized message")
         }
         return String(decoding: printer.out, as: UTF8.self)
     }
@@ -48,7 +52,8 @@ package struct Transcoder {
     package func unwrapped(
         _ any: Google_Protobuf_Any, source: String, path: String = ""
     ) throws(ConfigError) -> Google_Protobuf_Any {
-        guard let inner = try unwrappedStruct(typeURL: any.typeURL, wire: Array(any.value), source: source, path: path) else { return any }
+        guard let inner = try unwrappedStruct(typeURL: any.typeURL, wire: Array(any.value), source: source, path: path)
+        else { return any }
         var result = Google_Protobuf_Any()
         result.typeURL = "type.googleapis.com/" + inner.type
         result.value = .init(inner.wire)
@@ -67,7 +72,8 @@ package struct Transcoder {
             guard schema.message(type) != nil else { return nil }
             let value = try StructReader(document: wire).structure(outer.ranges(2), depth: 0)
             let encoded = try self.wire(
-                value, type: type, source: source, unknownNames: .collected, path: path.isEmpty ? "value" : path + ".value")
+                value, type: type, source: source, unknownNames: .collected,
+                path: path.isEmpty ? "value" : path + ".value")
             return (type, encoded.wire, encoded.unknown)
         } catch let error as ConfigError {
             throw error

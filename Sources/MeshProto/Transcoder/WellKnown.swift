@@ -21,7 +21,8 @@ enum WellKnown {
     static func isKnown(_ type: String) -> Bool {
         switch type {
         case "google.protobuf.Duration", "google.protobuf.Timestamp", "google.protobuf.Any", "google.protobuf.Struct",
-            "google.protobuf.Value", "google.protobuf.ListValue", "google.protobuf.Empty", "google.protobuf.FieldMask": true
+            "google.protobuf.Value", "google.protobuf.ListValue", "google.protobuf.Empty", "google.protobuf.FieldMask":
+            true
         default: wrapped(type) != nil
         }
     }
@@ -36,7 +37,9 @@ enum WellKnown {
         let isNegative = body.hasPrefix("-")
         if isNegative { body = body.dropFirst() }
         let parts = body.split(separator: ".", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let seconds = digits(parts[0]), seconds <= largestDuration else { return nil }
+        guard (1...2).contains(parts.count), let seconds = digits(parts[0]), seconds <= largestDuration else {
+            return nil
+        }
         guard let nanos = parts.count == 2 ? fraction(parts[1]) : 0 else { return nil }
         return isNegative ? (-seconds, -nanos) : (seconds, nanos)
     }
@@ -47,8 +50,10 @@ enum WellKnown {
         guard bytes.count >= 20, text.utf8.count == text.count else { return nil }
         func number(_ range: Range<Int>) -> Int64? { digits(Substring(String(decoding: bytes[range], as: UTF8.self))) }
         let marks: [(Int, String)] = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")]
-        guard marks.allSatisfy({ $0.1.utf8.contains(bytes[$0.0]) }), let year = number(0..<4), let month = number(5..<7),
-            let day = number(8..<10), let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
+        guard marks.allSatisfy({ $0.1.utf8.contains(bytes[$0.0]) }), let year = number(0..<4),
+            let month = number(5..<7),
+            let day = number(8..<10), let hour = number(11..<13), let minute = number(14..<16),
+            let second = number(17..<19),
             (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 60
         else { return nil }
         var rest = Substring(String(decoding: bytes[19...], as: UTF8.self))
@@ -62,7 +67,8 @@ enum WellKnown {
         var offset: Int64 = 0
         if rest != "Z" && rest != "z" {
             let parts = rest.dropFirst().split(separator: ":")
-            guard rest.hasPrefix("+") || rest.hasPrefix("-"), parts.count == 2, let hours = digits(parts[0]), let minutes = digits(parts[1]),
+            guard rest.hasPrefix("+") || rest.hasPrefix("-"), parts.count == 2, let hours = digits(parts[0]),
+                let minutes = digits(parts[1]),
                 hours < 24, minutes < 60
             else { return nil }
             offset = (hours * 3600 + minutes * 60) * (rest.hasPrefix("-") ? -1 : 1)
@@ -81,7 +87,8 @@ enum WellKnown {
         return Int64(text)
     }
 
-    /// Days from 1970-01-01 in the proleptic Gregorian calendar; years begin in March, so that the leap day is the last one.
+    /// Days from 1970-01-01 in the proleptic Gregorian calendar; years begin in March, so that the leap day is the
+    /// last one.
     private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = shifted / 400

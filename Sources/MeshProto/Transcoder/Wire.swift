@@ -58,9 +58,11 @@ struct MalformedWire: Error {}
 
 /// One message's records, sorted by field number, within a document that is shared by all its messages.
 ///
-/// Several ranges are read as one message, which is protobuf's merge: scalars of later ones win, messages merge, lists append.
+/// Several ranges are read as one message, which is protobuf's merge: scalars of later ones win, messages merge,
+/// lists append.
 struct WireMessage {
-    /// All values of one field. `end` is the position after the last one, by which the last member of a oneof is told.
+    /// All values of one field. `end` is the position after the last one, by which the last member of a oneof is
+    /// told.
     struct Field {
         let number: Int
         var values: [WireValue]
@@ -77,7 +79,8 @@ struct WireMessage {
             var reader = WireReader(document, range)
             while !reader.isAtEnd {
                 let (number, value) = try reader.record()
-                // A list's records follow each other, and messages have few fields: a search from the end beats a dictionary.
+                // A list's records follow each other, and messages have few fields: a search from the end beats a
+                // dictionary.
                 if let slot = fields.lastIndex(where: { $0.number == number }) {
                     fields[slot].values.append(value)
                     fields[slot].end = reader.position

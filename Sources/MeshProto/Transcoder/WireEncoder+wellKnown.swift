@@ -13,9 +13,13 @@ extension WireEncoder {
             guard case .array(let items) = value else { throw error(found: value.summary, allowed: "a list") }
             try list(items)
         case "google.protobuf.Empty":
-            guard case .object(let members) = value, members.isEmpty else { throw error(found: value.summary, allowed: "{}") }
+            guard case .object(let members) = value, members.isEmpty else {
+                throw error(found: value.summary, allowed: "{}")
+            }
         case "google.protobuf.FieldMask":
-            guard case .string(let text) = value else { throw error(found: value.summary, allowed: "field paths, separated by commas") }
+            guard case .string(let text) = value else {
+                throw error(found: value.summary, allowed: "field paths, separated by commas")
+            }
             for path in text.split(separator: ",") { writer.delimited(1, Self.snakeCase(path).utf8) }
         default:
             guard let scalar = WellKnown.wrapped(type) else {
@@ -26,7 +30,9 @@ extension WireEncoder {
     }
 
     private static func snakeCase(_ path: Substring) -> String {
-        path.reduce(into: "") { out, character in out += character.isUppercase ? "_" + character.lowercased() : String(character) }
+        path.reduce(into: "") { out, character in
+            out += character.isUppercase ? "_" + character.lowercased() : String(character)
+        }
     }
 
     private mutating func duration(_ value: ConfigValue) throws(ConfigError) {
@@ -46,16 +52,21 @@ extension WireEncoder {
     }
 
     private mutating func any(_ value: ConfigValue) throws(ConfigError) {
-        guard case .object(let members) = value else { throw error(found: value.summary, allowed: "an object with \"@type\"") }
+        guard case .object(let members) = value else {
+            throw error(found: value.summary, allowed: "an object with \"@type\"")
+        }
         if members.isEmpty { return }
         guard case .string(let url)? = value["@type"] else {
             throw error(found: value["@type"]?.summary ?? "nothing", allowed: "a type URL", at: .field("@type"))
         }
         let name = TypeURL.messageName(url)
-        guard let slash = url.lastIndex(of: "/"), slash > url.startIndex, name.hasPrefix("google.protobuf.") ? WellKnown.isKnown(name) : schema.message(name) != nil else {
+        guard let slash = url.lastIndex(of: "/"), slash > url.startIndex,
+            name.hasPrefix("google.protobuf.") ? WellKnown.isKnown(name) : schema.message(name) != nil
+        else {
             let known = NearestName.of(name, among: schema.messageNames).map { "type.googleapis.com/" + $0 }
             throw error(
-                found: "\"\(ConfigValue.cut(url))\"", allowed: "the type URL of a message of the v3 API, or of a TypedStruct around it",
+                found: "\"\(ConfigValue.cut(url))\"",
+                allowed: "the type URL of a message of the v3 API, or of a TypedStruct around it",
                 suggestion: known, at: .field("@type"))
         }
         writer.delimited(1, url.utf8)

@@ -19,7 +19,8 @@ struct WireEncoder {
         prefix = path
     }
 
-    func error(found: String, allowed: String, suggestion: String? = nil, at step: FieldPath.Step? = nil) -> ConfigError {
+    func error(found: String, allowed: String, suggestion: String? = nil, at step: FieldPath.Step? = nil) -> ConfigError
+    {
         ConfigError(source: source, path: fullPath(step), found: found, allowed: allowed, suggestion: suggestion)
     }
 
@@ -56,12 +57,14 @@ struct WireEncoder {
                 continue
             }
             if let other = keyOfField.updateValue(member.key, forKey: field.number) {
-                throw error(found: "both \"\(other)\" and \"\(member.key)\"", allowed: "one of them", at: .field(field.name))
+                throw error(
+                    found: "both \"\(other)\" and \"\(member.key)\"", allowed: "one of them", at: .field(field.name))
             }
             if case .null = member.value, !field.acceptsNull { continue }
             if let oneof = field.oneof, let other = keyOfOneof.updateValue(member.key, forKey: oneof) {
                 throw error(
-                    found: "\"\(member.key)\" beside \"\(other)\"", allowed: "one of \(Self.members(of: oneof, message))",
+                    found: "\"\(member.key)\" beside \"\(other)\"",
+                    allowed: "one of \(Self.members(of: oneof, message))",
                     at: .field(field.name))
             }
             path.push(.field(field.name))
@@ -76,17 +79,21 @@ struct WireEncoder {
 
     private mutating func unknownName(_ member: ConfigValue.Member, of message: MessageSchema) throws(ConfigError) {
         let names = message.fields.map(\.name)
-        let suggestion = NearestName.of(member.key, among: names) ?? NearestName.of(member.key, among: message.fields.map(\.jsonName))
+        let suggestion =
+            NearestName.of(member.key, among: names)
+            ?? NearestName.of(member.key, among: message.fields.map(\.jsonName))
         switch unknownNames {
         case .refused:
             throw error(
-                found: "an unknown field", allowed: "the fields of \(message.name) (\(Self.list(names)))", suggestion: suggestion,
+                found: "an unknown field", allowed: "the fields of \(message.name) (\(Self.list(names)))",
+                suggestion: suggestion,
                 at: .field(member.key))
         case .collected:
             unknown.append(
                 UnsupportedField(
                     path: fullPath(.field(member.key)), value: member.value.summary, severity: .degraded,
-                    reason: "\(message.name) has no such field" + (suggestion.map { "; did you mean \"\($0)\"?" } ?? "")))
+                    reason: "\(message.name) has no such field" + (suggestion.map { "; did you mean \"\($0)\"?" } ?? "")
+                ))
         }
     }
 
@@ -121,7 +128,9 @@ struct WireEncoder {
         if let start { writer.close(start) }
     }
 
-    private mutating func map(_ field: FieldSchema, _ key: ScalarType, _ type: FieldType, _ value: ConfigValue) throws(ConfigError) {
+    private mutating func map(_ field: FieldSchema, _ key: ScalarType, _ type: FieldType, _ value: ConfigValue)
+        throws(ConfigError)
+    {
         guard case .object(let members) = value else { throw error(found: value.summary, allowed: "an object") }
         for member in members {
             path.push(.key(member.key))
@@ -140,7 +149,8 @@ struct WireEncoder {
     }
 
     /// Writes one value with its tag; a default value only if `writesDefault`.
-    mutating func single(_ type: FieldType, number: Int, _ value: ConfigValue, writesDefault: Bool) throws(ConfigError) {
+    mutating func single(_ type: FieldType, number: Int, _ value: ConfigValue, writesDefault: Bool) throws(ConfigError)
+    {
         switch type {
         case .message(let name):
             let start = writer.open(number)
@@ -191,7 +201,9 @@ struct WireEncoder {
 
     private func enumeration(_ name: String, _ value: ConfigValue) throws(ConfigError) -> UInt64 {
         if name == "google.protobuf.NullValue" {
-            guard value == .null || value == .string("NULL_VALUE") else { throw error(found: value.summary, allowed: "null") }
+            guard value == .null || value == .string("NULL_VALUE") else {
+                throw error(found: value.summary, allowed: "null")
+            }
             return 0
         }
         let known = schema.enumeration(name)
@@ -224,7 +236,9 @@ struct WireEncoder {
         switch value {
         case .number(let number): text = number
         case .string(let number): text = number
-        default: throw error(found: value.summary, allowed: scalar == .double || scalar == .float ? "a number" : "an integer")
+        default:
+            throw error(
+                found: value.summary, allowed: scalar == .double || scalar == .float ? "a number" : "an integer")
         }
         switch scalar {
         case .double, .float:
@@ -237,8 +251,11 @@ struct WireEncoder {
             guard let number = UInt64(exactlyDecimal: text) else { throw range(value, 0, UInt64.max) }
             return number
         case .int32, .sfixed32, .sint32:
-            guard let number = Int32(exactlyDecimal: text) else { throw range(value, Int64(Int32.min), UInt64(Int32.max)) }
-            return scalar == .sint32 ? UInt64(UInt32(bitPattern: number << 1 ^ number >> 31)) : UInt64(bitPattern: Int64(number))
+            guard let number = Int32(exactlyDecimal: text) else {
+                throw range(value, Int64(Int32.min), UInt64(Int32.max))
+            }
+            return scalar == .sint32
+                ? UInt64(UInt32(bitPattern: number << 1 ^ number >> 31)) : UInt64(bitPattern: Int64(number))
         default:
             guard let number = Int64(exactlyDecimal: text) else { throw range(value, Int64.min, UInt64(Int64.max)) }
             return UInt64(bitPattern: scalar == .sint64 ? number << 1 ^ number >> 63 : number)
@@ -254,7 +271,9 @@ struct WireEncoder {
         case "NaN": .nan
         case "Infinity": .infinity
         case "-Infinity": -.infinity
-        default: text.utf8.allSatisfy { (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E, 0x65, 0x45].contains($0) } ? Double(text) : nil
+        default:
+            text.utf8.allSatisfy { (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E, 0x65, 0x45].contains($0) }
+                ? Double(text) : nil
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Base64 (RFC 4648) as protobuf's JSON mapping wants it: writes the standard alphabet with padding, reads both alphabets, padding optional.
+/// Base64 (RFC 4648) as protobuf's JSON mapping wants it: writes the standard alphabet with padding, reads both
+/// alphabets, padding optional.
 enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 

@@ -4,12 +4,13 @@
 package enum ConfigText {
     /// Reads a document.
     ///
-    /// - `.json` is JSON. Everything else is YAML, which contains JSON; a document that opens with a brace is tried as JSON first,
-    ///   for that is much faster and accepts a trailing comma.
+    /// - `.json` is JSON. Everything else is YAML, which contains JSON; a document that opens with a brace is tried
+    ///   as JSON first, for that is much faster and accepts a trailing comma.
     /// - Throws: `ConfigError` for wrong syntax, a key that stands twice, or a document beyond `ConfigLimit`.
     package static func read(_ bytes: [UInt8], source: String) throws(ConfigError) -> ConfigValue {
         if bytes.count > ConfigLimit.bytes {
-            throw ConfigError(source: source, path: "", found: "\(bytes.count) bytes", allowed: "at most \(ConfigLimit.bytes)")
+            throw ConfigError(
+                source: source, path: "", found: "\(bytes.count) bytes", allowed: "at most \(ConfigLimit.bytes)")
         }
         if source.hasSuffix(".json") { return try JSONReader.read(bytes, source: source) }
         let opener = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }

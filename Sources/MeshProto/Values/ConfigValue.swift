@@ -35,7 +35,8 @@ package enum ConfigValue: Equatable, Sendable {
 
     /// At most 120 characters, control characters replaced.
     static func cut(_ text: String) -> String {
-        let clean = String(String.UnicodeScalarView(text.unicodeScalars.prefix(120).map { $0.value < 32 ? "\u{FFFD}" : $0 }))
+        let clean = String(
+            String.UnicodeScalarView(text.unicodeScalars.prefix(120).map { $0.value < 32 ? "\u{FFFD}" : $0 }))
         return text.unicodeScalars.count > 120 ? clean + "…" : clean
     }
 
@@ -52,7 +53,7 @@ package enum ConfigLimit {
     package static let depth = 100
     /// Largest document, bytes.
     package static let bytes = 64 << 20
-    /// Most values in a document of that many bytes after YAML aliases are followed. Without aliases a value takes a byte and a separator
-    /// at least, so this only stops a "billion laughs" document.
+    /// Most values in a document of that many bytes after YAML aliases are followed. Without aliases a value takes a
+    /// byte and a separator at least, so this only stops a "billion laughs" document.
     package static func values(inBytes count: Int) -> Int { max(200_000, 4 * count) }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads JSON (RFC 8259) into a `ConfigValue`. A trailing comma is accepted, since Istio's own bootstrap template writes one;
-/// a key that stands twice, invalid UTF-8 and lone surrogates are errors.
+/// Reads JSON (RFC 8259) into a `ConfigValue`. A trailing comma is accepted, since Istio's own bootstrap template
+/// writes one; a key that stands twice, invalid UTF-8 and lone surrogates are errors.
 struct JSONReader {
     private let bytes: [UInt8]
     private let source: String
@@ -64,7 +64,9 @@ struct JSONReader {
     private mutating func enter() throws(ConfigError) {
         depth += 1
         position += 1
-        if depth > ConfigLimit.depth { throw error(allowed: "at most \(ConfigLimit.depth) levels of nesting", found: "more") }
+        if depth > ConfigLimit.depth {
+            throw error(allowed: "at most \(ConfigLimit.depth) levels of nesting", found: "more")
+        }
         skipSpace()
     }
 
@@ -121,10 +123,13 @@ struct JSONReader {
     private mutating func number() throws(ConfigError) -> String {
         let start = position
         if current == UInt8(ascii: "-") { position += 1 }
-        while let byte = current, (0x30...0x39).contains(byte) || [0x2E, 0x65, 0x45, 0x2B, 0x2D].contains(byte) { position += 1 }
+        while let byte = current, (0x30...0x39).contains(byte) || [0x2E, 0x65, 0x45, 0x2B, 0x2D].contains(byte) {
+            position += 1
+        }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         let digits = text.drop { $0 == "-" }
-        guard Double(text) != nil, digits.first?.isNumber == true, !(digits.count > 1 && digits.first == "0" && digits.dropFirst().first?.isNumber == true)
+        guard Double(text) != nil, digits.first?.isNumber == true,
+            !(digits.count > 1 && digits.first == "0" && digits.dropFirst().first?.isNumber == true)
         else {
             position = start
             throw error(allowed: "a number", found: ConfigValue.cut(text))
@@ -177,7 +182,8 @@ struct JSONReader {
         case UInt8(ascii: "u"):
             var value = try hexadecimal()
             if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-                bytes[position + 1] == UInt8(ascii: "u") {
+                bytes[position + 1] == UInt8(ascii: "u")
+            {
                 position += 2
                 let low = try hexadecimal()
                 value = (0xDC00..<0xE000).contains(low) ? 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00) : 0xD800
@@ -193,7 +199,8 @@ struct JSONReader {
     }
 
     private mutating func hexadecimal() throws(ConfigError) -> UInt32 {
-        guard position + 4 <= bytes.count, bytes[position..<position + 4].allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+        guard position + 4 <= bytes.count,
+            bytes[position..<position + 4].allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
             let value = UInt32(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16)
         else { throw error(allowed: "four hexadecimal digits") }
         position += 4
@@ -207,7 +214,10 @@ struct JSONReader {
             column = byte == 0x0A ? 1 : column + 1
             line += byte == 0x0A ? 1 : 0
         }
-        let here = current.map { (0x21..<0x7F).contains($0) ? "\"\(Character(Unicode.Scalar($0)))\"" : "byte \($0)" } ?? "the end"
-        return ConfigError(source: source, path: "line \(line) column \(column)", found: found ?? here, allowed: allowed)
+        let here =
+            current.map { (0x21..<0x7F).contains($0) ? "\"\(Character(Unicode.Scalar($0)))\"" : "byte \($0)" }
+            ?? "the end"
+        return ConfigError(
+            source: source, path: "line \(line) column \(column)", found: found ?? here, allowed: allowed)
     }
 }

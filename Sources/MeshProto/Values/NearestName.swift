@@ -2,8 +2,8 @@
 
 /// Finds the name somebody meant.
 enum NearestName {
-    /// The candidate with the smallest edit distance to `name`, if that is at most a third of its length (and 1 for short names).
-    /// Of several the first in alphabetical order.
+    /// The candidate with the smallest edit distance to `name`, if that is at most a third of its length (and 1 for
+    /// short names). Of several the first in alphabetical order.
     static func of(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = Array(name.utf8.prefix(200))
         var best: (distance: Int, name: String)?
@@ -18,7 +18,8 @@ enum NearestName {
         return best?.name
     }
 
-    /// Optimal string alignment distance, where swapping two neighbours costs one like any other slip. Case does not count.
+    /// Optimal string alignment distance, where swapping two neighbours costs one like any other slip. Case does not
+    /// count.
     private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
         func folded(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte + 32 : byte }
         guard !left.isEmpty, !right.isEmpty else { return max(left.count, right.count) }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Yams
 
-/// Reads YAML into a `ConfigValue`, typing plain scalars the way Envoy does: null, booleans (also y, yes, on, n, no, off), numbers, else text.
-/// Quoted scalars are text. Anchors, aliases and merge keys (`<<`) are followed.
+/// Reads YAML into a `ConfigValue`, typing plain scalars the way Envoy does: null, booleans (also y, yes, on, n, no,
+/// off), numbers, else text. Quoted scalars are text. Anchors, aliases and merge keys (`<<`) are followed.
 struct YAMLReader {
     private let source: String
     private let limit: Int
@@ -87,17 +87,23 @@ struct YAMLReader {
 
     /// A decimal number of YAML's core schema; `Double` alone would take "nan", "infinity" and hexadecimal fractions.
     private static func isNumber(_ text: String) -> Bool {
-        guard let first = text.utf8.first, (0x30...0x39).contains(first) || first == 0x2D || first == 0x2B || first == 0x2E else { return false }
-        return text.utf8.allSatisfy { (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E, 0x65, 0x45].contains($0) } && Double(text) != nil
+        guard let first = text.utf8.first,
+            (0x30...0x39).contains(first) || first == 0x2D || first == 0x2B || first == 0x2E
+        else { return false }
+        return text.utf8.allSatisfy { (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E, 0x65, 0x45].contains($0) }
+            && Double(text) != nil
     }
 
     private func error(_ mark: Mark?, found: String, allowed: String) -> ConfigError {
-        ConfigError(source: source, path: mark.map { "line \($0.line) column \($0.column)" } ?? "", found: found, allowed: allowed)
+        ConfigError(
+            source: source, path: mark.map { "line \($0.line) column \($0.column)" } ?? "", found: found,
+            allowed: allowed)
     }
 
     private func syntaxError(_ error: any Error) -> ConfigError {
         switch error as? YamlError {
-        case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?, .composer(_, let problem, let mark, _)?:
+        case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?,
+            .composer(_, let problem, let mark, _)?:
             return self.error(mark, found: "a syntax error (\(problem))", allowed: "YAML")
         case .duplicatedKeysInMapping(let keys, let context)?:
             let names = keys.sorted().map { "\"\(ConfigValue.cut($0))\"" }.joined(separator: ", ")
