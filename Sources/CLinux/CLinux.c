@@ -1,2 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+// The kernel's netfilter headers bring linux/in.h, which clashes with netinet/in.h; the values are kernel ABI.
+enum { ORIGINAL_DST_V4 = 80, ORIGINAL_DST_V6 = 80 };
+
+#define RETRY(result, call) do { (result) = (call); } while ((result) < 0 && errno == EINTR)
+
+static int checked(int result) { return result < 0 ? -errno : result; }
+
+static int set_flag(int descriptor, int level, int name, int value) {
+    return checked(setsockopt(descriptor, level, name, &value, sizeof value));
+}
+
+int apus_socket(int family) { return checked(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); }
+
+int apus_accept(int listener, struct sockaddr_storage *peer, socklen_t *length) {
+    int result;
+    *length = sizeof *peer;
+    RETRY(result, accept4(listener, (struct sockaddr *)peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    return checked(result);
+}
+
+// EINTR is not retried here: the kernel goes on connecting, and the result arrives as readiness.
+int apus_connect(int descriptor, const struct sockaddr *address, socklen_t length) {
+    int result = connect(descriptor, address, length);
+    if (result < 0 && errno == EINTR) return -EINPROGRESS;
+    return checked(result);
+}
+
+int apus_bind(int descriptor, const struct sockaddr *address, socklen_t length) {
+    return checked(bind(descriptor, address, length));
+}
+
+int apus_listen(int descriptor, int backlog) { return checked(listen(descriptor, backlog)); }
+
+ssize_t apus_recv(int descriptor, void *buffer, size_t size) {
+    ssize_t result;
+    RETRY(result, recv(descriptor, buffer, size, 0));
+    return result < 0 ? -errno : result;
+}
+
+ssize_t apus_peek(int descriptor) {
+    char byte;
+    ssize_t result;
+    RETRY(result, recv(descriptor, &byte, 1, MSG_PEEK));
+    return result < 0 ? -errno : result;
+}
+
+ssize_t apus_send(int descriptor, const void *bytes, size_t size) {
+    ssize_t result;
+    RETRY(result, send(descriptor, bytes, size, MSG_NOSIGNAL));
+    return result < 0 ? -errno : result;
+}
+
+ssize_t apus_send_vectors(int descriptor, const struct iovec *vectors, size_t count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
+    ssize_t result;
+    RETRY(result, sendmsg(descriptor, &message, MSG_NOSIGNAL));
+    return result < 0 ? -errno : result;
+}
+
+int apus_socket_error(int descriptor) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
+}
+
+int apus_local_name(int descriptor, struct sockaddr_storage *name, socklen_t *length) {
+    *length = sizeof *name;
+    return checked(getsockname(descriptor, (struct sockaddr *)name, length));
+}
+
+int apus_original_destination(int descriptor, int family, struct sockaddr_storage *name, socklen_t *length) {
+    *length = sizeof *name;
+    if (family == AF_INET6) return checked(getsockopt(descriptor, IPPROTO_IPV6, ORIGINAL_DST_V6, name, length));
+    return checked(getsockopt(descriptor, IPPROTO_IP, ORIGINAL_DST_V4, name, length));
+}
+
+int apus_set_no_delay(int descriptor) { return set_flag(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }
+
+int apus_set_reset_on_close(int descriptor) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    return checked(setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+
+int apus_set_reuse_address(int descriptor) { return set_flag(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); }
+int apus_set_reuse_port(int descriptor) { return set_flag(descriptor, SOL_SOCKET, SO_REUSEPORT, 1); }
+
+int apus_set_transparent(int descriptor, int family) {
+    if (family == AF_INET6) return set_flag(descriptor, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+    return set_flag(descriptor, IPPROTO_IP, IP_TRANSPARENT, 1);
+}
+
+int apus_set_v6_only(int descriptor, int only) { return set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, only); }
+int apus_set_mark(int descriptor, uint32_t mark) { return set_flag(descriptor, SOL_SOCKET, SO_MARK, (int)mark); }
+int apus_set_late_port(int descriptor) { return set_flag(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); }
+
+int apus_set_keep_alive(int descriptor, int probes, int idle_seconds, int interval_seconds) {
+    int result = set_flag(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (result == 0 && probes > 0) result = set_flag(descriptor, IPPROTO_TCP, TCP_KEEPCNT, probes);
+    if (result == 0 && idle_seconds > 0) result = set_flag(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, idle_seconds);
+    if (result == 0 && interval_seconds > 0) result = set_flag(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, interval_seconds);
+    return result;
+}
+
+int apus_pipe(int ends[2], int capacity) {
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
+    if (capacity > 0) {
+        // Refused when the user's pipe pages are used up: the default is then good enough.
+        int given = fcntl(ends[1], F_SETPIPE_SZ, capacity);
+        if (given > 0) return given;
+    }
+    int given = fcntl(ends[1], F_GETPIPE_SZ);
+    return given > 0 ? given : 4096;
+}
+
+ssize_t apus_splice(int from, int to, size_t size) {
+    ssize_t result;
+    RETRY(result, splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return result < 0 ? -errno : result;
+}
+
+int apus_reserve_descriptor(void) { return checked(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+int apus_duplicate(int descriptor) { return checked(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)); }
+int apus_shutdown_write(int descriptor) { return checked(shutdown(descriptor, SHUT_WR)); }
+
+// Not retried: Linux frees the descriptor even when close reports EINTR.
+void apus_close(int descriptor) { close(descriptor); }
+
+int apus_unlink_stale(const char *path) {
+    struct stat status;
+    if (lstat(path, &status) < 0) return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(status.st_mode)) return -EADDRINUSE;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return -errno;
+    int refused = connect(probe, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED;
+    close(probe);
+    if (!refused) return -EADDRINUSE;
+    return checked(unlink(path));
+}
+
+int apus_chmod(const char *path, unsigned int mode) { return checked(chmod(path, mode)); }
+
+void apus_name_thread(const char *name) {
+    char cut[16];
+    snprintf(cut, sizeof cut, "%s", name);
+    pthread_setname_np(pthread_self(), cut);
+}
+
+int apus_pin_thread(int index) {
+    cpu_set_t allowed, chosen;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return -errno;
+    int count = CPU_COUNT(&allowed);
+    if (count == 0) return -EINVAL;
+    int left = index % count;
+    CPU_ZERO(&chosen);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        if (left-- > 0) continue;
+        CPU_SET(cpu, &chosen);
+        break;
+    }
+    return checked(pthread_setaffinity_np(pthread_self(), sizeof chosen, &chosen) == 0 ? 0 : -1);
+}
+
+static uint64_t read_clock(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t apus_monotonic(void) { return read_clock(CLOCK_MONOTONIC); }
+uint64_t apus_wall_clock(void) { return read_clock(CLOCK_REALTIME); }
+
+void apus_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }

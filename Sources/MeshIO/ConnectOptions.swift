@@ -36,12 +36,16 @@ package struct TCPKeepAlive: Hashable, Sendable {
 public struct ListeningSocket: Sendable {
     package let descriptor: Int32
     package let address: Address
-    /// Whether another worker accepts from the very same descriptor (unix sockets), which then must not be closed here.
+    /// Whether other workers accept from the same queue through duplicates of the descriptor (unix sockets): it outlives
+    /// this one, so nothing has to be taken out of it before closing.
     package let isShared: Bool
+    /// Whether connections keep a destination that is not `address` (TPROXY), so that each has to be asked for its own.
+    package let isTransparent: Bool
 
-    package init(descriptor: Int32, address: Address, isShared: Bool) {
+    package init(descriptor: Int32, address: Address, isShared: Bool, isTransparent: Bool = false) {
         self.descriptor = descriptor
         self.address = address
         self.isShared = isShared
+        self.isTransparent = isTransparent
     }
 }

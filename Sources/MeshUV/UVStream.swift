@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import CUV
+import Glibc
+package import MeshIO
+
+/// A socket as a `ByteStream`: our own recv and send on a non-blocking descriptor, readiness from the loop.
+///
+/// Invariants:
+/// - `descriptor` is open until `closeTransport`, and -1 after it (or when there never was a socket);
+/// - while reading is wanted, READABLE stays polled: a pause stops the poll at the first event it sees, not before;
+/// - the handler is called from events and from the end of the turn only, never from the owner's own call.
+package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
+    private(set) var descriptor: Int32
+    /// The loop by its own type; calling through it costs no reference counting.
+    private let uvLoop: Unmanaged<UVLoop>
+    private var poll: SocketPoll?
+    private let isTCP: Bool
+    private var isConnecting = false
+    /// The kernel's buffer is full: WRITABLE is polled, and `flush` has nothing to try.
+    private var isWriteBlocked = false
+    private var isFinSent = false
+    /// Size of the slab the next read starts with: the standard class, or the large one after a read that was filled.
+    private var preferredRead = SlabPool.standardCapacity
+
+    /// What the end of this turn has to do.
+    private var isTurnEndScheduled = false
+    private var hasConnected = false
+    private var hasResumed = false
+    private var failure: StreamCloseReason?
+
+    /// Takes over an accepted (or paired) connected socket.
+    package init(loop: UVLoop, descriptor: Int32, localAddress: Address, remoteAddress: Address) {
+        self.descriptor = descriptor
+        uvLoop = Unmanaged.passUnretained(loop)
+        isTCP = remoteAddress.isIP
+        super.init(loop: loop, localAddress: localAddress, remoteAddress: remoteAddress)
+        attach(to: loop)
+    }
+
+    /// Opens a connection; the result is reported by an event or at the end of the turn.
+    init(connectingOn loop: UVLoop, to address: Address, options: ConnectOptions, handler: StreamHandler) {
+        descriptor = -1
+        uvLoop = Unmanaged.passUnretained(loop)
+        isTCP = address.isIP
+        isConnecting = true
+        super.init(loop: loop, localAddress: options.bindAddress ?? address, remoteAddress: address)
+        self.handler = Unmanaged.passUnretained(handler)
+        switch OutgoingSocket.connect(to: address, options: options) {
+        case .failed(let error):
+            failLater(.connectFailed(error))
+        case .connected(let socket):
+            descriptor = socket
+            attach(to: loop)
+            hasConnected = true
+            scheduleTurnEnd()
+        case .connecting(let socket):
+            descriptor = socket
+            attach(to: loop)
+            poll?.want(PollEvent.writable)
+        }
+    }
+
+    private func attach(to loop: UVLoop) {
+        poll = SocketPoll(loop: loop, descriptor: descriptor, owner: self) { handle, status, events in
+            CallbackBox.with(handle?.pointee.data, as: UVStream.self) { $0.onReady(status < 0 ? 0 : events) }
+        }
+        if poll == nil { failLater(isConnecting ? .connectFailed(ENOMEM) : .reset(ENOMEM)) }
+    }
+
+    // MARK: Events
+
+    /// - Parameter events: bits of `PollEvent`; 0 when the socket has an error, and then libuv has stopped the poll.
+    private func onReady(_ events: Int32) {
+        uvLoop._withUnsafeGuaranteedRef { $0.beginTurn() }
+        if isConnecting {
+            finishConnecting()
+        } else if events == 0 {
+            onError()
+        } else {
+            if events & PollEvent.writable != 0 { onWritable() }
+            if events & PollEvent.readable != 0, !isClosed { onReadable() }
+            if events & (PollEvent.disconnect | PollEvent.priority) != 0, !isClosed { onDisconnect() }
+        }
+    }
+
+    private func finishConnecting() {
+        let error = apus_socket_error(descriptor)
+        guard error == 0 else {
+            fail(.connectFailed(error))
+            return
+        }
+        isConnecting = false
+        if let name = OutgoingSocket.localName(descriptor) { localAddress = name }
+        poll?.start(isReadingPaused ? 0 : PollEvent.readable)
+        if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
+        handler?._withUnsafeGuaranteedRef { $0.onConnected(self) }
+    }
+
+    private func onWritable() {
+        isWriteBlocked = false
+        writeOut()
+        if !isWriteBlocked, !isClosed, let interest = poll?.interest { poll?.want(interest & ~PollEvent.writable) }
+        reportShrinking()
+    }
+
+    private func onReadable() {
+        guard !isReadingPaused else {
+            // The first event seen while paused. From here on only the peer's end is of interest.
+            if let interest = poll?.interest { poll?.want((interest & ~PollEvent.readable) | PollEvent.disconnect) }
+            return
+        }
+        receive()
+    }
+
+    /// Reads once; returns false when there is no use in reading on at once.
+    @discardableResult
+    private func receive() -> Bool {
+        let room = input.prepare(minimum: 1, preferred: preferredRead, from: loop.pool)
+        let count = apus_recv(descriptor, room.baseAddress, room.count)
+        if count > 0 {
+            input.commit(count)
+            receivedBytes &+= UInt64(count)
+            preferredRead = count == room.count ? SlabPool.largeCapacity : SlabPool.standardCapacity
+            deliverInput()
+            // A closed stream has given its slab back already.
+            input.settle(from: loop.pool)
+            return !isClosed && !isReadingPaused
+        }
+        input.settle(from: loop.pool)
+        if count == 0 {
+            onEnd()
+        } else if count != -Int(EAGAIN) {
+            fail(.reset(Int32(truncatingIfNeeded: -count)))
+        }
+        return false
+    }
+
+    /// The peer sent FIN and everything before it was read. A level-triggered poll would report that for ever.
+    private func onEnd() {
+        guard !isClosed else { return }
+        if let interest = poll?.interest { poll?.want(interest & ~(PollEvent.readable | PollEvent.disconnect)) }
+        deliverEndOfInput()
+    }
+
+    /// Only polled while paused, or with nothing else to poll.
+    private func onDisconnect() {
+        let error = apus_socket_error(descriptor)
+        if error != 0 {
+            fail(.reset(error))
+            return
+        }
+        if !isInputEnded, apus_peek(descriptor) == 0 {
+            // Nothing is left to read, so the pause holds no byte back and the owner may know.
+            onEnd()
+        } else if isInputEnded {
+            // Both sides are closed: only the owner's `close` can follow.
+            poll?.stop()
+        } else if let interest = poll?.interest {
+            // Unread bytes before the FIN: it is met again when reading goes on.
+            poll?.want(interest & ~PollEvent.disconnect)
+        }
+    }
+
+    /// The socket has an error, and libuv has stopped the poll. What was received before the reset is still delivered.
+    private func onError() {
+        poll?.stop()
+        if !isInputEnded, !isReadingPaused {
+            while receive() {}
+        }
+        guard !isClosed else { return }
+        let error = apus_socket_error(descriptor)
+        fail(.reset(error != 0 ? error : ECONNRESET))
+    }
+
+    // MARK: Reading
+
+    override package func startReading() {
+        guard !isClosed, !isConnecting, !isInputEnded, !isReadingPaused, let interest = poll?.interest else { return }
+        poll?.want((interest & ~PollEvent.disconnect) | PollEvent.readable)
+    }
+
+    override package func readingResumed() {
+        startReading()
+        if !input.isEmpty {
+            hasResumed = true
+            scheduleTurnEnd()
+        }
+    }
+
+    // MARK: Writing
+
+    override package func flush() {
+        guard !isClosed, !isConnecting, !isWriteBlocked, failure == nil else { return }
+        writeOut()
+        if isWriteBlocked, let interest = poll?.interest { poll?.want(interest | PollEvent.writable) }
+        reportShrinking()
+    }
+
+    private var hasShrunk = false
+
+    /// Hands everything to the kernel, or as much as it takes; an error is reported at the end of the turn.
+    private func writeOut() {
+        while !output.isEmpty {
+            var offered = 0
+            let count: Int
+            if output.pieceCount == 1 {
+                let piece = output.firstPiece
+                offered = piece.count
+                count = apus_send(descriptor, piece.baseAddress, piece.count)
+            } else {
+                count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: OutputQueue.maxVectors) { vectors in
+                    let filled = output.fill(vectors)
+                    for index in 0..<filled { offered &+= vectors[index].iov_len }
+                    return apus_send_vectors(descriptor, vectors.baseAddress, filled)
+                }
+            }
+            if count < 0 {
+                if count == -Int(EAGAIN) {
+                    isWriteBlocked = true
+                } else {
+                    failLater(.reset(Int32(truncatingIfNeeded: -count)))
+                }
+                return
+            }
+            output.consume(count)
+            sentBytes &+= UInt64(count)
+            hasShrunk = true
+            if count < offered {
+                // The buffer is full: asking once more would only cost a call to hear EAGAIN.
+                isWriteBlocked = true
+                return
+            }
+        }
+        if isWriteClosed, !isFinSent {
+            isFinSent = true
+            let status = apus_shutdown_write(descriptor)
+            if status < 0 { failLater(.reset(-status)) }
+        }
+    }
+
+    private func reportShrinking() {
+        guard hasShrunk else { return }
+        hasShrunk = false
+        outputShrank()
+    }
+
+    // MARK: End of turn
+
+    private func failLater(_ reason: StreamCloseReason) {
+        if failure == nil { failure = reason }
+        scheduleTurnEnd()
+    }
+
+    private func scheduleTurnEnd() {
+        guard !isTurnEndScheduled else { return }
+        isTurnEndScheduled = true
+        loop.atEndOfTurn(self)
+    }
+
+    package func onEndOfTurn() {
+        isTurnEndScheduled = false
+        guard !isClosed else { return }
+        if hasConnected {
+            hasConnected = false
+            finishConnecting()
+        }
+        if hasResumed, !isClosed {
+            hasResumed = false
+            if !isReadingPaused, !input.isEmpty {
+                deliverInput()
+                input.settle(from: loop.pool)
+            }
+        }
+        if let failure, !isClosed {
+            // An early answer may wait in front of the reset that our write ran into.
+            if !isConnecting, !isInputEnded, !isReadingPaused, poll != nil {
+                while receive() {}
+            }
+            if !isClosed { fail(failure) }
+        }
+    }
+
+    // MARK: Closing
+
+    override package func closeTransport(reset: Bool) {
+        guard descriptor >= 0 else { return }
+        if reset, isTCP, !isConnecting { _ = apus_set_reset_on_close(descriptor) }
+        // The poll first: libuv takes the descriptor out of epoll by number.
+        poll.take()?.close()
+        apus_close(descriptor)
+        descriptor = -1
+    }
+
+    func closeHandle() { close() }
+
+    // MARK: Facts
+
+    override package func originalDestination() -> Address? {
+        guard !isClosed, let family = localAddress.family, family != AF_UNIX else { return nil }
+        return OutgoingSocket.originalDestination(descriptor, family: family)
+    }
+
+    override package var spliceDescriptor: Int32? { descriptor >= 0 ? descriptor : nil }
+}
+
+@available(*, unavailable) extension UVStream: Sendable {}
