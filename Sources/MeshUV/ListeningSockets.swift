@@ -29,6 +29,12 @@ package struct ListenError: Error, Equatable, Sendable, CustomStringConvertible 
     package let code: Int32
     package let address: Address
 
+    package init(step: Step, code: Int32, address: Address) {
+        self.step = step
+        self.code = code
+        self.address = address
+    }
+
     package var description: String {
         "cannot \(step) \(address): \(String(cString: strerror(code)))"
     }
