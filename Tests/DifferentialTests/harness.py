@@ -175,6 +175,8 @@ class Side:
         self.proxy.stop()
         for upstream in self.upstreams.values():
             upstream.close()
+        for name in self.group.listeners:
+            pathlib.Path(self.ports.socket(name)).unlink(missing_ok=True)
 
     # One case
 

@@ -111,6 +111,11 @@ def _stat_names(answer):
         r"listener_manager\.(workers_started|total_listeners_active|lds\.update_success)|server\.(live|state|concurrency)|cluster_manager\.(active_clusters|cluster_added))", n)))
 
 
+def _help(answer):
+    named = set(re.findall(r"(?m)^\s*(/\S+)", answer.body.decode()))
+    return "\n".join(sorted(named & {"/ready", "/stats", "/stats/prometheus", "/clusters", "/listeners", "/config_dump", "/server_info", "/quitquitquit", "/help"}))
+
+
 def _admin(outcome, path, view=None, status=200, shows=""):
     return Case("admin", outcome, status, admin=path, admin_view=view, shows=shows)
 
@@ -137,6 +142,7 @@ GROUP = Group("observing", ("main", "counted", "tcp"), ("a", "b", "c"), _build, 
     _admin("stats filter", "/stats?filter=^cluster\\.counted\\.upstream_rq_(total|200)$", shows="upstream_rq_200"),
     _admin("stats json", "/stats?format=json&filter=cluster.counted.upstream_rq_200", lambda a: json.dumps(json.loads(a.body)), shows="upstream_rq_200"),
     _admin("config_dump names", "/config_dump", _config_dump),
+    _admin("help lists the paths", "/help", _help, shows="/quitquitquit"),
     _admin("unknown path", "/nonsense", lambda a: "", status=404),
     _admin("POST only", "/quitquitquit", lambda a: "", status=405),
 ))
