@@ -112,7 +112,7 @@ def _stat_names(answer):
 
 
 def _help(answer):
-    named = set(re.findall(r"(?m)^\s*(/\S+)", answer.body.decode()))
+    named = set(re.findall(r"(?m)^\s*(/[\w/]+)", answer.body.decode()))
     return "\n".join(sorted(named & {"/ready", "/stats", "/stats/prometheus", "/clusters", "/listeners", "/config_dump", "/server_info", "/quitquitquit", "/help"}))
 
 
