@@ -27,6 +27,7 @@ def BODY_THEN(*steps):
 
 # Steps of a case. A case without steps sends its request, reads one response and looks whether the connection is kept.
 
+
 @dataclasses.dataclass(frozen=True)
 class Send:
     data: bytes
@@ -300,7 +301,7 @@ class Side:
         except (TimeoutError, ProtocolViolation):
             return "open, no answer to a second request"
         for name, upstream in self.upstreams.items():
-            del upstream.requests[before[name]:]
+            del upstream.requests[before[name] :]
         return f"kept ({answer.status} to the next request)"
 
 
@@ -327,7 +328,9 @@ class Observation:
 
     def _named(self, text):
         """Ports by their names."""
-        return re.sub(r"(?<!\d)\d{5}(?!\d)", lambda m: f"<{self.names[int(m[0])]}>" if int(m[0]) in self.names else m[0], text)
+        return re.sub(
+            r"(?<!\d)\d{5}(?!\d)", lambda m: f"<{self.names[int(m[0])]}>" if int(m[0]) in self.names else m[0], text
+        )
 
     def _header(self, name, value):
         lower = name.lower()
@@ -380,7 +383,10 @@ class Observation:
         for line in filter(None, text.decode("latin-1").split("\n")):
             line = _TIMESTAMP.sub("<time>", _UUID.sub("<uuid>", line))
             # The default format: bytes received, bytes sent, duration, service time.
-            self.add("log", re.sub(r' (\d+ \d+) \d+ (-|\d+) "', lambda m: f' {m[1]} <ms> {"-" if m[2] == "-" else "<ms>"} "', line))
+            self.add(
+                "log",
+                re.sub(r' (\d+ \d+) \d+ (-|\d+) "', lambda m: f' {m[1]} <ms> {"-" if m[2] == "-" else "<ms>"} "', line),
+            )
 
     def reduce_to_spread(self):
         self.items = [("answers from", " ".join(sorted({text for aspect, text in self.items if aspect == "body"})))]

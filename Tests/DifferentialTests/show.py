@@ -31,10 +31,15 @@ def main():
                     envoy, apus = pair.observe(case)
                     found = difference(envoy, apus)
                     text = "\n".join(envoy.lines()) + "\n"
-                    wrong = [what for what, bad in (
-                        (f"status {envoy.status}, not {case.status}", envoy.status != case.status),
-                        (f"does not show {case.shows!r}", case.shows not in text),
-                        (f"shows {case.lacks!r}", bool(case.lacks) and case.lacks in text)) if bad]
+                    wrong = [
+                        what
+                        for what, bad in (
+                            (f"status {envoy.status}, not {case.status}", envoy.status != case.status),
+                            (f"does not show {case.shows!r}", case.shows not in text),
+                            (f"shows {case.lacks!r}", bool(case.lacks) and case.lacks in text),
+                        )
+                        if bad
+                    ]
                     if everything or found or wrong:
                         print(f"\n## {group.name}: {case}" + "".join(f"\n!! Envoy: {w}" for w in wrong))
                         print("\n".join(f"   {line}" for line in envoy.lines()))

@@ -29,17 +29,32 @@ def _case(group, feature, outcome):
     return next(case for case in group.cases if case.identity == (feature, outcome))
 
 
-@pytest.mark.parametrize("group, mutate, broken, sound, expected", [
-    pytest.param(
-        headers.GROUP, _drop_header_operation,
-        ("header operations levels", "request: cluster, route, host, config in order"), ("via", "added"),
-        ["- upstream header: x-order: route"], id="one header operation dropped"),
-    pytest.param(
-        routing.GROUP, _swap_two_routes,
-        ("route order", "longer prefix first"), ("match path", "same path"),
-        ["- header: content-length: 10", "- body: b'first-long'", "+ header: content-length: 11", "+ body: b'first-short'"],
-        id="two routes swapped"),
-])
+@pytest.mark.parametrize(
+    "group, mutate, broken, sound, expected",
+    [
+        pytest.param(
+            headers.GROUP,
+            _drop_header_operation,
+            ("header operations levels", "request: cluster, route, host, config in order"),
+            ("via", "added"),
+            ["- upstream header: x-order: route"],
+            id="one header operation dropped",
+        ),
+        pytest.param(
+            routing.GROUP,
+            _swap_two_routes,
+            ("route order", "longer prefix first"),
+            ("match path", "same path"),
+            [
+                "- header: content-length: 10",
+                "- body: b'first-long'",
+                "+ header: content-length: 11",
+                "+ body: b'first-short'",
+            ],
+            id="two routes swapped",
+        ),
+    ],
+)
 def test_a_deliberate_break_turns_red(group, mutate, broken, sound, expected, tmp_path):
     pair = Pair(group, require_envoy(), require_apus(), tmp_path, mutate_apus=mutate)
     try:

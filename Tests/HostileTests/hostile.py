@@ -27,13 +27,19 @@ _CONNECT = """
 - {match: {prefix: /}, route: {cluster: a}}
 """
 # The peer comes last: it tells which lines belong to a connection of the test.
-_LOG = "%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%|%RESPONSE_FLAGS%|%REQ(:METHOD)%|%REQ(:PATH)%|%DOWNSTREAM_REMOTE_ADDRESS%\n"
+_LOG = (
+    "%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%|%RESPONSE_FLAGS%|%REQ(:METHOD)%|%REQ(:PATH)%|%DOWNSTREAM_REMOTE_ADDRESS%\n"
+)
 
 #: per listener: the options that differ from the plain one
 _LISTENERS = {
     "main": {},
     "http10": {"http_protocol_options": {"accept_http_10": True}},
-    "normal": {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD"},
+    "normal": {
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
+    },
     "reject_escaped": {"normalize_path": True, "path_with_escaped_slashes_action": "REJECT_REQUEST"},
     "underscore_reject": {"common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"}},
     "underscore_drop": {"common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER"}},
@@ -71,14 +77,26 @@ class Hostile:
         self.upstream = Upstream(self.ports["a"], "a")
         listeners = []
         for name, options in _LISTENERS.items():
-            manager = b.hcm(_CONNECT if name == "connect" else _ROUTES, stat_prefix=name, options={
-                "codec_type": "HTTP1", "delayed_close_timeout": "0.05s", **options,
-                "access_log": [b.file_access_log(str(directory / f"{name}.log"), _LOG)]})
+            manager = b.hcm(
+                _CONNECT if name == "connect" else _ROUTES,
+                stat_prefix=name,
+                options={
+                    "codec_type": "HTTP1",
+                    "delayed_close_timeout": "0.05s",
+                    **options,
+                    "access_log": [b.file_access_log(str(directory / f"{name}.log"), _LOG)],
+                },
+            )
             listeners.append(b.listener(name, self.ports[name], manager))
         listeners.append(b.listener("tcp", self.ports["tcp"], b.tcp_proxy(cluster="a")))
-        trailers = {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}}}
+        trailers = {
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+                }
+            }
+        }
         clusters = [b.cluster("a", self.ports["a"], **trailers), b.cluster("early", self.ports["a"])]
         path = b.write(directory / "bootstrap.yaml", b.bootstrap(self.ports["admin"], listeners, clusters))
         self.proxy = Proxy(binary, path, self.ports["admin"]).wait_until_ready()
@@ -107,7 +125,9 @@ class Hostile:
             if answer.status == 200:
                 break
             # An upstream connection closed a moment ago may still be chosen once.
-        assert (answer.status, answer.body) == (200, b"a"), f"no good answer after the test: {answer}\n{self.proxy.log()}"
+        assert (answer.status, answer.body) == (200, b"a"), (
+            f"no good answer after the test: {answer}\n{self.proxy.log()}"
+        )
 
     def stat_moved(self, name) -> int:
         """By how much a statistic changed since the test began; waits a little for it to move."""
@@ -120,7 +140,9 @@ class Hostile:
 
     # The hostile client
 
-    def send(self, data, listener="main", *, bytewise=False, responses=None, methods=(), half_close=False, wait=1.0, log=1) -> Outcome:
+    def send(
+        self, data, listener="main", *, bytewise=False, responses=None, methods=(), half_close=False, wait=1.0, log=1
+    ) -> Outcome:
         """Sends raw bytes and reads until the proxy closes, says nothing for `wait` seconds, or gave `responses` answers."""
         log_path = self.directory / f"{listener}.log"
         log_start = log_path.stat().st_size if log_path.exists() else 0
@@ -168,18 +190,33 @@ class Hostile:
         for raw in self.upstream.raw:
             assert b"/smuggled" not in raw, f"the upstream saw the smuggled request: {bytes(raw)!r}"
 
-    def refused(self, data, status=400, details=r"http1\.\w+", *, listener="main", stat="downstream_cx_protocol_error", bytewise=False, flags=None, upstream_head=False) -> Outcome:
+    def refused(
+        self,
+        data,
+        status=400,
+        details=r"http1\.\w+",
+        *,
+        listener="main",
+        stat="downstream_cx_protocol_error",
+        bytewise=False,
+        flags=None,
+        upstream_head=False,
+    ) -> Outcome:
         """The request gets this one answer and the connection is closed; nothing of it counts as a request upstream.
 
         `upstream_head`: the head was good and may have been forwarded; then it was never complete."""
         outcome = self.send(data, listener, bytewise=bytewise)
         statuses = {status} if isinstance(status, int) else set(status)
         assert outcome.violation is None, outcome.violation
-        assert len(outcome.responses) == 1 and outcome.statuses[0] in statuses, f"answered {outcome.statuses}, expected {statuses}"
+        assert len(outcome.responses) == 1 and outcome.statuses[0] in statuses, (
+            f"answered {outcome.statuses}, expected {statuses}"
+        )
         assert outcome.closed, "the connection stayed open"
         if upstream_head:
             time.sleep(0.01)
-            assert self.upstream.wait_until(lambda u: not u.has_unfinished_request(), 1.0), "the request was left open upstream"
+            assert self.upstream.wait_until(lambda u: not u.has_unfinished_request(), 1.0), (
+                "the request was left open upstream"
+            )
             self.saw_nothing_smuggled()
             assert all(not r.complete for r in self.upstream.requests), f"complete upstream: {self.upstream.requests}"
         else:
@@ -200,29 +237,43 @@ class Hostile:
         self.upstream.reset_records(script)
         return self.send(data or request(method=method), responses=1, methods=(method,), wait=wait)
 
-    def bad_gateway(self, *script, status=502, details=r"upstream_reset_before_response_started\{protocol_error\}", flags="UPE", stat="upstream_cx_protocol_error",
-                    method="GET", data=None):
+    def bad_gateway(
+        self,
+        *script,
+        status=502,
+        details=r"upstream_reset_before_response_started\{protocol_error\}",
+        flags="UPE",
+        stat="upstream_cx_protocol_error",
+        method="GET",
+        data=None,
+    ):
         """The client gets a clean error, and the upstream's connection is not used again."""
         outcome = self.answer_from(*script, method=method, data=data)
         statuses = {status} if isinstance(status, int) else set(status)
         assert outcome.violation is None, outcome.violation
         assert outcome.statuses and outcome.statuses[0] in statuses, f"answered {outcome.statuses}, expected {statuses}"
         assert outcome.responses[0].complete
-        assert outcome.log and re.fullmatch(details, outcome.log[0][1]), f"logged {outcome.log}, expected details {details}"
+        assert outcome.log and re.fullmatch(details, outcome.log[0][1]), (
+            f"logged {outcome.log}, expected details {details}"
+        )
         assert re.fullmatch(flags, outcome.log[0][2]), f"logged {outcome.log[0]}, expected flags {flags}"
         if stat:
             assert self.stat_moved(f"cluster.a.{stat}") >= 1, f"cluster.a.{stat} did not move"
         self.upstream_connection_not_reused()
         return outcome
 
-    def truncated(self, *script, details=r"upstream_reset_after_response_started\{\w+\}", flags="UPE|UC|UR", method="GET"):
+    def truncated(
+        self, *script, details=r"upstream_reset_after_response_started\{\w+\}", flags="UPE|UC|UR", method="GET"
+    ):
         """The head had gone out when the upstream broke its word: the client must see a cut, never a clean end."""
         outcome = self.answer_from(*script, method=method)
         assert outcome.violation is None, outcome.violation
         assert outcome.responses, "no response at all"
         assert not outcome.responses[0].complete, f"a clean end: {outcome.responses[0]}"
         assert outcome.closed, "the connection stayed open after a cut response"
-        assert outcome.log and re.fullmatch(details, outcome.log[0][1]), f"logged {outcome.log}, expected details {details}"
+        assert outcome.log and re.fullmatch(details, outcome.log[0][1]), (
+            f"logged {outcome.log}, expected details {details}"
+        )
         assert re.fullmatch(flags, outcome.log[0][2]), f"logged {outcome.log[0]}, expected flags {flags}"
         self.upstream_connection_not_reused()
         return outcome

@@ -6,7 +6,9 @@ import pytest
 from PythonKit.client import Connection, ConnectionEnded, chunked, get, request
 from PythonKit.upstream import BODY, CLOSE, RESET, response
 
-_REQUEST = request("/p", method="POST", headers=[("transfer-encoding", "chunked"), ("x-a", "b")]) + chunked(b"hello", b"world")
+_REQUEST = request("/p", method="POST", headers=[("transfer-encoding", "chunked"), ("x-a", "b")]) + chunked(
+    b"hello", b"world"
+)
 _RESPONSE = response(200, chunks=[b"hello", b"world"], trailers=[("x-t", "v")])
 
 
@@ -60,11 +62,13 @@ def test_response_split_at_every_byte(proxy):
     for length in range(1, len(_RESPONSE)):
         proxy.upstream.reset_records((BODY, _RESPONSE[:length], 0.001, _RESPONSE[length:]))
         answer = get(proxy.ports["main"], "/r")
-        assert (answer.status, answer.body, answer.complete) == (200, b"helloworld", True), f"split at {length}: {answer}"
+        assert (answer.status, answer.body, answer.complete) == (200, b"helloworld", True), (
+            f"split at {length}: {answer}"
+        )
 
 
 def test_response_byte_by_byte(proxy):
-    proxy.upstream.reset_records((BODY, *(_RESPONSE[i:i + 1] for i in range(len(_RESPONSE)))))
+    proxy.upstream.reset_records((BODY, *(_RESPONSE[i : i + 1] for i in range(len(_RESPONSE)))))
     for _ in range(3):
         assert get(proxy.ports["main"], "/r").body == b"helloworld"
 
@@ -92,7 +96,12 @@ def test_no_stream_is_left_active(proxy):
         connection = Connection(proxy.ports["main"])
         connection.send(_REQUEST[:length])
         connection.reset()
-    names = ("http.main.downstream_rq_active", "http.main.downstream_cx_active", "cluster.a.upstream_rq_active", "cluster.a.upstream_rq_pending_active")
+    names = (
+        "http.main.downstream_rq_active",
+        "http.main.downstream_cx_active",
+        "cluster.a.upstream_rq_active",
+        "cluster.a.upstream_rq_pending_active",
+    )
     for _ in range(100):
         stats = proxy.proxy.stats()
         left = {name: stats.get(name, 0) for name in names if stats.get(name, 0)}

@@ -15,13 +15,24 @@ BAD_HEAD = r"http1\.(codec_error|invalid_characters|invalid_url)"
 
 
 @delivery
-@pytest.mark.parametrize("value", [b"a\rb", b"a\x00b", b"\x00", b"a\x01b", b"a\x1fb", b"a\x7fb", b"a\r", b"\x0ba"], ids=repr)
+@pytest.mark.parametrize(
+    "value", [b"a\rb", b"a\x00b", b"\x00", b"a\x01b", b"a\x1fb", b"a\x7fb", b"a\r", b"\x0ba"], ids=repr
+)
 def test_case_15_control_bytes_in_a_header_value(proxy, value, bytewise):
-    proxy.refused(with_field(b"X: " + value), 400, r"http1\.(invalid_characters|codec_error)", stat=PROTOCOL_ERROR, flags="DPE", bytewise=bytewise)
+    proxy.refused(
+        with_field(b"X: " + value),
+        400,
+        r"http1\.(invalid_characters|codec_error)",
+        stat=PROTOCOL_ERROR,
+        flags="DPE",
+        bytewise=bytewise,
+    )
 
 
 def test_case_15_line_feed_in_a_header_value(proxy):
-    proxy.refused(with_field(b"X: a\nX-Injected: b"), 400, r"http1\.(invalid_characters|codec_error)", stat=PROTOCOL_ERROR)
+    proxy.refused(
+        with_field(b"X: a\nX-Injected: b"), 400, r"http1\.(invalid_characters|codec_error)", stat=PROTOCOL_ERROR
+    )
 
 
 @delivery
@@ -36,12 +47,16 @@ def test_case_16_first_field_starts_with_a_blank(proxy, blank):
 
 
 @delivery
-@pytest.mark.parametrize("line", [b"no colon here", b"nocolon", b": empty", b":", b" : x", b":authority: other.test", b":path: /other"], ids=repr)
+@pytest.mark.parametrize(
+    "line",
+    [b"no colon here", b"nocolon", b": empty", b":", b" : x", b":authority: other.test", b":path: /other"],
+    ids=repr,
+)
 def test_case_17_field_without_a_name(proxy, line, bytewise):
     proxy.refused(with_field(line), 400, BAD_HEAD, bytewise=bytewise)
 
 
-_NOT_TOKEN = [*b"\"(),/;<=>?@[\\]{}", *range(0x01, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0x80, 0xA0, 0xE9, 0xFF]
+_NOT_TOKEN = [*b'"(),/;<=>?@[\\]{}', *range(0x01, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0x80, 0xA0, 0xE9, 0xFF]
 
 
 @pytest.mark.parametrize("byte", _NOT_TOKEN, ids=lambda b: f"{b:02x}")
@@ -50,14 +65,45 @@ def test_case_18_bytes_not_allowed_in_a_name(proxy, byte):
 
 
 @delivery
-@pytest.mark.parametrize("line", [
-    b"G@T /x HTTP/1.1", b"GE(T /x HTTP/1.1", b"G\xc9T /x HTTP/1.1", b" GET /x HTTP/1.1", b"GET  /x HTTP/1.1", b"GET /x  HTTP/1.1", b"GET /x HTTP/1.1 ", b"GET\t/x\tHTTP/1.1",
-    b"GET /x HTTP/1.32", b"GET /x HTTP/4294967295.255", b"GET /x HTTP/1", b"GET /x HTTP/1.", b"GET /x HTTP/.1", b"GET /x HTTP/01.1", b"GET /x http/1.1",
-    b"GET /x HTP/1.1", b"GET /x HTTP/1.1x", b"GET /x HTTP/1,1", b"GET /x HTTP 1.1", b"GET /x", b"GET", b"GET /x y HTTP/1.1", b"GET /x\x00 HTTP/1.1", b"GET /\x7f HTTP/1.1", b"GET /\x01 HTTP/1.1",
-], ids=repr)
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"G@T /x HTTP/1.1",
+        b"GE(T /x HTTP/1.1",
+        b"G\xc9T /x HTTP/1.1",
+        b" GET /x HTTP/1.1",
+        b"GET  /x HTTP/1.1",
+        b"GET /x  HTTP/1.1",
+        b"GET /x HTTP/1.1 ",
+        b"GET\t/x\tHTTP/1.1",
+        b"GET /x HTTP/1.32",
+        b"GET /x HTTP/4294967295.255",
+        b"GET /x HTTP/1",
+        b"GET /x HTTP/1.",
+        b"GET /x HTTP/.1",
+        b"GET /x HTTP/01.1",
+        b"GET /x http/1.1",
+        b"GET /x HTP/1.1",
+        b"GET /x HTTP/1.1x",
+        b"GET /x HTTP/1,1",
+        b"GET /x HTTP 1.1",
+        b"GET /x",
+        b"GET",
+        b"GET /x y HTTP/1.1",
+        b"GET /x\x00 HTTP/1.1",
+        b"GET /\x7f HTTP/1.1",
+        b"GET /\x01 HTTP/1.1",
+    ],
+    ids=repr,
+)
 def test_case_19_request_line(proxy, line, bytewise):
     status = (400, 505) if b"4294967295" in line else 400
-    proxy.refused(head(line, b"Host: h.test"), status, r"http1\.(codec_error|invalid_characters|invalid_url)|low_version|path_normalization_failed", bytewise=bytewise)
+    proxy.refused(
+        head(line, b"Host: h.test"),
+        status,
+        r"http1\.(codec_error|invalid_characters|invalid_url)|low_version|path_normalization_failed",
+        bytewise=bytewise,
+    )
 
 
 @pytest.mark.parametrize("line", [b"GET /x HTTP/2.0", b"GET /x HTTP/3.0", b"GET /x HTTP/9.9"], ids=repr)
@@ -65,7 +111,9 @@ def test_case_19_major_version_above_1(proxy, line):
     proxy.refused(head(line, b"Host: h.test"), 505, r"http1\.codec_error|low_version|http1\.\w+")
 
 
-@pytest.mark.parametrize("data", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n\r\n", b"GET /x HTTP/0.9\r\nHost: h\r\n\r\n"], ids=repr)
+@pytest.mark.parametrize(
+    "data", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n\r\n", b"GET /x HTTP/0.9\r\nHost: h\r\n\r\n"], ids=repr
+)
 def test_case_19_other_protocols(proxy, data):
     proxy.refused(data, (400, 505) if data.startswith(b"PRI") else (400, 426), r"http1\.\w+|low_version")
 
@@ -82,10 +130,30 @@ def test_case_20_two_hosts(proxy, second):
     proxy.refused(with_field(second), 400, r"http1\.\w+", stat="downstream_rq_4xx")
 
 
-@pytest.mark.parametrize("host", [b"user@h.test", b"user:pw@h.test", b"h.test:65536", b"h.test:99999", b"h.test:8o", b"h.test:-1", b"h.test\x00", b"h\x00.test", b"a b.test",
-                                  b"h.test/path", b"h.test?q", b"h.test#f", b"[::1", b"h\\test"], ids=repr)
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"user@h.test",
+        b"user:pw@h.test",
+        b"h.test:65536",
+        b"h.test:99999",
+        b"h.test:8o",
+        b"h.test:-1",
+        b"h.test\x00",
+        b"h\x00.test",
+        b"a b.test",
+        b"h.test/path",
+        b"h.test?q",
+        b"h.test#f",
+        b"[::1",
+        b"h\\test",
+    ],
+    ids=repr,
+)
 def test_case_20_host_that_is_none(proxy, host):
-    proxy.refused(head(b"GET /x HTTP/1.1", b"Host: " + host), 400, r"http\.invalid_authority|http1\.\w+", stat="downstream_rq_4xx")
+    proxy.refused(
+        head(b"GET /x HTTP/1.1", b"Host: " + host), 400, r"http\.invalid_authority|http1\.\w+", stat="downstream_rq_4xx"
+    )
 
 
 def test_case_21_absolute_form_against_host(proxy):
@@ -97,8 +165,18 @@ def test_case_21_absolute_form_against_host(proxy):
         assert not any("wrong.test" in value for _, value in record.headers)
 
 
-@pytest.mark.parametrize("target", [b"http://user@right.test/x", b"http:///x", b"http://right.test:99999/x", b"http://right.test\\@wrong.test/x", b"//right.test/x x", b"http://"],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"http://user@right.test/x",
+        b"http:///x",
+        b"http://right.test:99999/x",
+        b"http://right.test\\@wrong.test/x",
+        b"//right.test/x x",
+        b"http://",
+    ],
+    ids=repr,
+)
 def test_case_21_absolute_form_that_is_none(proxy, target):
     proxy.refused(head(b"GET " + target + b" HTTP/1.1", b"Host: h.test"), 400, r"http1\.\w+|missing_host_header|\w+")
 
@@ -118,10 +196,25 @@ def test_case_22_fragment(proxy, target):
     proxy.saw_nothing()
 
 
-@pytest.mark.parametrize("target", [
-    b"/admin-only", b"//admin-only", b"/./admin-only", b"/x/../admin-only", b"//x/../admin-only", b"/x%2f..%2fadmin-only", b"/%2e/admin-only", b"/x/%2e%2e/admin-only",
-    b"\\admin-only".replace(b"\\", b"/x\\..\\"), b"/x%5c..%5cadmin-only", b"/%61dmin-only", b"/x/..//admin-only", b"/%2Fadmin-only",
-], ids=repr)
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/admin-only",
+        b"//admin-only",
+        b"/./admin-only",
+        b"/x/../admin-only",
+        b"//x/../admin-only",
+        b"/x%2f..%2fadmin-only",
+        b"/%2e/admin-only",
+        b"/x/%2e%2e/admin-only",
+        b"\\admin-only".replace(b"\\", b"/x\\..\\"),
+        b"/x%5c..%5cadmin-only",
+        b"/%61dmin-only",
+        b"/x/..//admin-only",
+        b"/%2Fadmin-only",
+    ],
+    ids=repr,
+)
 def test_case_23_path_tricks_reach_the_same_route(proxy, target):
     """Normalised once: the route that denies is found under every spelling."""
     outcome = proxy.send(head(b"GET " + target + b" HTTP/1.1", b"Host: h.test"), "normal", responses=1)
@@ -129,7 +222,11 @@ def test_case_23_path_tricks_reach_the_same_route(proxy, target):
     proxy.saw_nothing()
 
 
-@pytest.mark.parametrize("target, seen", [(b"/a/./b/../c", "/a/c"), (b"/a%2fb", "/a/b"), (b"//a///b", "/a/b"), (b"/a/..;/b", None), (b"/a;x=y/../b", None)], ids=repr)
+@pytest.mark.parametrize(
+    "target, seen",
+    [(b"/a/./b/../c", "/a/c"), (b"/a%2fb", "/a/b"), (b"//a///b", "/a/b"), (b"/a/..;/b", None), (b"/a;x=y/../b", None)],
+    ids=repr,
+)
 def test_case_23_route_log_and_upstream_see_the_same_path(proxy, target, seen):
     outcome = proxy.send(head(b"GET " + target + b" HTTP/1.1", b"Host: h.test"), "normal", responses=1)
     assert outcome.statuses == [200]
@@ -147,7 +244,10 @@ def test_case_24_underscore_forwarded_by_default(proxy):
     """`transfer_encoding` is just a name: it frames nothing."""
     outcome = proxy.send(with_field(b"transfer_encoding: chunked"), responses=1)
     assert outcome.statuses == [200]
-    assert proxy.upstream.requests[0].header("transfer_encoding") == "chunked" and proxy.upstream.requests[0].framing == "none"
+    assert (
+        proxy.upstream.requests[0].header("transfer_encoding") == "chunked"
+        and proxy.upstream.requests[0].framing == "none"
+    )
 
 
 def test_case_24_underscore_rejected(proxy):
@@ -158,31 +258,52 @@ def test_case_24_underscore_rejected(proxy):
 
 def test_case_24_underscore_dropped(proxy):
     before = proxy.proxy.stats("http1.").get("http1.dropped_headers_with_underscores", 0)
-    outcome = proxy.send(head(b"GET /x HTTP/1.1", b"Host: h.test", b"x_real_ip: 1", b"x-real-ip: 2"), "underscore_drop", responses=1)
+    outcome = proxy.send(
+        head(b"GET /x HTTP/1.1", b"Host: h.test", b"x_real_ip: 1", b"x-real-ip: 2"), "underscore_drop", responses=1
+    )
     assert outcome.statuses == [200]
-    assert proxy.upstream.requests[0].header("x_real_ip") is None and proxy.upstream.requests[0].header("x-real-ip") == "2"
+    assert (
+        proxy.upstream.requests[0].header("x_real_ip") is None and proxy.upstream.requests[0].header("x-real-ip") == "2"
+    )
     assert proxy.proxy.stats("http1.").get("http1.dropped_headers_with_underscores", 0) == before + 1
 
 
-@pytest.mark.parametrize("values", [[b"guest"], [b"root", b"guest"], [b"guest", b"root"], [b"x", b"y", b"guest"]], ids=repr)
+@pytest.mark.parametrize(
+    "values", [[b"guest"], [b"root", b"guest"], [b"guest", b"root"], [b"x", b"y", b"guest"]], ids=repr
+)
 def test_case_25_each_value_of_a_header_is_matched(proxy, values):
     """A second field does not hide the first from a matcher (the route that denies is chosen)."""
-    outcome = proxy.send(head(b"GET /by-value HTTP/1.1", b"Host: h.test", *(b"x-role: " + v for v in values)), responses=1)
+    outcome = proxy.send(
+        head(b"GET /by-value HTTP/1.1", b"Host: h.test", *(b"x-role: " + v for v in values)), responses=1
+    )
     assert outcome.statuses == [403]
     proxy.saw_nothing()
 
 
-@pytest.mark.parametrize("field, details", [
-    (b"Content-Length: 1", r"http1\.(content_length_not_allowed|body_disallowed)"),
-    (b"Transfer-Encoding: chunked", r"http1\.(transfer_encoding_not_allowed|body_disallowed|invalid_transfer_encoding)"),
-], ids=["content-length", "transfer-encoding"])
+@pytest.mark.parametrize(
+    "field, details",
+    [
+        (b"Content-Length: 1", r"http1\.(content_length_not_allowed|body_disallowed)"),
+        (
+            b"Transfer-Encoding: chunked",
+            r"http1\.(transfer_encoding_not_allowed|body_disallowed|invalid_transfer_encoding)",
+        ),
+    ],
+    ids=["content-length", "transfer-encoding"],
+)
 def test_case_26_connect_with_a_body(proxy, field, details):
-    proxy.refused(head(b"CONNECT h.test:443 HTTP/1.1", b"Host: h.test:443", field, body=b"x"), 400, details, listener="connect")
+    proxy.refused(
+        head(b"CONNECT h.test:443 HTTP/1.1", b"Host: h.test:443", field, body=b"x"), 400, details, listener="connect"
+    )
 
 
-@pytest.mark.parametrize("target", [b"/path", b"h.test", b"h.test:", b"h.test:0x50", b"http://h.test:443/", b"*", b":443"], ids=repr)
+@pytest.mark.parametrize(
+    "target", [b"/path", b"h.test", b"h.test:", b"h.test:0x50", b"http://h.test:443/", b"*", b":443"], ids=repr
+)
 def test_case_26_connect_target_that_is_none(proxy, target):
-    outcome = proxy.send(head(b"CONNECT " + target + b" HTTP/1.1", b"Host: h.test:443"), "connect", methods=("CONNECT",))
+    outcome = proxy.send(
+        head(b"CONNECT " + target + b" HTTP/1.1", b"Host: h.test:443"), "connect", methods=("CONNECT",)
+    )
     assert outcome.statuses and outcome.statuses[0] in (400, 404), outcome
     proxy.saw_nothing()
 
@@ -202,7 +323,9 @@ def test_case_27_one_name_of_a_megabyte(proxy):
 
 
 def test_case_27_request_line_of_a_megabyte(proxy):
-    proxy.refused(head(b"GET /" + b"p" * 1_000_000 + b" HTTP/1.1", b"Host: h.test"), 431, r"http1\.headers_too_large|http1\.\w+")
+    proxy.refused(
+        head(b"GET /" + b"p" * 1_000_000 + b" HTTP/1.1", b"Host: h.test"), 431, r"http1\.headers_too_large|http1\.\w+"
+    )
 
 
 def test_case_27_header_block_without_end(proxy):
@@ -226,18 +349,31 @@ def test_case_27_header_count(proxy, count, status):
 
 
 def test_case_27_cookie_crumbs_count(proxy):
-    proxy.refused(head(b"GET /x HTTP/1.1", b"Host: h.test", *(b"Cookie: a=%d" % i for i in range(101))), 431, r"http1\.too_many_headers")
+    proxy.refused(
+        head(b"GET /x HTTP/1.1", b"Host: h.test", *(b"Cookie: a=%d" % i for i in range(101))),
+        431,
+        r"http1\.too_many_headers",
+    )
 
 
 def test_case_27_trailers_count_and_are_limited(proxy):
     trailers = [(f"x-{i}", "v") for i in range(150)]
-    proxy.refused(post(b"Transfer-Encoding: chunked", body=chunked(b"x", trailers=trailers)), (400, 431), r"http1\.(too_many_headers|headers_too_large|codec_error)",
-                  listener="trailers", upstream_head=True)
+    proxy.refused(
+        post(b"Transfer-Encoding: chunked", body=chunked(b"x", trailers=trailers)),
+        (400, 431),
+        r"http1\.(too_many_headers|headers_too_large|codec_error)",
+        listener="trailers",
+        upstream_head=True,
+    )
 
 
 def test_case_27_trailers_too_large(proxy):
-    proxy.refused(post(b"Transfer-Encoding: chunked", body=chunked(b"x", trailers=[("x", "v" * 70000)])), (400, 431), r"http1\.(headers_too_large|codec_error)",
-                  upstream_head=True)
+    proxy.refused(
+        post(b"Transfer-Encoding: chunked", body=chunked(b"x", trailers=[("x", "v" * 70000)])),
+        (400, 431),
+        r"http1\.(headers_too_large|codec_error)",
+        upstream_head=True,
+    )
 
 
 def test_case_27_head_that_never_ends_times_out(proxy):
@@ -293,7 +429,9 @@ def test_case_28_expect_other_than_100_continue_is_harmless(proxy):
 
 def test_case_28_expect_twice(proxy):
     """At most one 100 per request, whatever is asked."""
-    outcome = proxy.send(post(b"Expect: 100-continue", b"Expect: 100-continue", b"Content-Length: 2", body=b"ok"), responses=1)
+    outcome = proxy.send(
+        post(b"Expect: 100-continue", b"Expect: 100-continue", b"Content-Length: 2", body=b"ok"), responses=1
+    )
     assert outcome.statuses[0] in (200, 400, 417) and len(outcome.responses[0].interim) <= 1
 
 
@@ -314,7 +452,12 @@ def test_case_29_many_pipelined_requests_are_answered_in_order(proxy):
     """All of them, or those before the proxy says that it is a flood: never a wrong one."""
     count = 500
     with Connection(proxy.ports["main"]) as connection:
-        connection.send(b"".join(request(f"/by-value/{i}", headers=[("x-role", "guest")]) if i % 3 else request("/direct") for i in range(count)))
+        connection.send(
+            b"".join(
+                request(f"/by-value/{i}", headers=[("x-role", "guest")]) if i % 3 else request("/direct")
+                for i in range(count)
+            )
+        )
         for i in range(count):
             try:
                 assert connection.read_response().body == (b"guest" if i % 3 else b"direct")
@@ -338,13 +481,22 @@ def test_case_29_pipelining_without_reading_is_bounded(proxy):
     assert proxy.resident_kilobytes() < 400_000
 
 
-@pytest.mark.parametrize("value", [b"close, transfer-encoding, host", b"host", b"transfer-encoding", b"content-length", b":authority", b":path"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"close, transfer-encoding, host", b"host", b"transfer-encoding", b"content-length", b":authority", b":path"],
+    ids=repr,
+)
 def test_case_30_connection_nominates_what_frames_or_routes(proxy, value):
-    proxy.refused(post(b"Connection: " + value, b"Content-Length: 2", body=b"ok"), 400, r"http1\.connection_header_rejected")
+    proxy.refused(
+        post(b"Connection: " + value, b"Content-Length: 2", body=b"ok"), 400, r"http1\.connection_header_rejected"
+    )
 
 
 def test_case_30_nominated_headers_are_stripped(proxy):
-    outcome = proxy.send(post(b"Connection: x-one, X-Two", b"X-One: 1", b"x-two: 2", b"x-three: 3", b"Content-Length: 2", body=b"ok"), responses=1)
+    outcome = proxy.send(
+        post(b"Connection: x-one, X-Two", b"X-One: 1", b"x-two: 2", b"x-three: 3", b"Content-Length: 2", body=b"ok"),
+        responses=1,
+    )
     assert outcome.statuses == [200]
     seen = proxy.upstream.requests[0]
     assert seen.header("x-one") is None and seen.header("x-two") is None and seen.header("x-three") == "3"

@@ -43,6 +43,7 @@ def _responding(progress, head):
     def respond(connection, _):
         connection.sendall(head)
         progress.write(connection.sendall)
+
     return respond
 
 

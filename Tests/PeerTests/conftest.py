@@ -20,11 +20,15 @@ def nginx(tmp_path_factory):
     port = free_port()
     directory = tmp_path_factory.mktemp("nginx")
     (directory / "big").write_bytes(bytes(range(256)) * 4096)
-    made = Nginx(directory, port, f"""
+    made = Nginx(
+        directory,
+        port,
+        f"""
         root {directory};
         location = /big {{ default_type application/octet-stream; }}
         location / {{ default_type text/plain; return 200 "hello from nginx"; }}
-    """)
+    """,
+    )
     yield made
     made.stop()
 

@@ -24,7 +24,9 @@ def tool(name):
 def run(*arguments, timeout=20, **options):
     """Runs a peer to its end; its output is part of the failure."""
     found = subprocess.run(arguments, capture_output=True, timeout=timeout, **options)
-    assert found.returncode == 0, f"{arguments} exited {found.returncode}:\n{found.stdout.decode()}\n{found.stderr.decode()}"
+    assert found.returncode == 0, (
+        f"{arguments} exited {found.returncode}:\n{found.stdout.decode()}\n{found.stderr.decode()}"
+    )
     return found.stdout
 
 
@@ -57,7 +59,9 @@ class Nginx:
             }}""")
         self.error_log = directory / "error.log"
         self.process = subprocess.Popen(
-            [tool("nginx"), "-p", str(directory), "-c", str(configuration), "-e", str(self.error_log)], stdin=subprocess.DEVNULL)
+            [tool("nginx"), "-p", str(directory), "-c", str(configuration), "-e", str(self.error_log)],
+            stdin=subprocess.DEVNULL,
+        )
         _running.append(self.process)
         wait_for_listener(port)
 
@@ -82,10 +86,21 @@ def start_proxy(binary, directory, nginx_port, recorder_port, *, websocket_port=
     listeners = [
         b.listener("main", ports["main"], b.hcm(to.format("nginx"))),
         b.listener("recorded", ports["recorded"], b.hcm(to.format("recorder"))),
-        b.listener("http10", ports["http10"], b.hcm(to.format("nginx"), options={"http_protocol_options": {"accept_http_10": True}})),
-        b.listener("websocket", ports["websocket"], b.hcm(
-            to.format("websocket"), options={"upgrade_configs": [{"upgrade_type": "websocket"}]})),
+        b.listener(
+            "http10",
+            ports["http10"],
+            b.hcm(to.format("nginx"), options={"http_protocol_options": {"accept_http_10": True}}),
+        ),
+        b.listener(
+            "websocket",
+            ports["websocket"],
+            b.hcm(to.format("websocket"), options={"upgrade_configs": [{"upgrade_type": "websocket"}]}),
+        ),
     ]
-    clusters = [b.cluster("nginx", nginx_port), b.cluster("recorder", recorder_port), b.cluster("websocket", websocket_port or recorder_port)]
+    clusters = [
+        b.cluster("nginx", nginx_port),
+        b.cluster("recorder", recorder_port),
+        b.cluster("websocket", websocket_port or recorder_port),
+    ]
     path = b.write(directory / f"bootstrap-{ports['admin']}.yaml", b.bootstrap(ports["admin"], listeners, clusters))
     return Apus(Proxy(binary, path, ports["admin"], concurrency=concurrency).wait_until_ready(), ports)

@@ -22,7 +22,19 @@ def test_curl_gets(apus):
 
 
 def test_curl_keeps_one_connection(apus):
-    counts = curl("-w", "%{num_connects}\n", "-o", "/dev/null", apus.url("/1"), "-o", "/dev/null", apus.url("/2"), "-o", "/dev/null", apus.url("/3"))
+    counts = curl(
+        "-w",
+        "%{num_connects}\n",
+        "-o",
+        "/dev/null",
+        apus.url("/1"),
+        "-o",
+        "/dev/null",
+        apus.url("/2"),
+        "-o",
+        "/dev/null",
+        apus.url("/3"),
+    )
     assert counts.split() == [b"1", b"0", b"0"]
 
 
@@ -42,7 +54,16 @@ def test_curl_not_modified(apus):
 
 def test_curl_uploads_chunked(apus, recorder):
     recorder.reset_records()
-    curl("-H", "Transfer-Encoding: chunked", "-H", "Expect:", "--data-binary", "@-", apus.url("/up", "recorded"), input=_BIG * 3)
+    curl(
+        "-H",
+        "Transfer-Encoding: chunked",
+        "-H",
+        "Expect:",
+        "--data-binary",
+        "@-",
+        apus.url("/up", "recorded"),
+        input=_BIG * 3,
+    )
     seen = recorder.requests[-1]
     assert seen.framing == "chunked" and seen.body == _BIG * 3
 
@@ -57,8 +78,20 @@ def test_curl_uploads_with_a_length(apus, recorder):
 def test_curl_expects_100(apus, recorder):
     """The proxy answers the expectation itself: curl does not wait its second."""
     recorder.reset_records()
-    taken = curl("-H", "Expect: 100-continue", "--expect100-timeout", "10", "--data-binary", "@-", "-o", "/dev/null", "-w", "%{time_total}",
-                 apus.url("/up", "recorded"), input=_BIG)
+    taken = curl(
+        "-H",
+        "Expect: 100-continue",
+        "--expect100-timeout",
+        "10",
+        "--data-binary",
+        "@-",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{time_total}",
+        apus.url("/up", "recorded"),
+        input=_BIG,
+    )
     assert float(taken) < 5 and recorder.requests[-1].body == _BIG
 
 
@@ -89,7 +122,9 @@ def test_wrk_has_no_errors(apus, connections):
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "connection per request"])
 def test_ab_has_no_errors(apus, keep_alive, path):
     count = 2000 if path == "/" else 200
-    output = run(tool("ab"), *(["-k"] if keep_alive else []), "-q", "-n", str(count), "-c", "16", apus.url(path, "http10")).decode()
+    output = run(
+        tool("ab"), *(["-k"] if keep_alive else []), "-q", "-n", str(count), "-c", "16", apus.url(path, "http10")
+    ).decode()
     assert f"Complete requests:      {count}" in output and "Failed requests:        0" in output, output
     assert "Non-2xx" not in output and "Write errors" not in output, output
     if keep_alive:
@@ -100,8 +135,12 @@ def test_ab_has_no_errors(apus, keep_alive, path):
 def test_nginx_as_a_client(apus, tmp_path, keep_alive):
     """wrk to nginx to Apus to nginx."""
     connection = 'proxy_set_header Connection "";' if keep_alive else ""
-    front = Nginx(tmp_path, free_port(), f"location / {{ proxy_pass http://apus; proxy_http_version 1.1; {connection} }}",
-                  f"upstream apus {{ server 127.0.0.1:{apus.ports['main']}; keepalive 32; }}")
+    front = Nginx(
+        tmp_path,
+        free_port(),
+        f"location / {{ proxy_pass http://apus; proxy_http_version 1.1; {connection} }}",
+        f"upstream apus {{ server 127.0.0.1:{apus.ports['main']}; keepalive 32; }}",
+    )
     try:
         output = run(tool("wrk"), "-t1", "-c16", "-d1s", f"http://127.0.0.1:{front.port}/").decode()
         assert "Socket errors" not in output and "Non-2xx" not in output, output
@@ -109,4 +148,6 @@ def test_nginx_as_a_client(apus, tmp_path, keep_alive):
     finally:
         front.stop()
     errors = front.error_log.read_text()
-    assert "[error]" not in errors and "[warn]" not in [line for line in errors.splitlines() if "temporary file" not in line], errors
+    assert "[error]" not in errors and "[warn]" not in [
+        line for line in errors.splitlines() if "temporary file" not in line
+    ], errors

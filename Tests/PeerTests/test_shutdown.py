@@ -11,7 +11,7 @@ from peers import Nginx, start_proxy, tool
 
 from PythonKit.client import Connection, get, request
 from PythonKit.ports import free_port
-from PythonKit.upstream import BODY, Upstream, response
+from PythonKit.upstream import BODY, Upstream
 
 
 @pytest.fixture
@@ -72,19 +72,28 @@ def test_two_processes_restarted_in_turn_under_load(apus_binary, tmp_path, nginx
     both = [start_proxy(apus_binary, tmp_path, nginx.port, recorder.port, concurrency=1) for _ in range(2)]
     servers = "".join(f"server 127.0.0.1:{apus.ports['main']} max_fails=0;" for apus in both)
     (tmp_path / "front").mkdir()
-    front = Nginx(tmp_path / "front", free_port(), "location / { proxy_pass http://apus; proxy_next_upstream error; }",
-                  f"upstream apus {{ {servers} }} proxy_http_version 1.1; proxy_set_header Connection close;")
+    front = Nginx(
+        tmp_path / "front",
+        free_port(),
+        "location / { proxy_pass http://apus; proxy_next_upstream error; }",
+        f"upstream apus {{ {servers} }} proxy_http_version 1.1; proxy_set_header Connection close;",
+    )
     body = tmp_path / "body"
     body.write_bytes(b"b" * 1000)
     load = subprocess.Popen(
         [tool("ab"), "-q", "-t", "4", "-n", "1000000", "-c", "8", "-p", str(body), f"http://127.0.0.1:{front.port}/"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         for _ in range(2):
             for index, apus in enumerate(both):
                 time.sleep(0.3)
                 assert apus.proxy.stop(timeout=10) == 0, apus.proxy.log()
-                both[index] = start_proxy(apus_binary, tmp_path, nginx.port, recorder.port, ports=apus.ports, concurrency=1)
+                both[index] = start_proxy(
+                    apus_binary, tmp_path, nginx.port, recorder.port, ports=apus.ports, concurrency=1
+                )
         output = load.communicate(timeout=20)[0]
     finally:
         load.kill() if load.poll() is None else None
@@ -93,4 +102,6 @@ def test_two_processes_restarted_in_turn_under_load(apus_binary, tmp_path, nginx
             apus.proxy.stop()
     assert load.returncode == 0, output
     assert int(re.search(r"Complete requests:\s+(\d+)", output)[1]) > 500, output
-    assert "Failed requests:        0" in output and "Non-2xx" not in output, output + front.error_log.read_text()[-3000:]
+    assert "Failed requests:        0" in output and "Non-2xx" not in output, (
+        output + front.error_log.read_text()[-3000:]
+    )

@@ -28,13 +28,19 @@ def hcm(routes=None, *, stat_prefix="in", virtual_hosts=None, route_config=None,
     fields.update(from_yaml(options) or {})
     return typed(
         "envoy.filters.network.http_connection_manager",
-        _FILTERS + "network.http_connection_manager.v3.HttpConnectionManager", **fields)
+        _FILTERS + "network.http_connection_manager.v3.HttpConnectionManager",
+        **fields,
+    )
 
 
 def tcp_proxy(*, stat_prefix="tcp", options=None, **fields):
     return typed(
-        "envoy.filters.network.tcp_proxy", _FILTERS + "network.tcp_proxy.v3.TcpProxy",
-        stat_prefix=stat_prefix, **fields, **(from_yaml(options) or {}))
+        "envoy.filters.network.tcp_proxy",
+        _FILTERS + "network.tcp_proxy.v3.TcpProxy",
+        stat_prefix=stat_prefix,
+        **fields,
+        **(from_yaml(options) or {}),
+    )
 
 
 def http_inspector():
@@ -42,15 +48,16 @@ def http_inspector():
 
 
 def proxy_protocol(**fields):
-    return typed("envoy.filters.listener.proxy_protocol", _FILTERS + "listener.proxy_protocol.v3.ProxyProtocol", **fields)
+    return typed(
+        "envoy.filters.listener.proxy_protocol", _FILTERS + "listener.proxy_protocol.v3.ProxyProtocol", **fields
+    )
 
 
 def file_access_log(path, text_format=None):
     fields = {"path": path}
     if text_format:
         fields["log_format"] = {"text_format_source": {"inline_string": text_format}}
-    return typed(
-        "envoy.access_loggers.file", _TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog", **fields)
+    return typed("envoy.access_loggers.file", _TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog", **fields)
 
 
 def address(port, host="127.0.0.1"):
@@ -59,8 +66,10 @@ def address(port, host="127.0.0.1"):
 
 def listener(name, port, *filters, chains=None, host="127.0.0.1", **fields):
     return {
-        "name": name, "address": address(port, host),
-        "filter_chains": chains if chains is not None else [{"filters": list(filters)}], **fields,
+        "name": name,
+        "address": address(port, host),
+        "filter_chains": chains if chains is not None else [{"filters": list(filters)}],
+        **fields,
     }
 
 
@@ -75,8 +84,11 @@ def cluster(name, *endpoints, **fields):
     """A STATIC cluster; an endpoint is a port or what `endpoint` made."""
     made = [endpoint(e) if isinstance(e, int) else e for e in endpoints]
     return {
-        "name": name, "type": "STATIC", "connect_timeout": "2s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": made}] if made else []}, **fields,
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": made}] if made else []},
+        **fields,
     }
 
 
@@ -84,7 +96,8 @@ def bootstrap(admin_port, listeners, clusters, **fields):
     return {
         "node": {"id": "test", "cluster": "test"},
         "admin": {"address": address(admin_port)},
-        "static_resources": {"listeners": listeners, "clusters": clusters}, **fields,
+        "static_resources": {"listeners": listeners, "clusters": clusters},
+        **fields,
     }
 
 

@@ -70,7 +70,7 @@ class Connection:
     def send_bytewise(self, data: bytes, pause=0.0):
         """One segment per byte (TCP_NODELAY is on)."""
         for index in range(len(data)):
-            self.send(data[index:index + 1])
+            self.send(data[index : index + 1])
             if pause:
                 time.sleep(pause)
 
@@ -169,8 +169,11 @@ class Connection:
             if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
                 raise ProtocolViolation(f"bad status line {line!r}")
             response = Response(
-                parts[0].decode(), int(parts[1]), parts[2].decode("latin-1") if len(parts) > 2 else "",
-                self._read_fields(timeout), interim=interim,
+                parts[0].decode(),
+                int(parts[1]),
+                parts[2].decode("latin-1") if len(parts) > 2 else "",
+                self._read_fields(timeout),
+                interim=interim,
             )
             if 100 <= response.status < 200 and response.status != 101:
                 interim.append(response)

@@ -31,10 +31,19 @@ class Proxy:
         self.bootstrap_path = pathlib.Path(bootstrap_path)
         self.log_path = self.bootstrap_path.with_suffix(".log")
         self.arguments = [
-            binary, "-c", str(bootstrap_path), "--concurrency", str(concurrency), "--disable-hot-restart",
-            "-l", "error", "--file-flush-interval-msec", "20",
+            binary,
+            "-c",
+            str(bootstrap_path),
+            "--concurrency",
+            str(concurrency),
+            "--disable-hot-restart",
+            "-l",
+            "error",
+            "--file-flush-interval-msec",
+            "20",
             # One unsupported field then fails the cases that need it, not the whole bootstrap.
-            "--allow-unknown-static-fields", *extra_arguments,
+            "--allow-unknown-static-fields",
+            *extra_arguments,
         ]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -47,7 +56,9 @@ class Proxy:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self.binary} exited {self.process.returncode} on {self.bootstrap_path}:\n{self.log()}")
+                raise RuntimeError(
+                    f"{self.binary} exited {self.process.returncode} on {self.bootstrap_path}:\n{self.log()}"
+                )
             try:
                 if self.admin("/ready").status == 200:
                     return self

@@ -15,7 +15,9 @@ def v1_unknown() -> bytes:
     return b"PROXY UNKNOWN\r\n"
 
 
-def v2(source="203.0.113.7", source_port=4711, destination="192.0.2.9", destination_port=443, tlvs=b"", command=1) -> bytes:
+def v2(
+    source="203.0.113.7", source_port=4711, destination="192.0.2.9", destination_port=443, tlvs=b"", command=1
+) -> bytes:
     """Version 2 over TCP; the family follows from the address. `command` 0 is LOCAL."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     payload = socket.inet_pton(family, source) + socket.inet_pton(family, destination)

@@ -55,7 +55,9 @@ class Recorded:
         return self.line.split(" ")[1]
 
 
-def response(status=200, body=b"ok", headers=(), *, reason="X", chunks=None, trailers=(), version="1.1", length=True) -> bytes:
+def response(
+    status=200, body=b"ok", headers=(), *, reason="X", chunks=None, trailers=(), version="1.1", length=True
+) -> bytes:
     """Response bytes; `chunks` makes it chunked, `length=False` leaves the framing to the end of the connection."""
     lines = [f"HTTP/{version} {status} {reason}", *(f"{name}: {value}" for name, value in headers)]
     if chunks is not None:
