@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CBytes
+import Glibc
 
 /// The authority of a request: host and optional port, without userinfo (RFC 9110 §7.2).
 package enum Authority {
@@ -7,6 +8,10 @@ package enum Authority {
     package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count > 0 else { return true }
         guard apus_scan_authority(start, start + bytes.count) == start + bytes.count else { return false }
+        // Most hosts are names without a port.
+        if memchr(start, 0x3A, bytes.count) == nil, start[0] != UInt8(ascii: "[") {
+            return memchr(start, 0x5B, bytes.count) == nil && memchr(start, 0x5D, bytes.count) == nil
+        }
         guard let port = portStart(bytes) else { return false }
         return port > bytes.count || isPort(bytes, from: port)
     }

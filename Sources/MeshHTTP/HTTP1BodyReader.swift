@@ -99,7 +99,7 @@ struct HTTP1BodyReader {
                 }
                 position &+= 1
             case .chunkExtension:
-                let stop = apus_scan_value(base + position, base + count) - base
+                let stop = apus_scan_value(base, base + position, base + count) - base
                 extensionBytes &+= stop &- position
                 if extensionBytes > limits.maxChunkExtensionBytes { return .failed(.chunkExtensionsTooLarge) }
                 position = stop

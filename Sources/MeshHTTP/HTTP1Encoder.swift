@@ -96,7 +96,7 @@ package enum HTTP1Encoder {
         var used = 0
         while shift >= 0 {
             let digit = UInt8(truncatingIfNeeded: length >> shift) & 0xF
-            place[used] = digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10
+            place[used] = HexText.lower(digit)
             used &+= 1
             shift -= 4
         }

@@ -37,10 +37,24 @@ struct HTTP1FieldReader {
     /// What fields to take and how.
     struct Rules {
         var underscores: UnderscoreAction
-        /// Host becomes `:authority`; false for responses and trailers, where it is a field like any other.
+        /// Host becomes `:authority`; false for responses, where it is a field like any other.
         var hostIsAuthority: Bool
+        /// Fields of framing and routing are refused (RFC 9110 §6.5.1).
+        var isTrailers: Bool
         /// Trailers that are to be dropped are checked and not stored.
         var stores: Bool
+
+        static func requestHead(_ underscores: UnderscoreAction) -> Rules {
+            Rules(underscores: underscores, hostIsAuthority: true, isTrailers: false, stores: true)
+        }
+
+        static func responseHead(_ underscores: UnderscoreAction) -> Rules {
+            Rules(underscores: underscores, hostIsAuthority: false, isTrailers: false, stores: true)
+        }
+
+        static func trailers(_ underscores: UnderscoreAction, stores: Bool) -> Rules {
+            Rules(underscores: underscores, hostIsAuthority: false, isTrailers: true, stores: stores)
+        }
     }
 
     enum Outcome {
@@ -55,6 +69,7 @@ struct HTTP1FieldReader {
         rules: Rules, pool: SlabPool
     ) -> Outcome {
         let end = base + count
+        let tokens = HeaderToken.table
         while position < count {
             let line = base + position
             if line[0] == 0x0D {
@@ -72,7 +87,7 @@ struct HTTP1FieldReader {
                 guard colon > 0, line[colon] == 0x3A else { return .failed(nameFailure(line, colon)) }
                 start = colon &+ 1
             }
-            let stop = apus_scan_value(line + start, end) - line
+            let stop = apus_scan_value(base, line + start, end) - line
             if line + stop == end { return outcome(suspend(mark: colon, scanned: stop, length: stop, limits)) }
             guard line[stop] == 0x0D else { return .failed(.invalidCharacter) }
             if line + stop + 1 == end { return outcome(suspend(mark: colon, scanned: stop, length: stop &+ 1, limits)) }
@@ -90,13 +105,14 @@ struct HTTP1FieldReader {
                 if rules.underscores == .reject { return .failed(.underscore) }
                 continue
             }
-            if !rules.stores {
+            if rules.isTrailers {
                 if isForbiddenTrailer(line, colon) { return .failed(.badTrailer) }
-                continue
+                if !rules.stores { continue }
             }
             guard
                 let token = block.appendScanned(
-                    name: line, nameLength: colon, value: line + low, valueLength: high &- low, end: end, from: pool)
+                    name: line, nameLength: colon, value: line + low, valueLength: high &- low, end: end,
+                    tokens: tokens, from: pool)
             else { return .failed(.headTooLarge) }
             if token == .host {
                 let failure = storeHost(line + low, high &- low, end, into: &block, rules: rules, pool: pool)

@@ -63,7 +63,13 @@ enum HTTP1Framing {
         var result = Connection()
         var index = headers.firstIndex(of: .connection)
         while index >= 0 {
-            var list = FieldList(headers.value(at: index))
+            let value = headers.value(at: index)
+            if value.equals("keep-alive") {
+                result.keepsAlive = true
+                index = headers.nextIndex(of: .connection, after: index)
+                continue
+            }
+            var list = FieldList(value)
             while let option = list.next() {
                 if option.equalsIgnoringCase("close") {
                     result.closes = true

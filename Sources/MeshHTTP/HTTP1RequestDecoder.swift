@@ -71,9 +71,7 @@ package struct HTTP1RequestDecoder {
         case .body:
             step = body.next(
                 input, fields: &fields, trailers: &trailers, limits: limits,
-                rules: HTTP1FieldReader.Rules(
-                    underscores: options.underscores, hostIsAuthority: false, stores: options.enableTrailers),
-                pool: pool)
+                rules: .trailers(options.underscores, stores: options.enableTrailers), pool: pool)
         case .failed: return .failed(failure)
         }
         if step.kind == .failed {
@@ -106,9 +104,9 @@ package struct HTTP1RequestDecoder {
                 state = .fields
             }
         }
-        let rules = HTTP1FieldReader.Rules(underscores: options.underscores, hostIsAuthority: true, stores: true)
         switch fields.read(
-            base, count, position: &position, into: &head.headers, limits: limits, rules: rules, pool: pool)
+            base, count, position: &position, into: &head.headers, limits: limits,
+            rules: .requestHead(options.underscores), pool: pool)
         {
         case .needMore: return .step(.needMore, position)
         case .failed(let failure): return .failed(failure)

@@ -15,7 +15,7 @@ extension HTTP1ResponseDecoder {
         let prefix: StaticString = "HTTP/"
         guard apus_equal(line, prefix.utf8Start, known) != 0 else { return .failed(.malformedStatusLine) }
 
-        let stop = apus_scan_value(line + fields.scanned, line + count) - line
+        let stop = apus_scan_value(line, line + fields.scanned, line + count) - line
         if stop == count { return suspend(stop, count) }
         guard line[stop] == 0x0D else { return .failed(.malformedStatusLine) }
         if stop &+ 1 == count { return suspend(stop, count) }

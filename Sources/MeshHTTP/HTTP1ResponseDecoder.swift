@@ -70,9 +70,7 @@ package struct HTTP1ResponseDecoder {
         case .body:
             step = body.next(
                 input, fields: &fields, trailers: &trailers, limits: limits,
-                rules: HTTP1FieldReader.Rules(
-                    underscores: options.underscores, hostIsAuthority: false, stores: options.enableTrailers),
-                pool: pool)
+                rules: .trailers(options.underscores, stores: options.enableTrailers), pool: pool)
             if step.kind == .end { state = .idle }
         case .failed: return .failed(failure)
         }
@@ -118,9 +116,9 @@ package struct HTTP1ResponseDecoder {
                 state = .fields
             }
         }
-        let rules = HTTP1FieldReader.Rules(underscores: options.underscores, hostIsAuthority: false, stores: true)
         switch fields.read(
-            base, count, position: &position, into: &head.headers, limits: limits, rules: rules, pool: pool)
+            base, count, position: &position, into: &head.headers, limits: limits,
+            rules: .responseHead(options.underscores), pool: pool)
         {
         case .needMore: return .step(.needMore, position)
         case .failed(let failure): return .failed(failure)

@@ -12,24 +12,51 @@ extension HeaderBlock {
         return UnsafeRawPointer(slab.bytes + slab.capacity)
     }
 
-    /// Appends a field read from the wire, its name lower-cased, and returns its token. Host is only recognised, not stored: the
-    /// caller checks it and stores it as `:authority`.
+    /// Room for a field of `byteCount` bytes and the slack behind it.
+    @inline(__always)
+    private mutating func place(_ byteCount: Int, from pool: SlabPool) -> UnsafeMutablePointer<UInt8> {
+        let needed = bytesUsed &+ byteCount &+ HeaderBlock.copySlack &+ (fieldCount &+ 1) &* MemoryLayout<HeaderField>.size
+        if let slab, needed <= slab.capacity {
+            return (slab.bytes + bytesUsed).assumingMemoryBound(to: UInt8.self)
+        }
+        return startField(byteCount &+ HeaderBlock.copySlack, from: pool).assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// Notes the field whose bytes were written to `place`.
+    @inline(__always)
+    private mutating func note(nameLength: Int, valueLength: Int, token: HeaderToken) {
+        let index = fieldCount
+        let start = bytesUsed
+        countField(nameLength &+ valueLength)
+        record(index).initialize(
+            to: HeaderField(
+                nameOffset: UInt32(truncatingIfNeeded: start), valueOffset: UInt32(truncatingIfNeeded: start &+ nameLength),
+                valueLength: UInt32(truncatingIfNeeded: valueLength), nameLength: UInt16(truncatingIfNeeded: nameLength),
+                token: token.rawValue, flags: 0))
+        let bit: UInt64 = 1 &<< UInt64(token.rawValue)
+        if token.rawValue != 0, presence & bit == 0 {
+            presence |= bit
+            firstIndices[unchecked: Int(token.rawValue & 63)] = UInt16(truncatingIfNeeded: index)
+        }
+    }
+
+    /// Appends a field read from the wire, its name lower-cased, and returns its token. Host is only recognised, not stored:
+    /// the caller checks it and stores it as `:authority`.
     ///
     /// - Parameter end: bytes up to here are readable.
     /// - Returns: nil when the block cannot hold the field.
     @inline(__always)
     mutating func appendScanned(
         name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafePointer<UInt8>, valueLength: Int,
-        end: UnsafePointer<UInt8>, from pool: SlabPool
+        end: UnsafePointer<UInt8>, tokens: HeaderToken.Table, from pool: SlabPool
     ) -> HeaderToken? {
         guard accepts(nameLength: nameLength, valueLength: valueLength) else { return nil }
-        let place = startField(nameLength &+ valueLength &+ HeaderBlock.copySlack, from: pool)
-            .assumingMemoryBound(to: UInt8.self)
+        let place = place(nameLength &+ valueLength, from: pool)
         apus_copy_lowercase(place, name, nameLength, end - name)
-        let token = HeaderToken.find(place, nameLength)
+        let token = HeaderToken.find(place, nameLength, in: tokens)
         if token == .host { return token }
         apus_copy_short(place + nameLength, value, valueLength, end - value)
-        finishField(nameLength: nameLength, valueLength: valueLength, token: token)
+        note(nameLength: nameLength, valueLength: valueLength, token: token)
         return token
     }
 
@@ -41,11 +68,10 @@ extension HeaderBlock {
     ) -> Bool {
         let nameLength = name.utf8CodeUnitCount
         guard accepts(nameLength: nameLength, valueLength: valueLength) else { return false }
-        let place = startField(nameLength &+ valueLength &+ HeaderBlock.copySlack, from: pool)
-            .assumingMemoryBound(to: UInt8.self)
+        let place = place(nameLength &+ valueLength, from: pool)
         place.update(from: name.utf8Start, count: nameLength)
         apus_copy_short(place + nameLength, value, valueLength, end - value)
-        finishField(nameLength: nameLength, valueLength: valueLength, token: token)
+        note(nameLength: nameLength, valueLength: valueLength, token: token)
         return true
     }
 }

@@ -169,6 +169,13 @@ public import MeshIO
         }
     }
 
+    /// Counts a field of `byteCount` bytes whose record the caller writes.
+    @inline(__always) mutating func countField(_ byteCount: Int) {
+        fieldCount &+= 1
+        liveCount &+= 1
+        bytesUsed &+= byteCount
+    }
+
     private mutating func grow(to needed: Int, from pool: SlabPool) {
         let capacity: Int
         if needed <= SlabPool.smallCapacity {

@@ -100,52 +100,57 @@ extension HeaderToken {
     /// The token of a lower-case name, or `none`.
     package static func find(_ name: UnsafeRawBufferPointer) -> HeaderToken {
         guard let start = name.baseAddress else { return .none }
-        return find(start.assumingMemoryBound(to: UInt8.self), name.count)
+        return find(start.assumingMemoryBound(to: UInt8.self), name.count, in: table)
     }
 }
 
-/// Names hashed by length and three bytes into 512 places; collisions step to the next place.
-private struct TokenTable {
-    struct Place {
-        var name: UnsafePointer<UInt8>?
-        var length: UInt8
-        var token: UInt8
-    }
-
+/// Known names hashed by length and three bytes into 512 places; collisions step to the next place.
+private enum TokenTable {
     static let maxLength = 64
     static let size = 512
-    // Sendable because it is written once, before `shared` is published, and never freed.
-    nonisolated(unsafe) static let shared: UnsafeMutablePointer<Place> = makePlaces()
+    // Sendable because it is written once, before it is published, and never freed.
+    nonisolated(unsafe) static let shared: HeaderToken.Table = makePlaces()
 
     @inline(__always) static func hash(_ name: UnsafePointer<UInt8>, _ length: Int) -> Int {
         let mixed = length &* 37 &+ Int(name[0]) &* 3 &+ Int(name[length / 2]) &* 31 &+ Int(name[length &- 1]) &* 11
         return mixed & (size &- 1)
     }
 
-    private static func makePlaces() -> UnsafeMutablePointer<Place> {
-        let places = UnsafeMutablePointer<Place>.allocate(capacity: size)
-        places.initialize(repeating: Place(name: nil, length: 0, token: 0), count: size)
+    private static func makePlaces() -> HeaderToken.Table {
+        let places = UnsafeMutablePointer<HeaderToken.Place>.allocate(capacity: size)
+        places.initialize(repeating: HeaderToken.Place(name: nil, length: 0, token: 0), count: size)
         for index in 1..<HeaderToken.names.count {
             let text = HeaderToken.names[index]
             var place = hash(text.utf8Start, text.utf8CodeUnitCount)
             while places[place].name != nil { place = (place + 1) & (size - 1) }
-            places[place] = Place(
+            places[place] = HeaderToken.Place(
                 name: text.utf8Start, length: UInt8(truncatingIfNeeded: text.utf8CodeUnitCount),
                 token: UInt8(truncatingIfNeeded: index))
         }
-        return places
+        return HeaderToken.Table(places)
     }
 }
 
 extension HeaderToken {
+    /// A place of the table of known names; `name` is nil where it is free.
+    struct Place {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt8
+        var token: UInt8
+    }
+
+    typealias Table = UnsafePointer<Place>
+
+    /// The table, for callers that look up several names: taking it costs a check that it was made.
+    static var table: Table { TokenTable.shared }
+
     /// The token of `length` lower-case bytes, or `none`.
-    @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
+    @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int, in table: Table) -> HeaderToken {
         guard length >= 2, length < TokenTable.maxLength else { return .none }
-        let places = TokenTable.shared
         var index = TokenTable.hash(name, length)
-        while let known = places[index].name {
-            if Int(places[index].length) == length, apus_equal(known, name, length) != 0 {
-                return HeaderToken(rawValue: places[index].token)
+        while let known = table[index].name {
+            if Int(table[index].length) == length, apus_equal(known, name, length) != 0 {
+                return HeaderToken(rawValue: table[index].token)
             }
             index = (index &+ 1) & (TokenTable.size &- 1)
         }

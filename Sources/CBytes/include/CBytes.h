@@ -15,21 +15,38 @@ void apus_release_free_pages(void);
 /// Classes of bytes in HTTP/1 syntax: 1 token (RFC 9110 §5.6.2), 2 authority (RFC 3986 §3.2 without userinfo).
 extern const uint8_t apus_byte_class[256];
 
-/// The first byte that may not stand in a field value (RFC 9110 §5.5): a control character other than tab.
-static inline const uint8_t *apus_scan_value(const uint8_t *p, const uint8_t *end) {
+// Ends of ranges shorter than sixteen bytes, one byte at a time; out of line, to keep the loops below small.
+const uint8_t *apus_scan_value_tail(const uint8_t *p, const uint8_t *end);
+const uint8_t *apus_scan_target_tail(const uint8_t *p, const uint8_t *end);
+const uint8_t *apus_scan_token_tail(const uint8_t *p, const uint8_t *end);
+void apus_copy_lowercase_tail(uint8_t *to, const uint8_t *from, size_t count);
+
 #if defined(__SSE2__)
-    const __m128i last_control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8(0x09), del = _mm_set1_epi8(0x7f);
+/// Bits of the bytes that may not stand in a field value.
+static inline unsigned apus_value_stops(__m128i x) {
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
+    const __m128i stop = _mm_or_si128(
+        _mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(0x09)), control), _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+    return (unsigned)_mm_movemask_epi8(stop);
+}
+#endif
+
+/// The first byte from `p` on that may not stand in a field value (RFC 9110 §5.5): a control character other than tab.
+/// Bytes from `begin` on are readable.
+static inline const uint8_t *apus_scan_value(const uint8_t *begin, const uint8_t *p, const uint8_t *end) {
+#if defined(__SSE2__)
     while (end - p >= 16) {
-        const __m128i x = _mm_loadu_si128((const __m128i *)p);
-        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, last_control), x);
-        const __m128i stop = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(x, tab), control), _mm_cmpeq_epi8(x, del));
-        const unsigned mask = (unsigned)_mm_movemask_epi8(stop);
+        const unsigned mask = apus_value_stops(_mm_loadu_si128((const __m128i *)p));
         if (mask) return p + __builtin_ctz(mask);
         p += 16;
     }
+    if (end - begin >= 16) {
+        // The last bytes are looked at together with some before them.
+        const unsigned mask = apus_value_stops(_mm_loadu_si128((const __m128i *)(end - 16))) >> (16 - (end - p));
+        return mask ? p + __builtin_ctz(mask) : end;
+    }
 #endif
-    while (p < end && ((*p >= 0x20 && *p != 0x7f) || *p == 0x09)) p++;
-    return p;
+    return apus_scan_value_tail(p, end);
 }
 
 /// The first byte that does not belong to a request target as sent: space, controls, DEL, 8-bit bytes, and `#`.
@@ -46,40 +63,52 @@ static inline const uint8_t *apus_scan_target(const uint8_t *p, const uint8_t *e
         p += 16;
     }
 #endif
-    while (p < end && *p > 0x20 && *p < 0x7f && *p != '#') p++;
-    return p;
+    return apus_scan_target_tail(p, end);
 }
+
+#if defined(__SSE2__)
+/// Bits of the bytes that are not letters, digits, '-' or '_'.
+static inline unsigned apus_uncommon_token_bytes(__m128i x) {
+    // Signed comparisons are right here: bytes from 0x80 on are negative and fail every lower bound.
+    const __m128i folded = _mm_or_si128(x, _mm_set1_epi8(0x20));
+    const __m128i letter = _mm_and_si128(
+        _mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
+    const __m128i digit = _mm_and_si128(
+        _mm_cmpgt_epi8(x, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(x, _mm_set1_epi8('9' + 1)));
+    const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('-')), _mm_cmpeq_epi8(x, _mm_set1_epi8('_')));
+    return 0xffffu & ~(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), mark));
+}
+#endif
 
 /// The first byte that is not a token character.
 static inline const uint8_t *apus_scan_token(const uint8_t *p, const uint8_t *end) {
 #if defined(__SSE2__)
-    // Sixteen bytes at once know letters, digits, '-' and '_'; any other byte is settled by the table.
-    const __m128i fold = _mm_set1_epi8(0x20);
+    // Sixteen bytes at once know the usual characters; any other byte is settled by the table.
     while (end - p >= 16) {
-        const __m128i x = _mm_loadu_si128((const __m128i *)p);
-        const __m128i folded = _mm_or_si128(x, fold);
-        // Signed comparisons are right here: bytes from 0x80 on are negative and fail every lower bound.
-        const __m128i letter = _mm_and_si128(
-            _mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
-        const __m128i digit = _mm_and_si128(
-            _mm_cmpgt_epi8(x, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(x, _mm_set1_epi8('9' + 1)));
-        const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('-')), _mm_cmpeq_epi8(x, _mm_set1_epi8('_')));
-        const unsigned other = 0xffffu & ~(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), mark));
+        const unsigned other = apus_uncommon_token_bytes(_mm_loadu_si128((const __m128i *)p));
         if (!other) {
             p += 16;
             continue;
         }
         p += __builtin_ctz(other);
-        if (!(apus_byte_class[*p] & 1)) return p;
+        if (*p == ':' || !(apus_byte_class[*p] & 1)) return p;
         p++;
     }
 #endif
-    while (p < end && (apus_byte_class[*p] & 1)) p++;
-    return p;
+    return apus_scan_token_tail(p, end);
 }
 
-/// The first byte that is neither an authority character nor part of one.
+/// The first byte that does not belong to an authority (RFC 3986 §3.2 without userinfo).
 static inline const uint8_t *apus_scan_authority(const uint8_t *p, const uint8_t *end) {
+#if defined(__SSE2__)
+    while (end - p >= 16) {
+        const __m128i x = _mm_loadu_si128((const __m128i *)p);
+        const __m128i dot = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('.')), _mm_cmpeq_epi8(x, _mm_set1_epi8(':')));
+        const unsigned other = apus_uncommon_token_bytes(x) & ~(unsigned)_mm_movemask_epi8(dot);
+        if (other) break;
+        p += 16;
+    }
+#endif
     while (p < end && (apus_byte_class[*p] & 2)) p++;
     return p;
 }
@@ -87,26 +116,26 @@ static inline const uint8_t *apus_scan_authority(const uint8_t *p, const uint8_t
 /// Copies `count` bytes with ASCII letters in lower case. The 16 bytes behind the destination may be overwritten; up to
 /// `readable` source bytes may be read.
 static inline void apus_copy_lowercase(uint8_t *to, const uint8_t *from, size_t count, size_t readable) {
-    size_t i = 0;
 #if defined(__SSE2__)
-    for (; i < count && readable - i >= 16; i += 16) {
-        const __m128i x = _mm_loadu_si128((const __m128i *)(from + i));
-        const __m128i upper = _mm_and_si128(
-            _mm_cmpgt_epi8(x, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(x, _mm_set1_epi8('Z' + 1)));
-        _mm_storeu_si128((__m128i *)(to + i), _mm_or_si128(x, _mm_and_si128(upper, _mm_set1_epi8(0x20))));
+    if (readable >= count + 16) {
+        for (size_t i = 0; i < count; i += 16) {
+            const __m128i x = _mm_loadu_si128((const __m128i *)(from + i));
+            const __m128i upper = _mm_and_si128(
+                _mm_cmpgt_epi8(x, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(x, _mm_set1_epi8('Z' + 1)));
+            _mm_storeu_si128((__m128i *)(to + i), _mm_or_si128(x, _mm_and_si128(upper, _mm_set1_epi8(0x20))));
+        }
+        return;
     }
 #endif
-    for (; i < count; i++) to[i] = (uint8_t)(from[i] - 'A') < 26 ? from[i] | 0x20 : from[i];
+    apus_copy_lowercase_tail(to, from, count);
 }
 
 /// Copies `count` bytes. The 16 bytes behind the destination may be overwritten; up to `readable` source bytes may be read.
 static inline void apus_copy_short(uint8_t *to, const uint8_t *from, size_t count, size_t readable) {
 #if defined(__SSE2__)
-    if (count <= 64) {
-        size_t i = 0;
-        for (; i < count && readable - i >= 16; i += 16)
+    if (count <= 128 && readable >= count + 16) {
+        for (size_t i = 0; i < count; i += 16)
             _mm_storeu_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
-        for (; i < count; i++) to[i] = from[i];
         return;
     }
 #endif
