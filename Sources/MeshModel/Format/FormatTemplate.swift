@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import MeshHTTP
+package import MeshHTTP
 
 /// A format string of access logs and header values, compiled once: text with `%COMMAND(ARGUMENT):LENGTH%` in it.
 ///
@@ -42,33 +42,84 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
     /// - Parameter missing: stands for a value that is not there: `-` in logs, nothing in headers.
     package func write(to sink: ByteSink, context: some FormatContext, missing: StaticString) {
         for index in 0..<segments.count {
-            let segment = segments[index]
-            if segment.kind == .literal {
-                sink.append(slice(segment.first))
-                continue
-            }
+            let segment = segments.baseAddress.unsafelyUnwrapped + index
             let start = sink.count
             let found: Bool
-            switch segment.kind {
-            case .literal: found = true
+            switch segment.pointee.kind {
+            case .literal:
+                sink.append(slice(segment.pointee.first))
+                continue
             case .header(let headers):
-                if let value = context.headerValue(headers, token: segment.firstToken, name: slice(segment.first)) {
-                    sink.append(value)
-                    found = true
-                } else if segment.second.count > 0,
-                    let value = context.headerValue(headers, token: segment.secondToken, name: slice(segment.second))
-                {
-                    sink.append(value)
-                    found = true
-                } else {
-                    found = false
-                }
+                found = appendHeader(segment, headers, context, to: sink)
             case .command(let command):
-                found = context.append(command, argument: slice(segment.first), to: sink)
+                found = context.append(command, argument: slice(segment.pointee.first), to: sink)
             }
-            if !found { sink.append(missing) }
-            if segment.maxLength >= 0 { sink.truncate(to: start + Int(segment.maxLength)) }
+            finish(segment, from: start, found: found, missing: missing, to: sink)
         }
+    }
+
+    /// The same for a header value that is to be set in `block`, whose headers (`own`) are read from the block itself,
+    /// because its owner is being changed and cannot be asked.
+    package func write(
+        to sink: ByteSink, context: some FormatContext, missing: StaticString, own: FormatHeaders,
+        block: borrowing HeaderBlock
+    ) {
+        for index in 0..<segments.count {
+            let segment = segments.baseAddress.unsafelyUnwrapped + index
+            let start = sink.count
+            let found: Bool
+            switch segment.pointee.kind {
+            case .literal:
+                sink.append(slice(segment.pointee.first))
+                continue
+            case .header(let headers) where headers == own:
+                found = appendHeader(segment, of: block, to: sink)
+            case .header(let headers):
+                found = appendHeader(segment, headers, context, to: sink)
+            case .command(let command):
+                found = context.append(command, argument: slice(segment.pointee.first), to: sink)
+            }
+            finish(segment, from: start, found: found, missing: missing, to: sink)
+        }
+    }
+
+    private func finish(
+        _ segment: UnsafeMutablePointer<FormatSegment>, from start: Int, found: Bool, missing: StaticString, to sink: ByteSink
+    ) {
+        if !found { sink.append(missing) }
+        if segment.pointee.maxLength >= 0 { sink.truncate(to: start + Int(segment.pointee.maxLength)) }
+    }
+
+    private func appendHeader(
+        _ segment: UnsafeMutablePointer<FormatSegment>, _ headers: FormatHeaders, _ context: some FormatContext,
+        to sink: ByteSink
+    ) -> Bool {
+        let (first, second) = (segment.pointee.first, segment.pointee.second)
+        if let value = context.headerValue(headers, token: segment.pointee.firstToken, name: slice(first)) {
+            sink.append(value)
+            return true
+        }
+        guard second.count > 0,
+            let value = context.headerValue(headers, token: segment.pointee.secondToken, name: slice(second))
+        else { return false }
+        sink.append(value)
+        return true
+    }
+
+    private func appendHeader(
+        _ segment: UnsafeMutablePointer<FormatSegment>, of block: borrowing HeaderBlock, to sink: ByteSink
+    ) -> Bool {
+        var index = Self.index(segment.pointee.firstToken, slice(segment.pointee.first), in: block)
+        if index < 0, segment.pointee.second.count > 0 {
+            index = Self.index(segment.pointee.secondToken, slice(segment.pointee.second), in: block)
+        }
+        guard index >= 0 else { return false }
+        sink.append(block.value(at: index))
+        return true
+    }
+
+    private static func index(_ token: HeaderToken, _ name: UnsafeRawBufferPointer, in block: borrowing HeaderBlock) -> Int {
+        token == .none ? block.firstIndex(named: name) : block.firstIndex(of: token)
     }
 }
 

@@ -52,7 +52,7 @@ package struct StringMatcher: Hashable, Sendable {
     }
 }
 
-/// A condition on a request header. Several values are joined with `,` first.
+/// A condition on a request header. One of several values suffices; inverted, none may meet the condition.
 ///
 /// - Source: `envoy.config.route.v3.HeaderMatcher`; the deprecated `exact_match` and its like are string matches here.
 package struct HeaderMatcher: Hashable, Sendable {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Finds the name somebody meant.
-enum NearestName {
+package enum NearestName {
     /// The candidate with the smallest edit distance to `name`, if that is at most a third of its length (and 1 for
     /// short names). Of several the first in alphabetical order.
-    static func of(_ name: String, among candidates: some Sequence<String>) -> String? {
+    package static func of(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = Array(name.utf8.prefix(200))
         var best: (distance: Int, name: String)?
         for candidate in candidates {

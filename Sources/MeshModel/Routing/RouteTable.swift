@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshRegex
+
+/// A route configuration compiled for matching: immutable, shared by all workers, flat.
+///
+/// It holds no reference to what it was made from. A worker matches through its own `RouteMatcher`.
+// Sendable because nothing changes after the initialiser.
+package final class RouteTable: @unchecked Sendable {
+    /// Name of the route configuration.
+    package let name: String
+    /// Clusters the routes speak of, by the index in `CompiledRoute.cluster` and `CompiledTarget.cluster`. No duplicates.
+    package let clusterNames: [String]
+    /// Number of routes, over all virtual hosts, in order.
+    package var routeCount: Int { routes.count }
+    package var virtualHostCount: Int { virtualHosts.count }
+    /// Regexes of all kinds, no duplicates; every worker compiles its own when it needs them.
+    let programs: [RegexProgram]
+    /// Lists of programs that are asked together.
+    let regexSets: [[Int32]]
+    let text: FlatArray<UInt8>
+    let domains: DomainTable
+    let virtualHosts: FlatArray<CompiledVirtualHost>
+    let routes: FlatArray<CompiledRoute>
+    let targets: FlatArray<CompiledTarget>
+    let redirects: FlatArray<CompiledRedirect>
+    let upgrades: FlatArray<CompiledUpgrade>
+    let headerMatchers: FlatArray<CompiledHeaderMatcher>
+    let queryMatchers: FlatArray<CompiledQueryMatcher>
+    let operations: FlatArray<HeaderOperation>
+    let nodes: FlatArray<PathNode>
+    let lists: FlatArray<Int32>
+    /// Keeps the formats alive that `operations` point to.
+    private let formats: [FormatTemplate]
+    let requestOperations: TableRange
+    let responseOperations: TableRange
+    let outermostFirst: Bool
+    let ignoresPortInHost: Bool
+    let ignoresPathParameters: Bool
+    let maxTreeDepth: Int
+    /// Lower-case names removed from external requests.
+    package let internalOnlyHeaders: TableRange
+    let nameTable: FlatArray<HeaderName>
+
+    /// Compiles a configuration.
+    ///
+    /// - Parameter maxRegexProgramSize: RE2 programs larger than this are refused; nil takes all.
+    /// - Throws: `ResourceError` for a domain given twice, an invalid or too large regex, or an invalid substitution.
+    package init(
+        _ configuration: RouteConfiguration, maxRegexProgramSize: Int? = RegexProgram.defaultMaxProgramSize
+    ) throws(ResourceError) {
+        var builder = RouteTableBuilder(maxRegexProgramSize: maxRegexProgramSize)
+        try builder.add(configuration)
+        name = configuration.name
+        clusterNames = builder.clusterNames
+        programs = builder.programs
+        regexSets = builder.tree.sets
+        text = FlatArray(builder.text)
+        domains = DomainTable(
+            entries: builder.domains, fallback: builder.fallbackHost,
+            text: UnsafeRawBufferPointer(start: text.base, count: text.count))
+        virtualHosts = FlatArray(builder.virtualHosts)
+        routes = FlatArray(builder.routes)
+        targets = FlatArray(builder.targets)
+        redirects = FlatArray(builder.redirects)
+        upgrades = FlatArray(builder.upgrades)
+        headerMatchers = FlatArray(builder.headerMatchers)
+        queryMatchers = FlatArray(builder.queryMatchers)
+        operations = FlatArray(builder.operations)
+        nodes = FlatArray(builder.tree.nodes)
+        lists = FlatArray(builder.tree.lists)
+        formats = builder.formats
+        requestOperations = builder.requestOperations
+        responseOperations = builder.responseOperations
+        outermostFirst = configuration.mostSpecificHeaderMutationsWin
+        ignoresPortInHost = configuration.ignorePortInHostMatching
+        ignoresPathParameters = configuration.ignorePathParameters
+        maxTreeDepth = builder.tree.maxDepth
+        internalOnlyHeaders = builder.internalOnlyHeaders
+        nameTable = FlatArray(builder.names)
+    }
+
+    deinit {
+        text.deallocate()
+        domains.deallocate()
+        virtualHosts.deallocate()
+        routes.deallocate()
+        targets.deallocate()
+        redirects.deallocate()
+        upgrades.deallocate()
+        headerMatchers.deallocate()
+        queryMatchers.deallocate()
+        operations.deallocate()
+        nodes.deallocate()
+        lists.deallocate()
+        nameTable.deallocate()
+    }
+
+    /// The text of a range of this table. Valid while the table lives.
+    package func bytes(_ range: TableRange) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: text.base + Int(range.start), count: Int(range.count))
+    }
+
+    /// A route by the index in `RouteMatchResult.route`. Valid while the table lives.
+    package func route(_ index: Int32) -> UnsafePointer<CompiledRoute> {
+        assert(index >= 0 && index < routes.count)
+        return UnsafePointer(routes.base + Int(index))
+    }
+
+    /// A virtual host by its index. Valid while the table lives.
+    package func virtualHost(_ index: Int32) -> UnsafePointer<CompiledVirtualHost> {
+        assert(index >= 0 && index < virtualHosts.count)
+        return UnsafePointer(virtualHosts.base + Int(index))
+    }
+
+    /// Target `offset` of a weighted route. Valid while the table lives.
+    package func target(_ route: UnsafePointer<CompiledRoute>, _ offset: Int) -> UnsafePointer<CompiledTarget> {
+        assert(offset >= 0 && offset < route.pointee.weighted.count)
+        return UnsafePointer(targets.base + Int(route.pointee.weighted.start) + offset)
+    }
+
+    /// Which target of a weighted route a random value falls on.
+    package func pickTarget(_ route: UnsafePointer<CompiledRoute>, random: UInt64) -> Int {
+        let range = route.pointee.weighted
+        guard route.pointee.totalWeight > 0 else { return 0 }
+        let point = random % route.pointee.totalWeight
+        var low = 0
+        var high = Int(range.count) - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if point < targets[Int(range.start) + middle].upperBound { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+
+    /// Upgrade `offset` of a route's overrides.
+    package func upgrade(_ route: UnsafePointer<CompiledRoute>, _ offset: Int) -> CompiledUpgrade {
+        upgrades[Int(route.pointee.upgrades.start) + offset]
+    }
+
+    /// Name `offset` of `internalOnlyHeaders`.
+    package func internalOnlyHeader(_ offset: Int) -> HeaderName {
+        nameTable[Int(internalOnlyHeaders.start) + offset]
+    }
+}
+
+/// Where a request goes.
+package struct RouteMatchResult: Equatable, Sendable {
+    /// Index into the table; -1 when no route matched.
+    package var route: Int32
+    /// Index into the table; -1 when no domain matched.
+    package var virtualHost: Int32
+
+    package init(route: Int32, virtualHost: Int32) {
+        self.route = route
+        self.virtualHost = virtualHost
+    }
+
+    package static let none = RouteMatchResult(route: -1, virtualHost: -1)
+    package var isMatch: Bool { route >= 0 }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+
+/// Calls `body` with the UTF-8 bytes of a text.
+func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    Array(text.utf8).withUnsafeBytes { body($0) }
+}
+
+func string(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+
+/// Header blocks from pairs of text, and back.
+final class Heads {
+    let pool = SlabPool()
+
+    func block(_ fields: [(String, String)]) -> HeaderBlock {
+        var block = HeaderBlock()
+        for (name, value) in fields {
+            withBytes(name) { name in
+                withBytes(value) { value in
+                    _ = block.append(name: name, value: value, from: pool)
+                }
+            }
+        }
+        return block
+    }
+
+    /// A request block with its pseudo headers first.
+    func request(
+        _ target: String?, host: String = "a.test", method: String = "GET", _ fields: [(String, String)] = []
+    ) -> HeaderBlock {
+        var all = [(":method", method), (":authority", host), (":scheme", "http")]
+        if let target { all.append((":path", target)) }
+        return block(all + fields)
+    }
+
+    static func pairs(_ block: borrowing HeaderBlock) -> [String] {
+        var result: [String] = []
+        for index in 0..<block.fieldCount where block.isLive(index) {
+            result.append("\(string(block.name(at: index))): \(string(block.value(at: index)))")
+        }
+        return result
+    }
+}
+
+/// A format context with fixed answers.
+final class FixedContext: FormatContext {
+    var headers: [String: String] = [:]
+    var values: [FormatCommand: String] = [:]
+    private var lent: [UInt8] = []
+
+    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard let value = self.headers["\(headers)/\(string(name))"] else { return nil }
+        lent = Array(value.utf8)
+        return lent.withUnsafeBytes { $0 }
+    }
+
+    func append(_ command: FormatCommand, argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool {
+        if command == .startTime {
+            FormatTime.append(microseconds: 1_787_400_000_123_456, format: argument, to: sink)
+            return true
+        }
+        guard let value = values[command] else { return false }
+        sink.append(string: value + string(argument))
+        return true
+    }
+}
+
+extension Route {
+    /// A route that answers with its own number as status, so that tests see which one was taken.
+    init(_ path: RouteMatch.PathMatch, caseSensitive: Bool = true) {
+        var match = RouteMatch(path)
+        match.caseSensitive = caseSensitive
+        self.init(match: match, action: .directResponse(DirectResponse(status: 200)))
+    }
+}
+
+extension RouteConfiguration {
+    /// One virtual host for everything.
+    init(routes: [Route]) {
+        self.init(virtualHosts: [VirtualHost(name: "all", domains: ["*"], routes: routes)])
+    }
+}
