@@ -224,3 +224,26 @@ extension Address: CustomStringConvertible {
         }
     }
 }
+
+extension Address {
+    /// Parses a literal IP address from bytes without making a String; port 0.
+    package init?(ipText text: UnsafeRawBufferPointer) {
+        guard text.count > 0, text.count < 64 else { return nil }
+        let parsed: Address? = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
+            buffer.copyMemory(from: text)
+            buffer[text.count] = 0
+            guard let start = buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return nil }
+            var v4 = in_addr()
+            if inet_pton(AF_INET, start, &v4) == 1 { return .ipv4(UInt32(bigEndian: v4.s_addr), port: 0) }
+            var v6 = in6_addr()
+            guard inet_pton(AF_INET6, start, &v6) == 1 else { return nil }
+            return withUnsafeBytes(of: &v6) { raw in
+                .ipv6(
+                    high: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+                    low: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)), port: 0, scope: 0)
+            }
+        }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// Values that HTTP and TCP logs write alike.
+enum FormatValues {
+    /// `2026-08-22T12:00:00.123Z`, or by `argument` as a strftime format.
+    static func appendTime(_ wallClock: UInt64, format argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool {
+        FormatTime.append(microseconds: Int64(wallClock / 1000), format: argument, to: sink)
+        return true
+    }
+
+    static func append(_ address: Address?, includingPort: Bool, to sink: ByteSink) -> Bool {
+        guard let address else { return false }
+        switch address {
+        case .pipe(let path): sink.append(string: path)
+        case .internal: sink.append(string: address.description)
+        case .ipv4, .ipv6:
+            sink.append(room: Address.maxTextLength) { address.write(to: $0, includingPort: includingPort) }
+        }
+        return true
+    }
+
+    static func appendPort(_ address: Address?, to sink: ByteSink) -> Bool {
+        guard let port = address?.port else { return false }
+        sink.append(decimal: UInt64(port))
+        return true
+    }
+
+    /// Short names of the flags, comma between them; `-` for none.
+    static func append(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
+        guard !flags.isEmpty else { return false }
+        var isFirst = true
+        for (index, name) in ResponseFlags.shortNames.enumerated() where flags.rawValue & (1 << UInt64(index)) != 0 {
+            if !isFirst { sink.append(",") }
+            sink.append(name)
+            isFirst = false
+        }
+        return true
+    }
+
+    /// Milliseconds from `start` to `end`.
+    static func append(from start: MonotonicInstant, to end: MonotonicInstant?, to sink: ByteSink) -> Bool {
+        guard let end else { return false }
+        sink.append(decimal: end.nanoseconds(since: start) / 1_000_000)
+        return true
+    }
+
+    /// Commands about the downstream connection alone; nil when the command is not one of them.
+    static func append(_ command: FormatCommand, facts: ConnectionFacts, to sink: ByteSink) -> Bool? {
+        switch command {
+        case .downstreamLocalAddress: append(facts.localAddress, includingPort: true, to: sink)
+        case .downstreamLocalAddressWithoutPort: append(facts.localAddress, includingPort: false, to: sink)
+        case .downstreamLocalPort: appendPort(facts.localAddress, to: sink)
+        case .downstreamDirectLocalAddress: append(facts.directLocalAddress, includingPort: true, to: sink)
+        case .downstreamDirectLocalAddressWithoutPort: append(facts.directLocalAddress, includingPort: false, to: sink)
+        case .downstreamDirectLocalPort: appendPort(facts.directLocalAddress, to: sink)
+        case .downstreamRemoteAddress: append(facts.remoteAddress, includingPort: true, to: sink)
+        case .downstreamRemoteAddressWithoutPort: append(facts.remoteAddress, includingPort: false, to: sink)
+        case .downstreamRemotePort: appendPort(facts.remoteAddress, to: sink)
+        case .downstreamDirectRemoteAddress: append(facts.directRemoteAddress, includingPort: true, to: sink)
+        case .downstreamDirectRemoteAddressWithoutPort: append(facts.directRemoteAddress, includingPort: false, to: sink)
+        case .downstreamDirectRemotePort: appendPort(facts.directRemoteAddress, to: sink)
+        case .requestedServerName:
+            appendText(facts.serverName, to: sink)
+        default: nil
+        }
+    }
+
+    static func appendText(_ text: String, to sink: ByteSink) -> Bool {
+        guard !text.isEmpty else { return false }
+        sink.append(string: text)
+        return true
+    }
+
+    static func appendNumber(_ value: UInt64, to sink: ByteSink) -> Bool {
+        sink.append(decimal: value)
+        return true
+    }
+}

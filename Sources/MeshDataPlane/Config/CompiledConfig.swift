@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+package import MeshModel
+import MeshStats
+
+package typealias ListenerID = SlotID<CompiledListener>
+package typealias ChainID = SlotID<CompiledChain>
+package typealias RoutesID = SlotID<CompiledRoutes>
+package typealias ClusterID = SlotID<CompiledCluster>
+
+/// A listener ready to run: its sockets by worker, its compiled chain choice, its chains by slot.
+package final class CompiledListener: Sendable {
+    package let listener: Listener
+    let matcher: FilterChainTable
+    /// By position in `listener.filterChains`; the default chain last, when there is one.
+    let chains: [ChainID]
+    let defaultChain: ChainID?
+    /// One list of sockets per worker, one socket per address; empty for a listener that is not bound.
+    let sockets: [[ListeningSocket]]
+    let stats: ListenerStats
+    let accessLogs: [CompiledAccessLog]
+    let filtersTimeout: UInt64
+    let filterStats: ListenerFilterStats
+    /// Shared by all workers; nil without a limit.
+    let connectionLimit: ConnectionLimit?
+
+    init(
+        listener: Listener, matcher: FilterChainTable, chains: [ChainID], defaultChain: ChainID?,
+        sockets: [[ListeningSocket]], stats: ListenerStats, filterStats: ListenerFilterStats,
+        accessLogs: [CompiledAccessLog]
+    ) {
+        self.listener = listener
+        self.matcher = matcher
+        self.chains = chains
+        self.defaultChain = defaultChain
+        self.sockets = sockets
+        self.stats = stats
+        self.accessLogs = accessLogs
+        self.filterStats = filterStats
+        connectionLimit = listener.connectionLimit.map { ConnectionLimit(limit: $0) }
+        filtersTimeout = listener.listenerFiltersTimeout.timeoutNanoseconds
+    }
+}
+
+/// One filter chain, compiled.
+package final class CompiledChain: Sendable {
+    enum Terminal: Sendable {
+        case http(CompiledHTTP)
+        case tcp(CompiledTCP)
+    }
+
+    let name: String
+    let terminal: Terminal
+    /// Bytes a connection may have waiting in one direction (`per_connection_buffer_limit_bytes`).
+    let bufferLimit: Int
+
+    init(name: String, terminal: Terminal, bufferLimit: Int) {
+        self.name = name
+        self.terminal = terminal
+        self.bufferLimit = bufferLimit
+    }
+}
+
+/// An HTTP connection manager's configuration in the form the request path reads.
+package final class CompiledHTTP: Sendable {
+    package let terminal: HTTPTerminal
+    let routes: RoutesID
+    let filters: [any HTTPFilterConfig]
+    let stats: HTTPConnectionManagerStats
+    let accessLogs: [CompiledAccessLog]
+    let serverName: ConstantBytes
+    let via: ConstantBytes
+    let router: RouterOptions
+    let decoderLimits: HTTP1Limits
+    let decoderOptions: HTTP1ServerOptions
+    let pathNormalization: PathNormalization
+    /// Timeouts in nanoseconds; 0 for none.
+    let streamIdleTimeout: UInt64
+    let requestTimeout: UInt64
+    let requestHeadersTimeout: UInt64
+    let idleTimeout: UInt64
+    let maxConnectionDuration: UInt64
+    let maxStreamDuration: UInt64
+    let drainTimeout: UInt64
+    let delayedCloseTimeout: UInt64
+    /// 0 for no limit.
+    let maxRequestsPerConnection: UInt32
+
+    init(
+        terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
+        accessLogs: [CompiledAccessLog], router: RouterOptions
+    ) {
+        self.terminal = terminal
+        self.routes = routes
+        self.filters = filters
+        self.stats = stats
+        self.accessLogs = accessLogs
+        self.router = router
+        serverName = ConstantBytes(terminal.serverName)
+        via = ConstantBytes(terminal.via)
+        decoderLimits = HTTP1Limits(terminal.limits)
+        decoderOptions = HTTP1ServerOptions(terminal)
+        pathNormalization = PathNormalization(terminal.paths)
+        streamIdleTimeout = terminal.timeouts.streamIdle.timeoutNanoseconds
+        requestTimeout = terminal.timeouts.request.timeoutNanoseconds
+        requestHeadersTimeout = terminal.timeouts.requestHeaders.timeoutNanoseconds
+        idleTimeout = terminal.timeouts.idle.timeoutNanoseconds
+        maxConnectionDuration = terminal.timeouts.maxConnectionDuration.timeoutNanoseconds
+        maxStreamDuration = terminal.timeouts.maxStreamDuration.timeoutNanoseconds
+        drainTimeout = terminal.timeouts.drain.timeoutNanoseconds
+        delayedCloseTimeout = terminal.timeouts.delayedClose.timeoutNanoseconds
+        maxRequestsPerConnection = terminal.maxRequestsPerConnection ?? 0
+    }
+}
+
+/// Options of the router filter (`envoy.extensions.filters.http.router.v3.Router`).
+package struct RouterOptions: Equatable, Sendable {
+    /// Do not add `x-envoy-*` headers.
+    package var suppressEnvoyHeaders = false
+    package init() {}
+}
+
+/// A TCP proxy's configuration.
+package final class CompiledTCP: Sendable {
+    let terminal: TCPTerminal
+    /// By position in `terminal.clusters`.
+    let clusters: [ClusterID]
+    let stats: TCPProxyStats
+    let accessLogs: [CompiledAccessLog]
+    let idleTimeout: UInt64
+    let maxDuration: UInt64
+
+    init(terminal: TCPTerminal, clusters: [ClusterID], stats: TCPProxyStats, accessLogs: [CompiledAccessLog]) {
+        self.terminal = terminal
+        self.clusters = clusters
+        self.stats = stats
+        self.accessLogs = accessLogs
+        idleTimeout = terminal.idleTimeout.timeoutNanoseconds
+        maxDuration = terminal.maxDuration.timeoutNanoseconds
+    }
+}
+
+/// A route table with its clusters resolved to slots.
+package final class CompiledRoutes: Sendable {
+    let table: RouteTable
+    /// By the table's interned cluster number.
+    let clusters: [ClusterID]
+
+    init(table: RouteTable, clusters: [ClusterID]) {
+        self.table = table
+        self.clusters = clusters
+    }
+}
+
+/// A cluster with its stat rows.
+package final class CompiledCluster: Sendable {
+    package let cluster: Cluster
+    let stats: ClusterStats
+    let connectTimeout: UInt64
+    let idleTimeout: UInt64
+    let maxConnectionDuration: UInt64
+    /// 0 for no limit.
+    let maxRequestsPerConnection: UInt32
+    let name: ConstantBytes
+
+    init(cluster: Cluster, stats: ClusterStats) {
+        self.cluster = cluster
+        self.stats = stats
+        name = ConstantBytes(cluster.name)
+        connectTimeout = cluster.connectTimeout.nanoseconds
+        idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
+        maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds
+        maxRequestsPerConnection = cluster.http.maxRequestsPerConnection ?? 0
+    }
+}
+
+/// One access log: where it goes and how a line looks.
+package struct CompiledAccessLog: Sendable {
+    let file: LogFileID
+    let format: FormatTemplate
+}
+
+/// A destination of the log writer, by number.
+package struct LogFileID: Hashable, Sendable {
+    package let rawValue: Int
+    package init(rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// What changed: only the slots named here are touched by a worker, whatever the size of the configuration.
+package struct ConfigDelta: Sendable {
+    /// Grows with every delta; a worker answers with it when the delta is applied.
+    package let generation: UInt64
+    var clusters: [(ClusterID, CompiledCluster?)] = []
+    var routes: [(RoutesID, CompiledRoutes?)] = []
+    var chains: [(ChainID, CompiledChain?)] = []
+    var listeners: [(ListenerID, CompiledListener?)] = []
+
+    init(generation: UInt64) { self.generation = generation }
+
+    package var isEmpty: Bool { clusters.isEmpty && routes.isEmpty && chains.isEmpty && listeners.isEmpty }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshModel
+
+// How a connection manager's options become those of its codec.
+extension HTTP1Limits {
+    init(_ limits: HeadLimits) {
+        self.init()
+        maxHeadBytes = limits.maxRequestHeadersBytes
+        maxFields = Int(limits.maxHeadersCount)
+    }
+}
+
+extension PathNormalization {
+    init(_ options: PathOptions) {
+        self.init(normalizesPath: options.normalize, mergesSlashes: options.mergeSlashes)
+        switch options.escapedSlashes {
+        case .keepUnchanged: escapedSlashes = .keep
+        case .reject: escapedSlashes = .reject
+        case .unescapeAndRedirect: escapedSlashes = .unescapeAndRedirect
+        case .unescapeAndForward: escapedSlashes = .unescapeAndForward
+        }
+    }
+}
+
+extension HTTP1ServerOptions {
+    init(_ terminal: HTTPTerminal) {
+        self.init()
+        acceptsHTTP10 = terminal.http1.acceptHTTP10
+        defaultHostForHTTP10 = Array(terminal.http1.defaultHostForHTTP10.utf8)
+        allowsAbsoluteForm = terminal.http1.allowAbsoluteURL
+        enableTrailers = terminal.http1.enableTrailers
+        allowsChunkedLength = terminal.http1.allowChunkedLength
+        switch terminal.limits.underscores {
+        case .allow: underscores = .allow
+        case .reject: underscores = .reject
+        case .drop: underscores = .drop
+        }
+    }
+}

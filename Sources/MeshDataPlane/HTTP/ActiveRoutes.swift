@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshModel
+
+/// A route table on one worker, with this worker's regexes and scratch. Streams pin this object, whose count no other
+/// thread touches, and not the shared table.
+final class ActiveRoutes {
+    let compiled: CompiledRoutes
+    let matcher: RouteMatcher
+
+    init(_ compiled: CompiledRoutes) {
+        self.compiled = compiled
+        matcher = RouteMatcher(compiled.table)
+    }
+}
+
+/// What matched for one stream. The pointers live as long as the `ActiveRoutes` the stream pins.
+struct StreamRoute {
+    /// Nil when no domain or no route matched.
+    var route: UnsafePointer<CompiledRoute>?
+    var virtualHost: UnsafePointer<CompiledVirtualHost>?
+    /// The picked target of a weighted route; -1 for none.
+    var target = -1
+    /// The stream's random number, for fractions and weights.
+    var random: UInt64 = 0
+
+    init() {}
+
+    init(_ result: RouteMatchResult, in table: RouteTable, random: UInt64) {
+        self.random = random
+        if result.virtualHost >= 0 { virtualHost = table.virtualHost(result.virtualHost) }
+        if result.isMatch { route = table.route(result.route) }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+// The request's way: connection manager → filters → router.
+extension ActiveStream {
+    /// The head is normalised and routed: shows it to the filters, then to the router.
+    func onRequestHead(endStream: Bool) {
+        phase.insert(.requestStarted)
+        if endStream { markRequestReceived() }
+        guard let manager else { return }
+        if manager.config.filters.isEmpty {
+            routeRequest(endStream: endStream)
+            return
+        }
+        filters.make(manager.config.filters, for: self)
+        continueRequestHead(from: 0)
+    }
+
+    private func markRequestReceived() {
+        phase.insert(.requestReceived)
+        info.requestEnd = worker.loop.now
+    }
+
+    private func continueRequestHead(from first: Int) {
+        let endStream = phase.contains(.requestReceived) && filters.heldRequest.isEmpty
+        var index = first
+        while index < filters.count {
+            switch filters[index].onRequestHead(self, endStream: endStream) {
+            case .continue: index += 1
+            case .pause:
+                filters.requestPausedAt = index
+                phase.insert(.requestPaused)
+                return
+            case .reply(let reply):
+                self.reply(reply)
+                return
+            }
+            if phase.contains(.responseStarted) || phase.contains(.finished) { return }
+        }
+        routeRequest(endStream: endStream)
+        if !filters.heldRequest.isEmpty || phase.contains(.requestReceived), !endStream { releaseHeldRequest() }
+    }
+
+    private func releaseHeldRequest() {
+        filters.heldRequest.drain { slice in self.passRequestBody(slice, from: 0) }
+        if phase.contains(.requestReceived), !phase.contains(.finished) { passRequestEnd() }
+    }
+
+    /// Goes on after a filter's pause.
+    package func resumeRequest() {
+        guard phase.contains(.requestPaused), !phase.contains(.finished) else { return }
+        phase.remove(.requestPaused)
+        resumeDownstreamAfterFilter()
+        continueRequestHead(from: filters.requestPausedAt + 1)
+    }
+
+    /// Request body arrived.
+    func onRequestBody(_ slice: consuming SlabSlice) {
+        guard !phase.contains(.finished) else { return }
+        info.receivedBodyBytes &+= UInt64(slice.count)
+        touch()
+        // What arrives behind a reply is read and dropped, so that the client can be told before it stops sending.
+        guard !phase.contains(.localReply), !phase.contains(.upstreamEnded) else { return }
+        if phase.contains(.requestPaused) || (phase.contains(.upgradeRequested) && !phase.contains(.tunnel)) {
+            filters.heldRequest.append(slice, from: worker.loop.pool)
+            holdIfTooMuch()
+            return
+        }
+        passRequestBody(slice, from: 0)
+    }
+
+    private func holdIfTooMuch() {
+        guard let manager, filters.heldRequest.pinnedBytes > manager.chain.bufferLimit else { return }
+        if filters.needsWholeRequest {
+            worker.stats.add(manager.config.stats.requestsTooLarge)
+            reply(.payloadTooLarge)
+        } else {
+            pauseDownstreamForFilter()
+        }
+    }
+
+    private func passRequestBody(_ slice: consuming SlabSlice, from first: Int) {
+        var index = first
+        while index < filters.count {
+            if filters[index].phases.contains(.requestBody) {
+                if case .reply(let reply) = filters[index].onRequestBody(self, slice.bytes, endStream: false) {
+                    self.reply(reply)
+                    return
+                }
+            }
+            index += 1
+        }
+        guard phase.contains(.routed), !phase.contains(.upstreamEnded) else { return }
+        upstream.sendBody(slice)
+    }
+
+    /// The request is whole (trailers, if any, are in `requestTrailers`).
+    func onRequestEnd() {
+        guard !phase.contains(.finished), !phase.contains(.requestReceived) else { return }
+        markRequestReceived()
+        touch()
+        if phase.contains(.requestPaused) || phase.contains(.localReply) { return }
+        passRequestEnd()
+    }
+
+    private func passRequestEnd() {
+        if requestTrailers.liveCount > 0 {
+            for index in 0..<filters.count where filters[index].phases.contains(.requestTrailers) {
+                if case .reply(let reply) = filters[index].onRequestTrailers(self) {
+                    self.reply(reply)
+                    return
+                }
+            }
+        }
+        guard phase.contains(.routed), !phase.contains(.upstreamEnded) else { return }
+        startRouteTimeout()
+        upstream.sendEnd()
+    }
+
+    /// The upstream accepted the upgrade: what the client sent early goes out now.
+    func releaseUpgradeBytes() {
+        filters.heldRequest.drain { slice in self.passRequestBody(slice, from: 0) }
+    }
+
+    // MARK: Back-pressure
+
+    func pauseDownstream() {
+        guard !phase.contains(.requestBackPressure) else { return }
+        phase.insert(.requestBackPressure)
+        manager?.pauseReading()
+    }
+
+    func resumeDownstream() {
+        guard phase.contains(.requestBackPressure) else { return }
+        phase.remove(.requestBackPressure)
+        manager?.resumeReading()
+    }
+
+    private func pauseDownstreamForFilter() {
+        guard !filters.hasPausedDownstream else { return }
+        filters.hasPausedDownstream = true
+        manager?.pauseReading()
+    }
+
+    private func resumeDownstreamAfterFilter() {
+        guard filters.hasPausedDownstream else { return }
+        filters.hasPausedDownstream = false
+        manager?.resumeReading()
+    }
+
+    /// Takes back every pause this stream holds; the connection goes on without it.
+    func releasePauses() {
+        resumeDownstream()
+        resumeDownstreamAfterFilter()
+    }
+}

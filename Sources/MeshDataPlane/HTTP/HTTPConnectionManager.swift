@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+package import MeshIO
+import MeshModel
+import MeshStats
+
+/// The HTTP terminal of one downstream connection: turns its bytes into streams and their responses into bytes.
+///
+/// What depends on the HTTP version is in the codec; what depends on one request is in `ActiveStream`.
+package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
+    let worker: Worker
+    let listener: ActiveListener
+    let chain: CompiledChain
+    let config: CompiledHTTP
+    let transport: ByteStream
+    let facts: ConnectionFacts
+    private let account: ConnectionAccount
+    private let codec: HTTP1ServerCodec
+
+    /// One timer for what can only be waited for one at a time: idling, a head, a delayed close, the oldest age.
+    private var timer = TimerID.none
+    private var maxDurationTimer = TimerID.none
+    private var waitingFor = Wait.nothing
+    private var lastActivity: MonotonicInstant
+    private(set) var isDraining = false
+    private(set) var isClosed = false
+    private(set) var requestsServed: UInt32 = 0
+    private var activeStreams = 0
+    private var downstreamPauses = 0
+
+    private enum Wait { case nothing, request, head, body, close }
+    private enum TimerTag {
+        static let wait: UInt32 = 0
+        static let maxDuration: UInt32 = 1
+    }
+
+    init(
+        worker: Worker, listener: ActiveListener, chain: CompiledChain, config: CompiledHTTP, stream: ByteStream,
+        facts: ConnectionFacts, account: ConnectionAccount
+    ) {
+        self.worker = worker
+        self.listener = listener
+        self.chain = chain
+        self.config = config
+        self.facts = facts
+        self.account = account
+        transport = stream
+        lastActivity = worker.loop.now
+        codec = HTTP1ServerCodec(config: config, transport: stream)
+        super.init()
+        codec.attach(self)
+    }
+
+    var counts: HTTPConnectionManagerStats { config.stats }
+
+    /// Takes the transport over and reads what is already there.
+    func begin() {
+        let stats = worker.stats
+        stats.add(counts.connectionsTotal)
+        stats.add(counts.connectionsHTTP1Total)
+        stats.increment(counts.connectionsActive)
+        stats.increment(counts.connectionsHTTP1Active)
+        transport.setBufferLimit(chain.bufferLimit)
+        timer = worker.loop.timers.make(target: self, tag: TimerTag.wait)
+        if config.maxConnectionDuration > 0 {
+            maxDurationTimer = worker.loop.timers.make(target: self, tag: TimerTag.maxDuration)
+            worker.loop.timers.arm(
+                maxDurationTimer, at: worker.loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
+        }
+        isDraining = worker.isDraining || listener.isDraining
+        waitForRequest()
+        if !transport.input.isEmpty { onInput(transport) }
+        if transport.isInputEnded, !isClosed { onEndOfInput(transport) }
+    }
+
+    // MARK: Events of the transport
+
+    override package func onInput(_ stream: ByteStream) {
+        lastActivity = worker.loop.now
+        if waitingFor == .close {
+            // Lingering: the client may still be sending what we will not read.
+            stream.input.detach()
+            return
+        }
+        codec.receive()
+    }
+
+    override package func onEndOfInput(_ stream: ByteStream) {
+        if waitingFor == .close {
+            close(byClient: true)
+            return
+        }
+        codec.inputEnded()
+    }
+
+    override package func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
+        codec.transportLost()
+        close(byClient: true)
+    }
+
+    override package func onAboveHighWatermark(_ stream: ByteStream) { codec.current?.upstream.pauseReading() }
+
+    override package func onBelowLowWatermark(_ stream: ByteStream) { codec.current?.upstream.resumeReading() }
+
+    override package func onDrained(_ stream: ByteStream) {
+        if waitingFor == .close, closesWhenDrained { close(byClient: false) }
+    }
+
+    private var closesWhenDrained = false
+
+    // MARK: Waiting
+
+    /// Between requests: the idle timeout runs.
+    func waitForRequest() {
+        guard !isClosed else { return }
+        if isDraining, activeStreams == 0, requestsServed > 0 {
+            closeAfterFlush(lingers: false)
+            return
+        }
+        waitingFor = .request
+        lastActivity = worker.loop.now
+        // Armed lazily: a timer that is already running is checked when it fires.
+        if config.idleTimeout > 0, !worker.loop.timers.isArmed(timer) {
+            worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
+        }
+    }
+
+    /// The first byte of a request arrived.
+    func headStarted() {
+        guard waitingFor == .request else { return }
+        waitingFor = .head
+        let headers = config.requestHeadersTimeout
+        let limit = headers > 0 ? headers : config.requestTimeout
+        if limit > 0 { worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit)) }
+    }
+
+    /// A head is complete; with `request_timeout` the rest of the request is waited for.
+    private func headEnded(endStream: Bool) {
+        if waitingFor == .head, config.requestHeadersTimeout > 0 || config.requestTimeout > 0 {
+            worker.loop.timers.cancel(timer)
+        }
+        waitingFor = .nothing
+        guard config.requestTimeout > 0, !endStream else { return }
+        waitingFor = .body
+        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.requestTimeout))
+    }
+
+    /// The request is whole.
+    func requestEnded() {
+        if waitingFor == .body {
+            worker.loop.timers.cancel(timer)
+            waitingFor = .nothing
+        }
+    }
+
+    package func onTimer(_ tag: UInt32) {
+        if tag == TimerTag.maxDuration {
+            worker.stats.add(counts.connectionsMaxDuration)
+            drain()
+            return
+        }
+        switch waitingFor {
+        case .request:
+            let quiet = worker.loop.now.nanoseconds(since: lastActivity)
+            if quiet < config.idleTimeout {
+                worker.loop.timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
+                return
+            }
+            worker.stats.add(counts.connectionsIdleTimeout)
+            close(byClient: false)
+        case .head:
+            if config.requestHeadersTimeout > 0 {
+                worker.stats.add(counts.requestsHeaderTimeout)
+                codec.rejectCurrent(.requestHeaderTimeout)
+            } else if config.requestTimeout > 0 {
+                worker.stats.add(counts.requestsTimeout)
+                codec.rejectCurrent(.requestTimeout)
+            }
+        case .body:
+            worker.stats.add(counts.requestsTimeout)
+            codec.current?.fail(with: .requestTimeout)
+        case .close:
+            worker.stats.add(counts.connectionsDelayedCloseTimeout)
+            close(byClient: false)
+        case .nothing:
+            break
+        }
+    }
+
+    // MARK: Streams
+
+    /// The codec has a complete head in `stream`.
+    func onRequestHead(_ stream: ActiveStream, endStream: Bool) {
+        headEnded(endStream: endStream)
+        startStream(stream)
+        if let refusal = admit(stream) {
+            stream.reply(refusal)
+            return
+        }
+        guard !stream.phase.contains(.responseStarted) else { return }
+        stream.onRequestHead(endStream: endStream)
+    }
+
+    /// Counts a stream in; for one that is refused before it has a usable head, too.
+    func startStream(_ stream: ActiveStream) {
+        let stats = worker.stats
+        requestsServed &+= 1
+        activeStreams += 1
+        stats.add(counts.requestsTotal)
+        stats.add(counts.requestsHTTP1)
+        stats.increment(counts.requestsActive)
+        stream.begin(self)
+        if config.maxRequestsPerConnection > 0, requestsServed >= config.maxRequestsPerConnection {
+            stats.add(counts.connectionsMaxRequests)
+            isDraining = true
+        }
+    }
+
+    /// A stream is over: counters and access log.
+    func record(_ stream: ActiveStream) {
+        let stats = worker.stats
+        activeStreams -= 1
+        stats.decrement(counts.requestsActive)
+        let status = stream.info.status
+        if status > 0 {
+            stats.add(counts.requestsCompleted)
+            switch status / 100 {
+            case 2: stats.add(counts.requests2xx)
+            case 3: stats.add(counts.requests3xx)
+            case 4: stats.add(counts.requests4xx)
+            case 5: stats.add(counts.requests5xx)
+            default: stats.add(counts.requests1xx)
+            }
+        }
+        if stream.isTunnel { stats.decrement(counts.upgradesActive) }
+        stats.record(
+            counts.requestDuration, worker.loop.now.nanoseconds(since: stream.info.start) / 1_000_000)
+        for log in config.accessLogs { worker.logs.write(log, stream) }
+    }
+
+    func sendInformational(_ stream: ActiveStream) { codec.sendInformational(stream) }
+
+    /// Finishes the head of a response and sends it.
+    func sendHead(_ stream: ActiveStream, endStream: Bool) {
+        decideClose(stream)
+        finishResponseHead(stream)
+        if stream.isTunnel {
+            worker.stats.add(counts.upgradesTotal)
+            worker.stats.increment(counts.upgradesActive)
+        }
+        codec.sendHead(stream, endStream: endStream)
+    }
+
+    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) { codec.sendBody(stream, slice) }
+    func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) { codec.sendBody(stream, copying: bytes) }
+    func sendEnd(_ stream: ActiveStream) { codec.sendEnd(stream) }
+
+    /// The response cannot be completed: the client must not take it for whole.
+    func resetStream(_ stream: ActiveStream) { codec.reset(stream) }
+
+    /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
+    private func decideClose(_ stream: ActiveStream) {
+        if isDraining {
+            stream.phase.insert(.closesConnection)
+            worker.stats.add(counts.connectionsDrainClose)
+        }
+        if stream.phase.contains(.clientCloses) { stream.phase.insert(.closesConnection) }
+        if !stream.phase.contains(.requestReceived), !stream.isTunnel {
+            // The rest of the request would be taken for the next one.
+            stream.phase.insert(.closesConnection)
+            worker.stats.add(counts.responsesBeforeRequestComplete)
+        }
+    }
+
+    // MARK: Back-pressure
+
+    func pauseReading() {
+        transport.pauseReading()
+        worker.stats.add(counts.flowControlPausedReading)
+    }
+
+    func resumeReading() {
+        guard !isClosed else { return }
+        transport.resumeReading()
+        worker.stats.add(counts.flowControlResumedReading)
+    }
+
+    // MARK: Closing
+
+    /// The last response is queued: closes once it is sent. With `lingers` the client gets until `delayed_close_timeout`
+    /// to read it, because bytes it still sends would make the kernel answer RST and the response could be lost.
+    func closeAfterFlush(lingers: Bool) {
+        guard !isClosed, waitingFor != .close else { return }
+        waitingFor = .close
+        if !lingers {
+            closesWhenDrained = true
+            if transport.output.isEmpty {
+                close(byClient: false)
+            } else {
+                transport.reportsDrained = true
+                let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1_000_000_000
+                worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit))
+            }
+            return
+        }
+        transport.closeWrite()
+        let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1
+        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit))
+    }
+
+    /// Tells the client to go away after what is in flight.
+    override func drain() {
+        guard !isClosed, !isDraining else { return }
+        isDraining = true
+        if activeStreams == 0, waitingFor == .request, requestsServed > 0 || transport.input.isEmpty {
+            worker.stats.add(counts.connectionsDrainClose)
+            closeAfterFlush(lingers: false)
+        }
+    }
+
+    override func closeNow() { close(byClient: false) }
+
+    /// Resets the connection, so that a cut message cannot look complete.
+    func abort() {
+        guard !isClosed else { return }
+        transport.reset()
+        close(byClient: false)
+    }
+
+    func close(byClient: Bool) {
+        guard !isClosed else { return }
+        isClosed = true
+        let stats = worker.stats
+        let hadRequest = activeStreams > 0
+        codec.connectionClosed(byClient: byClient)
+        stats.add(counts.connectionsDestroyed)
+        stats.add(byClient ? counts.connectionsDestroyedRemote : counts.connectionsDestroyedLocal)
+        if hadRequest {
+            stats.add(counts.connectionsDestroyedActiveRequests)
+            stats.add(
+                byClient ? counts.connectionsDestroyedRemoteActiveRequests : counts.connectionsDestroyedLocalActiveRequests)
+        }
+        stats.decrement(counts.connectionsActive)
+        stats.decrement(counts.connectionsHTTP1Active)
+        stats.add(counts.bytesReceived, transport.receivedBytes)
+        stats.add(counts.bytesSent, transport.sentBytes)
+        stats.record(counts.connectionDuration, worker.loop.now.nanoseconds(since: account.start) / 1_000_000)
+        worker.loop.timers.free(&timer)
+        worker.loop.timers.free(&maxDurationTimer)
+        transport.close()
+        account.end(self)
+    }
+}
+
+@available(*, unavailable) extension HTTPConnectionManager: Sendable {}

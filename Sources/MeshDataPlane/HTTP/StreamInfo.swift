@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+package import MeshHTTP
+package import MeshIO
+import MeshModel
+import MeshStats
+
+/// What happened on one stream, in the vocabulary of access logs. A field that was never set prints as `-`.
+package struct StreamInfo {
+    /// When the head was complete.
+    package var start = MonotonicInstant(nanoseconds: 0)
+    /// Wall clock of `start`, nanoseconds since 1970.
+    package var startWallClock: UInt64 = 0
+    package var version: HTTPVersion? = nil
+    /// Body bytes received from and sent to the client.
+    package var receivedBodyBytes: UInt64 = 0
+    package var sentBodyBytes: UInt64 = 0
+    /// 0 until a response head is decided.
+    package var status: UInt16 = 0
+    package var flags: ResponseFlags = []
+    package var details: StaticString? = nil
+    package var connectionDetails: StaticString? = nil
+    package var upstreamAddress: Address? = nil
+    package var upstreamLocalAddress: Address? = nil
+    /// Upstream attempts made.
+    package var attempts: UInt32 = 0
+
+    /// When the last request byte arrived, the request head left, the first and the last response byte arrived.
+    package var requestEnd: MonotonicInstant? = nil
+    package var upstreamHeadSent: MonotonicInstant? = nil
+    package var upstreamFirstByte: MonotonicInstant? = nil
+    package var upstreamLastByte: MonotonicInstant? = nil
+
+    package init() {}
+
+    /// Ready for the next stream.
+    package mutating func reset() { self = StreamInfo() }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+package import MeshIO
+import MeshModel
+import MeshStats
+
+/// One listener on one worker: accepts, counts, and gives every connection to the filter chain it is for.
+///
+/// It lives as long as the worker's table or one of its connections holds it, so the connections of a replaced listener
+/// end under the limits and stats they began with.
+package final class ActiveListener: ListenHandler {
+    let compiled: CompiledListener
+    let worker: Worker
+    /// The configured filters, and for `use_original_dst` one more at the end, where Envoy adds it.
+    let filters: [ListenerFilterConfig]
+    /// The clients of this listener are asked to go away.
+    private(set) var isDraining = false
+    private var sockets: [StreamListener] = []
+
+    /// Connections accepted per wake without a `max_connections_to_accept_per_socket_event`: enough to empty a burst in
+    /// few wakes, few enough that connections already open wait less than a millisecond for their turn (about 10 µs each).
+    static let defaultAcceptsPerWake = 64
+
+    init(compiled: CompiledListener, worker: Worker) {
+        self.compiled = compiled
+        self.worker = worker
+        var filters = compiled.listener.listenerFilters
+        if compiled.listener.useOriginalDestination {
+            filters.append(ListenerFilterConfig(name: "use_original_dst", kind: .originalDestination))
+        }
+        self.filters = filters
+        super.init()
+    }
+
+    // MARK: Life
+
+    /// Can be found from now on, and accepts on this worker's sockets, when there are any.
+    func start() {
+        worker.listenersByAddress.insert(self)
+        guard worker.index < compiled.sockets.count else { return }
+        let configured = compiled.listener.acceptsPerSocketEvent ?? 0
+        let budget = configured > 0 ? Int(configured) : ActiveListener.defaultAcceptsPerWake
+        for socket in compiled.sockets[worker.index] {
+            sockets.append(worker.loop.listen(socket, acceptsPerWake: budget, handler: self))
+        }
+    }
+
+    /// Asks clients to go away; with `stopsAccepting` no new ones are let in.
+    func drain(stopsAccepting: Bool) {
+        isDraining = true
+        if stopsAccepting { closeSockets() }
+    }
+
+    /// Stops accepting and cannot be found any more. Connections go on.
+    func close() {
+        isDraining = true
+        worker.listenersByAddress.remove(self)
+        closeSockets()
+    }
+
+    private func closeSockets() {
+        // Closing accepts what the kernel has queued, which calls back.
+        let closing = sockets
+        sockets = []
+        for socket in closing { socket.close() }
+    }
+
+    // MARK: Connections
+
+    override package func onAccept(_ stream: ByteStream) {
+        guard let account = ConnectionAccount(accepting: self) else {
+            stream.close()
+            return
+        }
+        let facts = ConnectionFacts(localAddress: stream.localAddress, remoteAddress: stream.remoteAddress)
+        if filters.isEmpty {
+            serve(stream, facts, account: account, replacing: nil)
+        } else {
+            AcceptedConnection(stream: stream, facts: facts, account: account).begin()
+        }
+    }
+
+    /// Chooses the filter chain and starts its terminal, which takes over the stream with what it has received.
+    ///
+    /// - Parameter predecessor: the connection in its listener filters, whose place in the registry the terminal gets.
+    func serve(
+        _ stream: ByteStream, _ facts: ConnectionFacts, account: ConnectionAccount,
+        replacing predecessor: AcceptedConnection?
+    ) {
+        guard let id = compiled.chain(for: facts), let chain = worker.chains[id] else {
+            refuse(stream, facts, account: account)
+            account.end(predecessor)
+            return
+        }
+        account.serve(stream, facts, chain: chain)
+        switch chain.terminal {
+        case .http(let config):
+            let manager = HTTPConnectionManager(
+                worker: worker, listener: self, chain: chain, config: config, stream: stream, facts: facts,
+                account: account)
+            enter(manager, stream, replacing: predecessor)
+            manager.begin()
+        case .tcp(let config):
+            let proxy = TCPProxy(
+                worker: worker, listener: self, chain: chain, config: config, stream: stream, facts: facts,
+                account: account)
+            enter(proxy, stream, replacing: predecessor)
+            proxy.begin()
+        }
+    }
+
+    private func enter(
+        _ connection: DownstreamConnection, _ stream: ByteStream, replacing predecessor: AcceptedConnection?
+    ) {
+        if let predecessor {
+            worker.connections.replace(predecessor, with: connection)
+        } else {
+            worker.connections.insert(connection)
+        }
+        stream.start(handler: connection)
+    }
+
+    /// No chain is for this connection.
+    private func refuse(_ stream: ByteStream, _ facts: ConnectionFacts, account: ConnectionAccount) {
+        worker.stats.add(compiled.stats.noFilterChainMatch)
+        if !compiled.accessLogs.isEmpty {
+            let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
+            record.flags = .noRouteFound
+            record.details = "filter_chain_not_found"
+            record.receivedBytes = stream.receivedBytes
+            for log in compiled.accessLogs { worker.logs.write(log, record) }
+        }
+        stream.close()
+    }
+}
+
+@available(*, unavailable) extension ActiveListener: Sendable {}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+
+// The router: the last filter of every chain. It answers from the route (redirect, direct response, no route) or sends the
+// request to an endpoint of the route's cluster.
+extension ActiveStream {
+    /// Finds the route of the head as it is now. Called once before the filters, and again by `clearRouteCache`.
+    func selectRoute() {
+        guard let manager else { return }
+        if routes == nil { routes = worker.routes[manager.config.routes] }
+        guard let routes else {
+            match = StreamRoute()
+            return
+        }
+        let random = worker.random.next()
+        match = StreamRoute(
+            routes.matcher.match(request.headers, random: random), in: routes.compiled.table, random: random)
+    }
+
+    /// Forgets the route, so that it is matched again by a filter that changed the head.
+    package func clearRouteCache() { selectRoute() }
+
+    /// Every filter has let the request pass.
+    func routeRequest(endStream: Bool) {
+        guard let manager else { return }
+        guard let routes else {
+            reply(LocalReply(404, details: "route_configuration_not_found", flags: .noRouteFound))
+            return
+        }
+        guard let route = match.route else {
+            reply(.routeNotFound)
+            return
+        }
+        switch route.pointee.action {
+        case .redirect: replyWithRedirect(route, routes)
+        case .directResponse: replyDirectly(route, routes)
+        case .forward: forward(route, routes, manager, endStream: endStream)
+        }
+    }
+
+    // MARK: Answers from the route
+
+    private func replyWithRedirect(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) {
+        let pool = worker.loop.pool
+        rewritePath(route, routes, keepsOriginal: false)
+        let sink = worker.scratch
+        sink.removeAll()
+        routes.matcher.redirectLocation(route, request.headers, to: sink)
+        reply(
+            LocalReply(route.pointee.status, details: "direct_response"),
+            body: UnsafeRawBufferPointer(start: nil, count: 0)
+        ) { response in
+            response.headers.append(.location, sink.bytes, from: pool)
+        }
+    }
+
+    private func replyDirectly(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) {
+        let status = route.pointee.status
+        let pool = worker.loop.pool
+        reply(
+            LocalReply(status, details: "direct_response"), body: routes.compiled.table.bytes(route.pointee.body)
+        ) { response in
+            // Envoy: a 201 names what was created, which is what was asked for.
+            guard status == 201 else { return }
+            let sink = self.worker.scratch
+            sink.removeAll()
+            sink.append(self.request.headers.value(of: .scheme) ?? UnsafeRawBufferPointer("http"))
+            sink.append("://")
+            if let host = self.request.headers.value(of: .authority) { sink.append(host) }
+            if let path = self.request.headers.value(of: .path) { sink.append(path) }
+            response.headers.append(.location, sink.bytes, from: pool)
+        }
+    }
+
+    // MARK: Forwarding
+
+    private func forward(
+        _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ manager: HTTPConnectionManager, endStream: Bool
+    ) {
+        guard let workerCluster = chooseCluster(route, routes) else {
+            reply(LocalReply(route.pointee.status, details: "cluster_not_found", flags: .noClusterFound))
+            return
+        }
+        cluster = workerCluster.compiled
+        guard
+            let endpoint = workerCluster.pickEndpoint(
+                original: manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil)
+        else {
+            reply(.noHealthyUpstream)
+            return
+        }
+        setTimeouts(route, manager)
+        prepareUpstreamHead(route, routes, endpoint, manager)
+        phase.insert(.routed)
+        var key = PoolKey()
+        key.options = workerCluster.connectOptions
+        upstream.start(cluster: workerCluster, endpoint: endpoint, key: key)
+        guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
+        startRouteTimeout()
+        upstream.sendEnd()
+    }
+
+    private func chooseCluster(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) -> WorkerCluster? {
+        let table = routes.compiled.table
+        if route.pointee.cluster >= 0 {
+            return worker.clusters.cluster(routes.compiled.clusters[Int(route.pointee.cluster)])
+        }
+        var header = route.pointee.clusterHeader
+        if !route.pointee.weighted.isEmpty {
+            match.target = table.pickTarget(route, random: weightedRandom(route, table))
+            let target = table.target(route, match.target)
+            if target.pointee.cluster >= 0 {
+                return worker.clusters.cluster(routes.compiled.clusters[Int(target.pointee.cluster)])
+            }
+            header = target.pointee.clusterHeader
+        }
+        guard let name = request.headers.value(header.token, table.bytes(header.text)), name.count > 0 else { return nil }
+        return worker.clusters.cluster(named: name)
+    }
+
+    /// The random value of a weighted pick, or the number a request header gives for it.
+    private func weightedRandom(_ route: UnsafePointer<CompiledRoute>, _ table: RouteTable) -> UInt64 {
+        let header = route.pointee.weightHeader
+        guard !header.text.isEmpty || header.token != .none else { return match.random }
+        guard let text = request.headers.value(header.token, table.bytes(header.text)),
+            let number = DecimalText.parse(text)
+        else { return match.random }
+        return number
+    }
+
+    private func setTimeouts(_ route: UnsafePointer<CompiledRoute>, _ manager: HTTPConnectionManager) {
+        routeTimeout = UInt64(max(0, route.pointee.timeoutMilliseconds)) &* 1_000_000
+        if phase.contains(.upgradeRequested) { routeTimeout = 0 }
+        // A client the mesh trusts may ask for another timeout; from any other the header was removed on the way in.
+        if let text = request.headers.value(of: .envoyUpstreamTimeout) {
+            if let milliseconds = DecimalText.parse(text), milliseconds < 1 << 40 { routeTimeout = milliseconds &* 1_000_000 }
+            request.headers.removeAll(.envoyUpstreamTimeout)
+        }
+        if route.pointee.idleTimeoutMilliseconds >= 0 {
+            setIdleTimeout(UInt64(route.pointee.idleTimeoutMilliseconds) &* 1_000_000)
+        }
+        if route.pointee.maxStreamDurationMilliseconds >= 0 {
+            setMaxDuration(UInt64(route.pointee.maxStreamDurationMilliseconds) &* 1_000_000)
+        }
+    }
+
+    /// The last changes to the request head before it leaves.
+    private func prepareUpstreamHead(
+        _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint,
+        _ manager: HTTPConnectionManager
+    ) {
+        let pool = worker.loop.pool
+        let addsEnvoyHeaders = !manager.config.router.suppressEnvoyHeaders
+        if addsEnvoyHeaders {
+            if routeTimeout > 0 { setNumber(.envoyExpectedTimeout, routeTimeout / 1_000_000) }
+            if match.virtualHost?.pointee.includesAttemptCount ?? false { setNumber(.envoyAttemptCount, 1) }
+        }
+        routes.matcher.applyRequestOperations(
+            route, target: match.target, to: &request.headers, from: pool, context: self)
+        rewriteHost(route, routes, endpoint)
+        rewritePath(route, routes, keepsOriginal: addsEnvoyHeaders)
+    }
+
+    private func setNumber(_ token: HeaderToken, _ value: UInt64) {
+        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
+            let count = DecimalText.write(value, to: buffer, at: 0)
+            request.headers.replace(
+                token, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: worker.loop.pool)
+        }
+    }
+
+    private func rewriteHost(
+        _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint
+    ) {
+        guard route.pointee.hostRewrite != .none || match.target >= 0 else { return }
+        let sink = worker.scratch
+        sink.removeAll()
+        if !routes.matcher.rewriteHost(route, target: match.target, request.headers, to: sink) {
+            guard route.pointee.hostRewrite == .automatic, !endpoint.endpoint.hostname.isEmpty else { return }
+            sink.append(string: endpoint.endpoint.hostname)
+        }
+        let pool = worker.loop.pool
+        if route.pointee.appendsXForwardedHost, let host = request.headers.value(of: .authority) {
+            appendForwardedHost(host)
+        }
+        request.headers.replace(.authority, sink.bytes, from: pool)
+    }
+
+    private func appendForwardedHost(_ host: UnsafeRawBufferPointer) {
+        let pool = worker.loop.pool
+        guard let existing = request.headers.value(of: .forwardedHost) else {
+            // `host` lies in this very block, whose memory may move: copy it out first.
+            let copy = ByteSink(capacity: host.count)
+            copy.append(host)
+            request.headers.append(.forwardedHost, copy.bytes, from: pool)
+            return
+        }
+        let list = ByteSink(capacity: existing.count + host.count + 1)
+        list.append(existing)
+        list.append(",")
+        list.append(host)
+        request.headers.replace(.forwardedHost, list.bytes, from: pool)
+    }
+
+    private func rewritePath(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, keepsOriginal: Bool) {
+        guard routes.matcher.rewritesPath(route), let path = request.headers.value(of: .path) else { return }
+        let sink = worker.scratch
+        sink.removeAll()
+        let pool = worker.loop.pool
+        if keepsOriginal {
+            sink.append(path)
+            request.headers.replace(.envoyOriginalPath, sink.bytes, from: pool)
+            sink.removeAll()
+        }
+        guard let path = request.headers.value(of: .path), routes.matcher.rewritePath(route, path, to: sink) else { return }
+        request.headers.replace(.path, sink.bytes, from: pool)
+    }
+
+    // MARK: Response
+
+    /// Header operations of the route, and what Envoy's router adds to an upstream's response.
+    func addUpstreamHeaders() {
+        guard let manager, let routes, let route = match.route else { return }
+        let pool = worker.loop.pool
+        if !manager.config.router.suppressEnvoyHeaders, let sent = info.upstreamHeadSent {
+            withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
+                let took = worker.loop.now.nanoseconds(since: sent) / 1_000_000
+                let count = DecimalText.write(took, to: buffer, at: 0)
+                response.headers.replace(
+                    .envoyUpstreamServiceTime,
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
+            }
+        }
+        routes.matcher.applyResponseOperations(
+            route, target: match.target, to: &response.headers, from: pool, context: self)
+    }
+}

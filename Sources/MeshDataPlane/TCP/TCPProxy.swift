@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// The TCP terminal of one downstream connection: joins it with a connection to an endpoint of its cluster.
+///
+/// Bytes go from one stream's receive ring to the other's output queue as slices; this object is the handler of both, so
+/// a chunk costs no look-up and no allocation. Each direction ends by itself: a FIN follows the last byte on the other
+/// side, and the connection is over when both have ended and everything is sent.
+///
+/// Invariants:
+/// - before the upstream is connected, downstream bytes stay in their ring, and reading pauses when it is full;
+/// - `finish` takes effect once, and after it neither stream calls back.
+package final class TCPProxy: DownstreamConnection, TimerTarget {
+    private let worker: Worker
+    private let chain: CompiledChain
+    private let config: CompiledTCP
+    private let downstream: ByteStream
+    private let facts: ConnectionFacts
+    private let account: ConnectionAccount
+
+    private var cluster: WorkerCluster?
+    private var upstream: TCPUpstream?
+    private var phase = Phase.connecting
+    private var attempts: UInt32 = 0
+    private var flags: ResponseFlags = []
+    private var upstreamAddress: Address?
+
+    /// Times out the connection attempt first, and idleness from then on.
+    private var timer = TimerID.none
+    private var durationTimer = TimerID.none
+    private var lastActivity: MonotonicInstant
+    /// What both sides had sent when the idle timer last looked at a connection with output waiting.
+    private var sentWhenChecked: UInt64 = 0
+    /// Whether the upstream's FIN was the later of the two.
+    private var hasUpstreamEndedLast = false
+    private var isDownstreamPaused = false
+    private var isUpstreamPaused = false
+
+    private enum Phase {
+        case connecting
+        /// Bytes flow.
+        case joined
+        /// The upstream has reset: the client gets what was received before, then a reset too.
+        case resetting
+        case finished
+    }
+
+    private enum TimerTag {
+        static let progress: UInt32 = 0
+        static let duration: UInt32 = 1
+    }
+
+    /// Client bytes held while the upstream is being connected: one large slab, which stays contiguous. The kernel's
+    /// buffer, and then the client, hold the rest.
+    private static let heldBytes = SlabPool.largeCapacity
+
+    init(
+        worker: Worker, listener: ActiveListener, chain: CompiledChain, config: CompiledTCP, stream: ByteStream,
+        facts: ConnectionFacts, account: ConnectionAccount
+    ) {
+        self.worker = worker
+        self.chain = chain
+        self.config = config
+        self.facts = facts
+        self.account = account
+        downstream = stream
+        lastActivity = worker.loop.now
+        super.init()
+    }
+
+    // MARK: Life
+
+    /// Chooses a cluster and begins to connect. The stream's handler is set already.
+    func begin() {
+        worker.stats.add(config.stats.connectionsTotal)
+        downstream.setBufferLimit(chain.bufferLimit)
+        if config.maxDuration > 0 {
+            durationTimer = worker.loop.timers.make(target: self, tag: TimerTag.duration)
+            worker.loop.timers.arm(durationTimer, at: account.start.advanced(byNanoseconds: config.maxDuration))
+        }
+        let target = config.clusters.count > 1 ? config.terminal.target(random: worker.random.next()) : 0
+        guard target < config.clusters.count, let cluster = worker.clusters.cluster(config.clusters[target]) else {
+            worker.stats.add(config.stats.connectionsNoRoute)
+            refuse(.noClusterFound)
+            return
+        }
+        self.cluster = cluster
+        connect(to: cluster)
+        hold()
+    }
+
+    private func connect(to cluster: WorkerCluster) {
+        let counts = cluster.compiled.stats
+        if attempts >= max(config.terminal.maxConnectAttempts, 1) {
+            worker.stats.add(counts.connectionsConnectAttemptsExceeded)
+            refuse(.upstreamRetryLimitExceeded)
+            return
+        }
+        if cluster.usage.connections >= cluster.compiled.cluster.breakers.maxConnections {
+            worker.stats.add(counts.connectionsOverflow)
+            refuse(.upstreamOverflow)
+            return
+        }
+        // Only a restored address is a destination of somebody else's; our own would connect us to ourselves.
+        let original = facts.isLocalAddressRestored ? facts.localAddress : nil
+        guard let endpoint = cluster.pickEndpoint(original: original) else {
+            refuse(.noHealthyUpstream)
+            return
+        }
+        attempts += 1
+        upstreamAddress = endpoint.address
+        upstream = TCPUpstream(cluster: cluster, endpoint: endpoint, handler: self)
+        if timer.isNone { timer = worker.loop.timers.make(target: self, tag: TimerTag.progress) }
+        let timeout = cluster.compiled.connectTimeout
+        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: timeout))
+    }
+
+    private func connectFailed(byTimeout: Bool) {
+        guard let cluster, let failed = upstream else { return }
+        upstream = nil
+        failed.stream.close()
+        failed.failed(byTimeout: byTimeout)
+        flags.insert(.upstreamConnectionFailure)
+        connect(to: cluster)
+    }
+
+    /// Ends a connection that never reached an upstream.
+    private func refuse(_ flag: ResponseFlags) {
+        flags.insert(flag)
+        // Bytes that went nowhere: a FIN would claim they were received, a reset is what Envoy's kernel sends.
+        finish(resetsDownstream: !downstream.input.isEmpty)
+    }
+
+    private func finish(resetsDownstream: Bool = false, resetsUpstream: Bool = false, byUpstream: Bool = false) {
+        guard phase != .finished else { return }
+        phase = .finished
+        worker.loop.timers.free(&timer)
+        worker.loop.timers.free(&durationTimer)
+        if resetsDownstream { downstream.reset() } else { downstream.close() }
+        if let upstream {
+            if resetsUpstream { upstream.stream.reset() } else { upstream.stream.close() }
+            upstream.end(isLocal: !byUpstream)
+        }
+        log()
+        account.end(self)
+    }
+
+    private func log() {
+        guard !config.accessLogs.isEmpty || account.needsRecord else { return }
+        let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
+        record.flags = flags
+        record.chainName = chain.name
+        record.receivedBytes = downstream.receivedBytes
+        record.sentBytes = downstream.sentBytes
+        record.cluster = cluster?.compiled
+        record.upstreamAddress = upstreamAddress
+        record.attempts = attempts
+        if let upstream, upstream.isConnected {
+            record.upstreamLocalAddress = upstream.stream.localAddress
+            record.upstreamReceivedBytes = upstream.stream.receivedBytes
+            record.upstreamSentBytes = upstream.stream.sentBytes
+        }
+        for log in config.accessLogs { worker.logs.write(log, record) }
+        account.record = record
+    }
+
+    // A byte stream has no point at which to go away; it ends with the drain time.
+    override func drain() {}
+
+    override func closeNow() { finish() }
+
+    // MARK: Bytes
+
+    override func onInput(_ stream: ByteStream) {
+        guard phase == .joined, let upstream else {
+            if phase == .connecting {
+                hold()
+            } else {
+                stream.input.detach()
+            }
+            return
+        }
+        lastActivity = worker.loop.now
+        if stream === downstream {
+            moveUp(to: upstream)
+        } else {
+            moveDown(from: upstream)
+        }
+    }
+
+    private func moveUp(to upstream: TCPUpstream) {
+        let count = downstream.input.count
+        guard let slice = downstream.input.slice(offset: 0, length: count) else { return }
+        worker.stats.add(config.stats.bytesReceived, UInt64(count))
+        worker.stats.add(upstream.cluster.compiled.stats.bytesSent, UInt64(count))
+        upstream.stream.write(slice)
+        downstream.input.consume(count)
+    }
+
+    private func moveDown(from upstream: TCPUpstream) {
+        let count = upstream.stream.input.count
+        guard let slice = upstream.stream.input.slice(offset: 0, length: count) else { return }
+        worker.stats.add(config.stats.bytesSent, UInt64(count))
+        worker.stats.add(upstream.cluster.compiled.stats.bytesReceived, UInt64(count))
+        downstream.write(slice)
+        upstream.stream.input.consume(count)
+    }
+
+    /// Stops reading when as much is held as one connection may hold.
+    private func hold() {
+        guard phase == .connecting, !isDownstreamPaused else { return }
+        let limit = chain.bufferLimit > 0 ? min(chain.bufferLimit, TCPProxy.heldBytes) : TCPProxy.heldBytes
+        if downstream.input.count >= limit { pauseDownstream() }
+    }
+
+    // MARK: Back-pressure
+
+    private func pauseDownstream() {
+        guard !isDownstreamPaused else { return }
+        isDownstreamPaused = true
+        downstream.pauseReading()
+        worker.stats.add(config.stats.flowControlPausedReading)
+    }
+
+    private func resumeDownstream() {
+        guard isDownstreamPaused else { return }
+        isDownstreamPaused = false
+        downstream.resumeReading()
+        worker.stats.add(config.stats.flowControlResumedReading)
+    }
+
+    override func onAboveHighWatermark(_ stream: ByteStream) {
+        guard let upstream, phase == .joined else { return }
+        let counts = upstream.cluster.compiled.stats
+        if stream === downstream {
+            guard !isUpstreamPaused else { return }
+            isUpstreamPaused = true
+            upstream.stream.pauseReading()
+            worker.stats.add(counts.flowControlPausedReading)
+        } else {
+            worker.stats.add(counts.flowControlBackedUp)
+            pauseDownstream()
+        }
+    }
+
+    override func onBelowLowWatermark(_ stream: ByteStream) {
+        lastActivity = worker.loop.now
+        guard let upstream, phase == .joined else { return }
+        let counts = upstream.cluster.compiled.stats
+        if stream === downstream {
+            guard isUpstreamPaused else { return }
+            isUpstreamPaused = false
+            upstream.stream.resumeReading()
+            worker.stats.add(counts.flowControlResumedReading)
+        } else {
+            worker.stats.add(counts.flowControlDrained)
+            resumeDownstream()
+        }
+    }
+
+    // MARK: Events
+
+    override func onConnected(_ stream: ByteStream) {
+        guard phase == .connecting, let upstream else { return }
+        phase = .joined
+        upstream.connected()
+        lastActivity = worker.loop.now
+        if config.idleTimeout > 0 {
+            worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
+        } else {
+            worker.loop.timers.cancel(timer)
+        }
+        moveUp(to: upstream)
+        if !stream.isAboveHighWatermark { resumeDownstream() }
+        if downstream.isInputEnded { upstream.stream.closeWrite() }
+    }
+
+    override func onEndOfInput(_ stream: ByteStream) {
+        guard phase == .joined, let upstream else { return }
+        lastActivity = worker.loop.now
+        if stream === downstream {
+            upstream.stream.closeWrite()
+        } else {
+            hasUpstreamEndedLast = downstream.isInputEnded
+            downstream.closeWrite()
+        }
+        finishIfDone()
+    }
+
+    /// Both directions have ended: over as soon as the last byte is sent.
+    private func finishIfDone() {
+        guard let upstream, downstream.isInputEnded, upstream.stream.isInputEnded else { return }
+        if downstream.output.isEmpty, upstream.stream.output.isEmpty {
+            finish(byUpstream: hasUpstreamEndedLast)
+        } else {
+            downstream.reportsDrained = true
+            upstream.stream.reportsDrained = true
+        }
+    }
+
+    override func onDrained(_ stream: ByteStream) {
+        switch phase {
+        case .joined: finishIfDone()
+        case .resetting where stream === downstream: finish(resetsDownstream: true)
+        default: break
+        }
+    }
+
+    override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
+        if stream === downstream {
+            if phase == .connecting { flags.insert(.downstreamConnectionTermination) }
+            finish(resetsUpstream: true)
+        } else if phase == .connecting {
+            connectFailed(byTimeout: false)
+        } else if phase == .joined {
+            upstreamReset()
+        }
+    }
+
+    private func upstreamReset() {
+        flags.insert(.upstreamRemoteReset)
+        upstream?.end(isLocal: false)
+        if downstream.output.isEmpty {
+            finish(resetsDownstream: true)
+        } else {
+            phase = .resetting
+            downstream.reportsDrained = true
+        }
+    }
+
+    // MARK: Time
+
+    func onTimer(_ tag: UInt32) {
+        if tag == TimerTag.duration {
+            worker.stats.add(config.stats.maxDuration)
+            flags.insert(.durationTimeout)
+            finish()
+        } else if phase == .connecting {
+            connectFailed(byTimeout: true)
+        } else {
+            checkIdle()
+        }
+    }
+
+    /// The timer is armed once and looks at the time of the last byte when it fires: arming it for every chunk would cost
+    /// more than moving a small one.
+    private func checkIdle() {
+        guard config.idleTimeout > 0 else { return }
+        let timers = worker.loop.timers
+        if worker.loop.now.nanoseconds(since: lastActivity) < config.idleTimeout {
+            timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
+            return
+        }
+        let sent = downstream.sentBytes &+ (upstream?.stream.sentBytes ?? 0)
+        let isWaiting = !downstream.output.isEmpty || !(upstream?.stream.output.isEmpty ?? true)
+        if isWaiting, sent != sentWhenChecked {
+            // A slow reader of earlier bytes is not idle.
+            sentWhenChecked = sent
+            timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
+            return
+        }
+        worker.stats.add(config.stats.idleTimeout)
+        finish()
+    }
+}
+
+@available(*, unavailable) extension TCPProxy: Sendable {}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// An endpoint of a cluster on one worker: its pools and what they are doing.
+final class ActiveEndpoint {
+    let endpoint: Endpoint
+    /// The cluster owns its endpoints.
+    unowned(unsafe) let cluster: WorkerCluster
+    private var pools: ContiguousArray<ConnectionPool> = []
+
+    /// Where the balancer reads the requests in flight; own memory for an endpoint that is not balanced.
+    private let activeRequestsPlace: UnsafeMutablePointer<UInt32>
+    private let ownsPlace: Bool
+    var totalRequests: UInt64 = 0
+    var failedRequests: UInt64 = 0
+    var succeededRequests: UInt64 = 0
+    var activeConnections: UInt32 = 0
+    var totalConnections: UInt64 = 0
+    var connectFailures: UInt64 = 0
+
+    /// - Parameter activeRequests: the cluster's count of this endpoint; nil for one that no balancer knows.
+    init(endpoint: Endpoint, cluster: WorkerCluster, activeRequests: UnsafeMutablePointer<UInt32>?) {
+        self.endpoint = endpoint
+        self.cluster = cluster
+        ownsPlace = activeRequests == nil
+        activeRequestsPlace = activeRequests ?? .allocate(capacity: 1)
+        if ownsPlace { activeRequestsPlace.initialize(to: 0) }
+    }
+
+    deinit { if ownsPlace { activeRequestsPlace.deallocate() } }
+
+    /// Requests in flight.
+    var activeRequests: UInt32 {
+        get { activeRequestsPlace.pointee }
+        set { activeRequestsPlace.pointee = newValue }
+    }
+
+    var address: Address { endpoint.address }
+
+    /// The pool for `key`, made on first use. Almost every endpoint has exactly one.
+    func pool(_ key: PoolKey) -> ConnectionPool {
+        for pool in pools where pool.key == key { return pool }
+        let pool = ConnectionPool(cluster: cluster, endpoint: self, key: key)
+        pools.append(pool)
+        return pool
+    }
+
+    /// Whether nothing refers to the endpoint any more, so that it can be forgotten.
+    var isUnused: Bool { pools.allSatisfy { $0.state.connections == 0 && $0.state.waiting == 0 } }
+
+    func drain() { for pool in pools { pool.drain() } }
+    func closeAll() { for pool in pools { pool.closeAll() } }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+package import MeshIO
+import MeshModel
+import MeshStats
+
+/// Everything that must be equal for two requests to share upstream connections to one endpoint. Compared whole.
+package struct PoolKey: Hashable {
+    package enum WireProtocol: UInt8 { case http1 }
+
+    package var wireProtocol = WireProtocol.http1
+    package var options = ConnectOptions()
+    /// Connections of one downstream connection only; 0 shares them among all.
+    package var downstreamConnection: UInt64 = 0
+
+    package init() {}
+}

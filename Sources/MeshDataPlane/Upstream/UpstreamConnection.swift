@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// One HTTP/1 connection to an upstream endpoint, serving one request at a time.
+final class UpstreamConnection: StreamHandler, TimerTarget {
+    enum Phase { case connecting, idle, busy, closed }
+
+    let pool: ConnectionPool
+    /// Place in the pool's list; -1 when it was removed.
+    var place = -1
+    private(set) var phase = Phase.connecting
+    /// Set by `connect` before anything can call back.
+    private(set) var stream: ByteStream?
+    private var decoder: HTTP1ResponseDecoder
+    private var request: UpstreamRequest?
+    /// After 101 or a CONNECT 200 bytes pass as they are.
+    private var isTunnel = false
+    /// Whether the response allows the connection to be used again.
+    private var isReusable = true
+    private var timer = TimerID.none
+    private var started: MonotonicInstant
+    private var lastActivity: MonotonicInstant
+    private(set) var requestsServed: UInt32 = 0
+    private var isReceiving = false
+
+    init(pool: ConnectionPool) {
+        self.pool = pool
+        decoder = HTTP1ResponseDecoder(limits: pool.cluster.responseLimits, options: pool.cluster.responseOptions)
+        started = pool.cluster.loop.now
+        lastActivity = started
+        super.init()
+    }
+
+    private var loop: EventLoop { pool.cluster.loop }
+    private var counts: ClusterStats { pool.cluster.compiled.stats }
+
+    // MARK: Life
+
+    func connect() {
+        let cluster = pool.cluster
+        cluster.stats.add(counts.connectionsTotal)
+        cluster.stats.add(counts.connectionsHTTP1Total)
+        cluster.stats.increment(counts.connectionsActive)
+        timer = loop.timers.make(target: self)
+        loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: cluster.compiled.connectTimeout))
+        let stream = loop.connect(to: pool.endpoint.address, options: pool.key.options, handler: self)
+        stream.setBufferLimit(Int(cluster.compiled.cluster.bufferLimitBytes))
+        self.stream = stream
+    }
+
+    override func onConnected(_ stream: ByteStream) {
+        loop.timers.cancel(timer)
+        lastActivity = loop.now
+        pool.cluster.stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
+        let longest = pool.cluster.compiled.maxConnectionDuration
+        if longest > 0 { loop.timers.arm(timer, at: started.advanced(byNanoseconds: longest)) }
+        phase = .busy
+        pool.connected(self)
+    }
+
+    /// A request takes the connection.
+    func begin(_ request: UpstreamRequest) {
+        phase = .busy
+        self.request = request
+        isReusable = true
+        requestsServed &+= 1
+        decoder.expect(
+            method: request.stream.request.method, isUpgrade: request.stream.phase.contains(.upgradeRequested))
+    }
+
+    /// Nobody needs the connection now.
+    func becameIdle() {
+        phase = .idle
+        lastActivity = loop.now
+        let timeout = pool.cluster.compiled.idleTimeout
+        // Armed once and checked when it fires: arming it for every response would cost more than it saves.
+        if timeout > 0, !loop.timers.isArmed(timer) {
+            loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: timeout))
+        }
+    }
+
+    func onTimer(_ tag: UInt32) {
+        let compiled = pool.cluster.compiled
+        if phase == .connecting {
+            pool.cluster.stats.add(counts.connectionsConnectTimeout)
+            end(failure: .connectFailure(0), isLocal: true)
+            return
+        }
+        var next = UInt64.max
+        if compiled.maxConnectionDuration > 0 {
+            let age = loop.now.nanoseconds(since: started)
+            if age >= compiled.maxConnectionDuration {
+                isReusable = false
+                if phase == .idle {
+                    pool.cluster.stats.add(counts.connectionsMaxDuration)
+                    end(failure: nil, isLocal: true)
+                    return
+                }
+            } else {
+                next = compiled.maxConnectionDuration - age
+            }
+        }
+        if compiled.idleTimeout > 0 {
+            let quiet = phase == .idle ? loop.now.nanoseconds(since: lastActivity) : 0
+            if quiet >= compiled.idleTimeout {
+                pool.cluster.stats.add(counts.connectionsIdleTimeout)
+                end(failure: nil, isLocal: true)
+                return
+            }
+            next = min(next, compiled.idleTimeout - quiet)
+        }
+        if next != .max { loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
+    }
+
+    /// Closes a connection that is idle.
+    func closeIdle() { end(failure: nil, isLocal: true) }
+
+    /// Closes the connection whatever it does; its request, if any, fails.
+    func closeNow() { end(failure: .localReset, isLocal: true) }
+
+    /// The request is over before its response was: the connection cannot be used again.
+    func abandon() {
+        request = nil
+        pool.cluster.stats.add(counts.requestsSentReset)
+        end(failure: nil, isLocal: true)
+    }
+
+    private func end(failure: UpstreamFailure?, isLocal: Bool) {
+        guard phase != .closed else { return }
+        let was = phase
+        phase = .closed
+        let hadRequest = request
+        request = nil
+        loop.timers.free(&timer)
+        let stats = pool.cluster.stats
+        if was != .connecting {
+            stats.add(counts.connectionsDestroyed)
+            stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
+            if hadRequest != nil {
+                stats.add(counts.connectionsDestroyedWithActiveRequest)
+                stats.add(
+                    isLocal
+                        ? counts.connectionsDestroyedLocalWithActiveRequest
+                        : counts.connectionsDestroyedRemoteWithActiveRequest)
+            }
+        } else {
+            stats.add(counts.connectionsConnectFail)
+        }
+        stats.decrement(counts.connectionsActive)
+        stats.record(counts.connectionDuration, loop.now.nanoseconds(since: started) / 1_000_000)
+        if let stream {
+            stats.add(counts.bytesReceived, stream.receivedBytes)
+            stats.add(counts.bytesSent, stream.sentBytes)
+            stream.close()
+        }
+        pool.ended(self, was: was, failure: failure)
+        if let hadRequest, let failure { hadRequest.onConnectionFailure(failure) }
+    }
+
+    // MARK: Events of the stream
+
+    override func onInput(_ stream: ByteStream) {
+        guard !isReceiving else { return }
+        isReceiving = true
+        receive(stream)
+        isReceiving = false
+    }
+
+    private func receive(_ stream: ByteStream) {
+        while phase == .busy, let request, !stream.input.isEmpty || decoder.isBodyComplete {
+            if isTunnel {
+                guard !stream.input.isEmpty else { return }
+                let count = stream.input.count
+                let slice = stream.input.slice(offset: 0, length: count)
+                stream.input.consume(count)
+                if let slice { request.onResponseBody(slice) }
+                continue
+            }
+            let step = decoder.next(
+                stream.input.readable, head: &request.stream.response, trailers: &request.stream.responseTrailers,
+                pool: loop.pool)
+            switch step.kind {
+            case .needMore:
+                if step.consumed > 0 { stream.input.consume(step.consumed) }
+                return
+            case .head:
+                stream.input.consume(step.consumed)
+                onHead(request)
+            case .body:
+                let slice = stream.input.slice(offset: step.bodyOffset, length: step.bodyLength)
+                stream.input.consume(step.consumed)
+                if let slice { request.onResponseBody(slice) }
+            case .trailers:
+                stream.input.consume(step.consumed)
+                request.hasResponseTrailers = true
+            case .end:
+                stream.input.consume(step.consumed)
+                finish(request)
+                return
+            case .failed:
+                pool.cluster.stats.add(counts.connectionsProtocolError)
+                end(failure: .protocolError, isLocal: true)
+                return
+            }
+        }
+        if phase == .idle, !stream.input.isEmpty {
+            // Bytes nobody asked for: the next response could not be told from them.
+            pool.cluster.stats.add(counts.connectionsProtocolError)
+            end(failure: nil, isLocal: true)
+        }
+    }
+
+    private func onHead(_ request: UpstreamRequest) {
+        let status = request.stream.response.status
+        if status == 101 || (request.stream.request.method == .connect && status / 100 == 2) {
+            isTunnel = true
+            isReusable = false
+        } else if status / 100 == 1 {
+            request.onInformationalHead()
+            return
+        }
+        if !request.stream.response.isKeepAlive { isReusable = false }
+        request.onResponseHead(endStream: request.stream.response.framing == .none && !isTunnel)
+    }
+
+    /// The response is whole.
+    private func finish(_ request: UpstreamRequest) {
+        self.request = nil
+        let compiled = pool.cluster.compiled
+        if compiled.maxRequestsPerConnection > 0, requestsServed >= compiled.maxRequestsPerConnection {
+            isReusable = false
+            pool.cluster.stats.add(counts.connectionsMaxRequests)
+        }
+        // An upstream that answered before it had the whole request cannot tell the rest of it from the next one.
+        let keeps = isReusable && request.isRequestComplete && !pool.isDraining && !(stream?.isInputEnded ?? true)
+            && (stream?.input.isEmpty ?? true)
+        if keeps {
+            pool.released(self)
+        } else {
+            end(failure: nil, isLocal: true)
+        }
+        request.onResponseEnd()
+    }
+
+    override func onEndOfInput(_ stream: ByteStream) {
+        guard phase == .busy, let request else {
+            end(failure: phase == .connecting ? .connectFailure(104) : nil, isLocal: false)
+            return
+        }
+        if isTunnel {
+            isReusable = false
+            finish(request)
+            return
+        }
+        let step = decoder.endOfInput()
+        if step.kind == .end {
+            isReusable = false
+            finish(request)
+        } else {
+            end(failure: .connectionTermination, isLocal: false)
+        }
+    }
+
+    override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
+        switch reason {
+        case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
+        case .reset: end(failure: .connectionTermination, isLocal: false)
+        }
+    }
+
+    override func onAboveHighWatermark(_ stream: ByteStream) {
+        pool.cluster.stats.add(counts.flowControlBackedUp)
+        request?.onUpstreamAboveHighWatermark()
+    }
+
+    override func onBelowLowWatermark(_ stream: ByteStream) {
+        pool.cluster.stats.add(counts.flowControlDrained)
+        request?.onUpstreamBelowLowWatermark()
+    }
+}

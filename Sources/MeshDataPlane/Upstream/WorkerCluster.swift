@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// A cluster in use on one worker: its endpoints, their pools, and the state of its balancer.
+final class WorkerCluster: TimerTarget {
+    let compiled: CompiledCluster
+    let loop: EventLoop
+    let stats: StatPages
+    var usage = ClusterUsage()
+    let responseLimits: HTTP1Limits
+    let responseOptions: HTTP1ClientOptions
+
+    private var endpoints: ContiguousArray<ActiveEndpoint> = []
+    /// Nil for an ORIGINAL_DST cluster, which has nothing to choose from.
+    private let balancer: LoadBalancer?
+    /// Requests in flight by endpoint, where the balancer reads them.
+    private let activeRequests: UnsafeMutablePointer<UInt32>
+    /// Endpoints of an ORIGINAL_DST cluster by address; forgotten after `cleanup_interval` without use.
+    private var originalDestinations: [Address: ActiveEndpoint] = [:]
+    private var cleanupTimer = TimerID.none
+
+    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, seed: UInt64) {
+        self.compiled = compiled
+        self.loop = loop
+        self.stats = stats
+        var limits = HTTP1Limits()
+        limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
+        responseLimits = limits
+        var options = HTTP1ClientOptions()
+        options.enableTrailers = compiled.cluster.http.http1.enableTrailers
+        options.allowsChunkedLength = compiled.cluster.http.http1.allowChunkedLength
+        responseOptions = options
+        guard case .static(let set) = compiled.cluster.discovery else {
+            balancer = nil
+            activeRequests = .allocate(capacity: 1)
+            cleanupTimer = loop.timers.make(target: self)
+            return
+        }
+        let members = set.allEndpoints
+        balancer = LoadBalancer(
+            compiled.cluster.balancing, set, panicThresholdPercent: compiled.cluster.panicThresholdPercent, seed: seed)
+        activeRequests = .allocate(capacity: max(members.count, 1))
+        activeRequests.initialize(repeating: 0, count: max(members.count, 1))
+        endpoints = ContiguousArray(
+            members.enumerated().map { index, endpoint in
+                ActiveEndpoint(endpoint: endpoint, cluster: self, activeRequests: activeRequests + index)
+            })
+    }
+
+    deinit { activeRequests.deallocate() }
+
+    /// Chooses an endpoint.
+    ///
+    /// - Parameter original: where an ORIGINAL_DST cluster connects to: the restored local address of the downstream
+    ///   connection.
+    /// - Returns: nil when no endpoint is healthy, or there is no usable original destination.
+    func pickEndpoint(original: Address?) -> ActiveEndpoint? {
+        switch compiled.cluster.discovery {
+        case .static:
+            let index = balancer?.pick(active: activeRequests) ?? -1
+            guard index >= 0, index < endpoints.count else {
+                stats.add(compiled.stats.connectionsNoneHealthy)
+                return nil
+            }
+            return endpoints[index]
+        case .originalDestination(let options):
+            guard var address = original, address.isIP else {
+                stats.add(compiled.stats.connectionsNoneHealthy)
+                return nil
+            }
+            if let port = options.portOverride { address = address.withPort(port) }
+            return originalDestination(address)
+        }
+    }
+
+    private func originalDestination(_ address: Address) -> ActiveEndpoint {
+        if let known = originalDestinations[address] { return known }
+        let endpoint = ActiveEndpoint(endpoint: Endpoint(address), cluster: self, activeRequests: nil)
+        originalDestinations[address] = endpoint
+        if !loop.timers.isArmed(cleanupTimer) { armCleanup() }
+        return endpoint
+    }
+
+    private func armCleanup() {
+        loop.timers.arm(
+            cleanupTimer, at: loop.now.advanced(byNanoseconds: compiled.cluster.cleanupInterval.nanoseconds))
+    }
+
+    func onTimer(_ tag: UInt32) {
+        for (address, endpoint) in originalDestinations where endpoint.isUnused { originalDestinations[address] = nil }
+        if !originalDestinations.isEmpty { armCleanup() }
+    }
+
+    /// Options of a new connection to `endpoint`.
+    var connectOptions: ConnectOptions { compiled.cluster.connectOptions }
+
+    /// The cluster was replaced or removed: idle connections end now, the others with their request.
+    func drain() {
+        for endpoint in endpoints { endpoint.drain() }
+        for endpoint in originalDestinations.values { endpoint.drain() }
+        loop.timers.free(&cleanupTimer)
+    }
+
+    func closeAll() {
+        for endpoint in endpoints { endpoint.closeAll() }
+        for endpoint in originalDestinations.values { endpoint.closeAll() }
+        loop.timers.free(&cleanupTimer)
+    }
+}

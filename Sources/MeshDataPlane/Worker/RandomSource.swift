@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+import MeshStats
+
+/// A worker's random numbers: fast, seeded from outside so that tests repeat, and not for secrets.
+package struct RandomSource: RandomNumberGenerator {
+    private var state: UInt64
+
+    package init(seed: UInt64) { state = seed }
+
+    // SplitMix64: one addition and three multiply-shift rounds, full period 2^64.
+    package mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

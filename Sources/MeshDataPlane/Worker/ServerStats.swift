@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshIO
+import MeshModel
+package import MeshStats
+
+/// Stats of the process that workers touch. Scope `server.`.
+package struct ServerStats: Sendable {
+    let totalConnections: GaugeID
+
+    init(in scope: inout StatScope) {
+        totalConnections = scope.gauge("total_connections", "Downstream connections open.")
+    }
+}
+
+/// The stat groups every worker needs, declared once by the control thread.
+package struct WorkerStats: Sendable {
+    let server: ServerStats
+    let http1: HTTP1CodecStats
+
+    package init(catalog: StatCatalog) {
+        server = catalog.declare(.literal("server.")) { ServerStats(in: &$0) }
+        http1 = catalog.declare(.literal("http1.")) { HTTP1CodecStats(in: &$0) }
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+package import MeshIO
+import MeshModel
+package import MeshStats
+
+/// What other threads may tell a worker. Everything that enters a worker's thread is one of these.
+package enum WorkerCommand: Sendable {
+    /// Apply a configuration change.
+    case apply(ConfigDelta)
+    /// Tell clients to go away, and stop accepting when `stopsAccepting` is set (the last request is still served).
+    case drain(DrainRequest)
+    /// Hand buffered access-log lines to the writer now.
+    case flushLogs
+    /// Close everything and stop the loop.
+    case stop
+}
+
+/// How to drain.
+package struct DrainRequest: Sendable {
+    /// Only listeners whose `traffic_direction` is INBOUND.
+    package var inboundOnly: Bool
+    /// Close listening sockets now instead of only telling clients.
+    package var stopsAccepting: Bool
+
+    package init(inboundOnly: Bool, stopsAccepting: Bool) {
+        self.inboundOnly = inboundOnly
+        self.stopsAccepting = stopsAccepting
+    }
+}
+
+/// What a worker tells the control thread.
+package enum WorkerEvent: Sendable {
+    /// Every change up to this generation is in force.
+    case applied(worker: Int, generation: UInt64)
+    /// A drain that stops accepting is complete: no connection is left.
+    case drained(worker: Int)
+    /// The loop has ended.
+    case stopped(worker: Int)
+}
+
+/// Where rendered access-log lines go. Called on worker threads; must not block.
+package protocol AccessLogSink: AnyObject, Sendable {
+    /// Takes whole lines for one file. Returns false when the queue is full and the lines were dropped.
+    func write(_ lines: [UInt8], to file: LogFileID) -> Bool
+}
+
+/// The only reference to a worker that other threads hold.
+package final class WorkerHandle: Sendable {
+    let mailbox = Mailbox<WorkerCommand>()
+
+    package init() {}
+
+    /// Any thread.
+    package func post(_ command: WorkerCommand) { mailbox.post(command) }
+}
+
+/// One loop's world: its listeners, connections, clusters, and its private view of the configuration.
+///
+/// Everything it owns is made on its own thread and stays there.
+package final class Worker {
+    package let index: Int
+    package let loop: EventLoop
+    package let stats: StatPages
+    let server: ServerStats
+    let http1Stats: HTTP1CodecStats
+    let clusters: ClusterManager
+    let logs: AccessLogBuffers
+    var dates = DateCache()
+    /// Text under construction: paths, list values. Nobody keeps bytes in it across a call.
+    let scratch = ByteSink(capacity: 4096)
+    var random: RandomSource
+
+    private(set) var chains = SlotTable<CompiledChain, CompiledChain>()
+    private(set) var routes = SlotTable<CompiledRoutes, ActiveRoutes>()
+    private(set) var listeners = SlotTable<CompiledListener, ActiveListener>()
+
+    /// The same listeners by address, for hand-off by original destination.
+    let listenersByAddress = ListenerSet()
+
+    /// Connections of every listener, by their place.
+    let connections = ConnectionRegistry()
+    /// Process-wide connection limit and count, shared by all workers.
+    let connectionLimit: ConnectionLimit
+
+    /// Streams that are over and wait to be used again.
+    private var freeStreams: ContiguousArray<ActiveStream> = []
+    /// More free streams than this are given back to the allocator.
+    private static let maxFreeStreams = 256
+
+    private(set) var isDraining = false
+    private var reportsDrained = false
+    private let mailbox: Mailbox<WorkerCommand>
+    private let report: (WorkerEvent) -> Void
+    private let stopLoop: () -> Void
+
+    /// - Parameters:
+    ///   - report: called on this worker's thread; hands an event to the control thread.
+    ///   - stopLoop: ends the loop that runs this worker.
+    package init(
+        index: Int, loop: EventLoop, handle: WorkerHandle, stats: StatPages, declarations: WorkerStats,
+        sink: any AccessLogSink, connectionLimit: ConnectionLimit, seed: UInt64,
+        report: @escaping (WorkerEvent) -> Void, stopLoop: @escaping () -> Void
+    ) {
+        self.index = index
+        self.loop = loop
+        self.stats = stats
+        self.server = declarations.server
+        self.http1Stats = declarations.http1
+        self.connectionLimit = connectionLimit
+        self.report = report
+        self.stopLoop = stopLoop
+        random = RandomSource(seed: seed)
+        logs = AccessLogBuffers(loop: loop, sink: sink)
+        clusters = ClusterManager(loop: loop, stats: stats, seed: seed &+ 1)
+        mailbox = handle.mailbox
+        mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
+    }
+
+    private func readMail() {
+        for command in mailbox.takeAll() {
+            switch command {
+            case .apply(let delta): apply(delta)
+            case .drain(let request): drain(request)
+            case .flushLogs: logs.flush()
+            case .stop: stop()
+            }
+        }
+    }
+
+    // MARK: Configuration
+
+    /// Puts a change in force. Make before break: clusters, routes and chains come before the listeners that use them,
+    /// and are taken away after them.
+    package func apply(_ delta: ConfigDelta) {
+        for (id, cluster) in delta.clusters where cluster != nil { clusters.set(id, cluster) }
+        for (id, compiled) in delta.routes where compiled != nil { _ = routes.set(id, compiled.map(ActiveRoutes.init)) }
+        for (id, chain) in delta.chains where chain != nil { _ = chains.set(id, chain) }
+        for (id, compiled) in delta.listeners {
+            let started = compiled.map { ActiveListener(compiled: $0, worker: self) }
+            let old = listeners.set(id, started)
+            started?.start()
+            old?.close()
+        }
+        for (id, chain) in delta.chains where chain == nil { _ = chains.set(id, nil) }
+        for (id, compiled) in delta.routes where compiled == nil { _ = routes.set(id, nil) }
+        for (id, cluster) in delta.clusters where cluster == nil { clusters.set(id, nil) }
+        report(.applied(worker: index, generation: delta.generation))
+    }
+
+    // MARK: Streams
+
+    /// A clean stream, from the pool when there is one.
+    func takeStream() -> ActiveStream {
+        freeStreams.popLast() ?? ActiveStream(worker: self)
+    }
+
+    /// Takes a stream back; the caller must not touch it again.
+    func giveBack(_ stream: ActiveStream) {
+        if freeStreams.count < Worker.maxFreeStreams {
+            freeStreams.append(stream)
+        } else {
+            stream.releaseTimers()
+        }
+    }
+
+    // MARK: Drain and stop
+
+    private func drain(_ request: DrainRequest) {
+        if !request.inboundOnly { isDraining = true }
+        for listener in listeners.all {
+            if request.inboundOnly, listener.compiled.listener.trafficDirection != .inbound { continue }
+            listener.drain(stopsAccepting: request.stopsAccepting)
+        }
+        connections.forEach { $0.drain() }
+        if request.stopsAccepting, !request.inboundOnly {
+            reportsDrained = true
+            reportIfDrained()
+        }
+    }
+
+    /// Called whenever a connection ends.
+    func connectionEnded() {
+        if reportsDrained { reportIfDrained() }
+    }
+
+    private func reportIfDrained() {
+        guard connections.count == 0 else { return }
+        reportsDrained = false
+        logs.flush()
+        report(.drained(worker: index))
+    }
+
+    private func stop() {
+        for listener in listeners.all { listener.close() }
+        connections.forEach { $0.closeNow() }
+        clusters.closeAll()
+        logs.flush()
+        report(.stopped(worker: index))
+        stopLoop()
+    }
+}
+
+@available(*, unavailable) extension Worker: Sendable {}
