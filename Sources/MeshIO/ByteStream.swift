@@ -72,8 +72,16 @@ open class ByteStream {
     /// The original destination of a redirected connection (SO_ORIGINAL_DST), nil where it has none.
     open func originalDestination() -> Address? { nil }
 
-    /// The descriptor for splicing, nil for a stream that is not a bare socket.
-    open var spliceDescriptor: Int32? { nil }
+    /// Lets the transport move what this stream receives to `sink` by itself, in the kernel, while that is cheaper than
+    /// handing it to the handler. For a proxy that passes bytes on unchanged.
+    ///
+    /// The handler must go on working: it gets every byte that was not moved, in order with those that were, and both
+    /// ends' events as ever; a full sink stops this stream without the handler's help. Moved bytes are counted in
+    /// `receivedBytes` and in the sink's `sentBytes`, and that is the only trace of them: an idle timer compares those.
+    ///
+    /// - Returns: false where the two are not bare sockets of one loop; nothing has changed then.
+    @discardableResult
+    open func relayInput(to sink: ByteStream) -> Bool { false }
 
     // MARK: Life
 

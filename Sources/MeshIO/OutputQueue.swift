@@ -17,7 +17,8 @@ package import Glibc
 /// What a stream has to write, as slices of slabs in order; written by one `writev`.
 ///
 /// Short pieces are copied behind each other into the open slab; pieces of `copyLimit` bytes or more are queued as they
-/// are. The queue counts pinned bytes (capacity of the slabs it holds), because that is what a slow reader costs.
+/// are. The queue counts pinned bytes (capacity of the slabs it holds), because that is what a slow reader costs; a slab
+/// that comes again behind another one counts again, so the figure is an upper bound.
 ///
 /// Invariants:
 /// - records are in write order, none is empty; `byteCount` is their sum;

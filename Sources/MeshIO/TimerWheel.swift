@@ -84,7 +84,8 @@ package final class TimerWheel {
         guard !id.isNone else { return }
         cancel(id)
         // Rounded up, so that no timer fires early.
-        let tick = (deadline.nanoseconds &+ (TimerWheel.tickNanoseconds - 1)) / TimerWheel.tickNanoseconds
+        let whole = deadline.nanoseconds / TimerWheel.tickNanoseconds
+        let tick = whole &+ (deadline.nanoseconds % TimerWheel.tickNanoseconds == 0 ? 0 : 1)
         insert(id.index, deadline: max(tick, currentTick &+ 1))
         armedCount &+= 1
         if nodes[Int(id.index)].deadline < earliestArmed { earliestArmed = nodes[Int(id.index)].deadline }

@@ -27,6 +27,8 @@ package final class UVLoop: EventLoop, TimerTarget {
     private var trimTimer = TimerID.none
     private let thread = pthread_self()
     private var isClosed = false
+    /// Pipes for splicing between two sockets.
+    var pipes = SplicePipes()
 
     /// How often the wall clock is read anew: it steps and slews, but nobody logs more finely than this drifts.
     private static let wallPeriod: UInt64 = 1_000_000_000
@@ -89,6 +91,7 @@ package final class UVLoop: EventLoop, TimerTarget {
         guard !isClosed else { return }
         closeHandles()
         isClosed = true
+        pipes.closeAll()
         timers.free(&trimTimer)
         uv_close(UnsafeMutableRawPointer(prepare).assumingMemoryBound(to: uv_handle_t.self), nil)
         uv_close(UnsafeMutableRawPointer(idle).assumingMemoryBound(to: uv_handle_t.self), nil)

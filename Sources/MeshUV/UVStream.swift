@@ -11,7 +11,7 @@ package import MeshIO
 /// - while reading is wanted, READABLE stays polled: a pause stops the poll at the first event it sees, not before;
 /// - the handler is called from events and from the end of the turn only, never from the owner's own call.
 package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
-    private(set) var descriptor: Int32
+    package private(set) var descriptor: Int32
     /// The loop by its own type; calling through it costs no reference counting.
     private let uvLoop: Unmanaged<UVLoop>
     private var poll: SocketPoll?
@@ -22,6 +22,10 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
     private var isFinSent = false
     /// Size of the slab the next read starts with: the standard class, or the large one after a read that was filled.
     private var preferredRead = SlabPool.standardCapacity
+
+    /// The direction that starts here, and the one that ends here, while they may go through the kernel.
+    private var outflow: SpliceRelay?
+    private var inflow: SpliceRelay?
 
     /// What the end of this turn has to do.
     private var isTurnEndScheduled = false
@@ -116,24 +120,31 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
     /// Reads once; returns false when there is no use in reading on at once.
     @discardableResult
     private func receive() -> Bool {
+        if let outflow, outflow.isSplicing, outflow.receive() { return false }
         let room = input.prepare(minimum: 1, preferred: preferredRead, from: loop.pool)
         let count = apus_recv(descriptor, room.baseAddress, room.count)
         if count > 0 {
             input.commit(count)
             receivedBytes &+= UInt64(count)
             preferredRead = count == room.count ? SlabPool.largeCapacity : SlabPool.standardCapacity
+            outflow?.didCopy(isLong: count >= SlabPool.standardCapacity)
             deliverInput()
             // A closed stream has given its slab back already.
             input.settle(from: loop.pool)
             return !isClosed && !isReadingPaused
         }
         input.settle(from: loop.pool)
-        if count == 0 {
-            onEnd()
-        } else if count != -Int(EAGAIN) {
-            fail(.reset(Int32(truncatingIfNeeded: -count)))
-        }
+        didReceive(count)
         return false
+    }
+
+    /// A read that brought no bytes: the peer's end (0), nothing yet, or an error (a negated errno).
+    func didReceive(_ result: Int) {
+        if result == 0 {
+            onEnd()
+        } else if result != -Int(EAGAIN) {
+            fail(.reset(Int32(truncatingIfNeeded: -result)))
+        }
     }
 
     /// The peer sent FIN and everything before it was read. A level-triggered poll would report that for ever.
@@ -193,7 +204,7 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
     override package func flush() {
         guard !isClosed, !isConnecting, !isWriteBlocked, failure == nil else { return }
         writeOut()
-        if isWriteBlocked, let interest = poll?.interest { poll?.want(interest | PollEvent.writable) }
+        if isWriteBlocked { becameFull() }
         reportShrinking()
     }
 
@@ -201,6 +212,10 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
 
     /// Hands everything to the kernel, or as much as it takes; an error is reported at the end of the turn.
     private func writeOut() {
+        if let inflow, inflow.held > 0 {
+            inflow.drain()
+            guard inflow.held == 0, failure == nil else { return }
+        }
         while !output.isEmpty {
             var offered = 0
             let count: Int
@@ -247,7 +262,7 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
 
     // MARK: End of turn
 
-    private func failLater(_ reason: StreamCloseReason) {
+    func failLater(_ reason: StreamCloseReason) {
         if failure == nil { failure = reason }
         scheduleTurnEnd()
     }
@@ -286,6 +301,10 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
     override package func closeTransport(reset: Bool) {
         guard descriptor >= 0 else { return }
         if reset, isTCP, !isConnecting { _ = apus_set_reset_on_close(descriptor) }
+        inflow?.sinkClosed()
+        inflow = nil
+        outflow?.sourceClosed()
+        outflow = nil
         // The poll first: libuv takes the descriptor out of epoll by number.
         poll.take()?.close()
         apus_close(descriptor)
@@ -301,7 +320,25 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
         return OutgoingSocket.originalDestination(descriptor, family: family)
     }
 
-    override package var spliceDescriptor: Int32? { descriptor >= 0 ? descriptor : nil }
+    // MARK: Splicing
+
+    override package func relayInput(to sink: ByteStream) -> Bool {
+        guard !isClosed, outflow == nil, let sink = sink as? UVStream, !sink.isClosed, sink.inflow == nil,
+            sink.loop === loop
+        else { return false }
+        outflow = uvLoop._withUnsafeGuaranteedRef { SpliceRelay(loop: $0, source: self, sink: sink) }
+        sink.inflow = outflow
+        return true
+    }
+
+    /// Whether bytes from a pipe may go out now, which nothing queued may be overtaken by.
+    var takesSplice: Bool { output.isEmpty && !isWriteBlocked && !isConnecting && !isWriteClosed && failure == nil }
+
+    /// The kernel took no more: the rest follows when it does.
+    func becameFull() {
+        isWriteBlocked = true
+        if let interest = poll?.interest { poll?.want(interest | PollEvent.writable) }
+    }
 }
 
 @available(*, unavailable) extension UVStream: Sendable {}

@@ -283,7 +283,7 @@ struct UVStreamTests {
         for stream in [pair.client, pair.server] {
             var value: Int32 = 0
             var length = socklen_t(4)
-            let descriptor = try #require(stream.spliceDescriptor)
+            let descriptor = try #require(stream as? UVStream).descriptor
             #expect(getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &value, &length) == 0)
             #expect(value != 0)
         }
