@@ -42,6 +42,7 @@ let package = Package(
         .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CBytes"),
+        .target(name: "CProcess"),
         // gnu23 for #embed, which carries v3.schema.
         .target(name: "CSchema", exclude: ["v3.schema"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
@@ -61,7 +62,7 @@ let package = Package(
         library("MeshXDS", ["MeshModel", "MeshProto"]),
         library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshProto"]),
         // Level 4
-        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex"]),
+        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex", "CProcess"]),
         // Level 5
         .executableTarget(
             name: "apus",
@@ -85,3 +86,17 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The libFuzzer driver, built by Scripts/fuzz.sh alone: every target of ours is then instrumented.
+if Context.environment["APUS_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CFuzz", path: "Tests/Fuzz/CFuzz"),
+        .executableTarget(
+            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshHTTP", "MeshProto"], path: "Tests/Fuzz/ApusFuzz",
+            swiftSettings: strict, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
+    ]
+    package.products.append(.executable(name: "apus-fuzz", targets: ["apus-fuzz"]))
+    for target in package.targets where target.swiftSettings != nil {
+        target.swiftSettings?.append(.unsafeFlags(["-sanitize=fuzzer,address"]))
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshModel
+import MeshProto
+import MeshXDS
+
+/// The bootstrap, read, translated, and ready to be put in force.
+struct LoadedConfiguration {
+    let model: BootstrapModel
+    /// The whole message in wire form, for `config_dump`.
+    let wire: [UInt8]
+    let unsupported: [UnsupportedField]
+    /// From `application_log_config`; nil where the bootstrap says nothing.
+    let logFormat: String?
+
+    /// Reads what the options name.
+    ///
+    /// The decoded message and the schema it was read by are gone when this returns: they are larger than what is kept.
+    ///
+    /// - Throws: `ConfigError` with file, field, what was found, what is allowed.
+    static func load(_ options: ServerOptions) throws(ConfigError) -> LoadedConfiguration {
+        let decoded = try BootstrapDecoder.decode(
+            options.configPath.map { .file($0) }, overlayYAML: options.configYAML,
+            allowsUnknownFields: options.allowUnknownStaticFields)
+        var model = try BootstrapTranslator.translate(decoded, source: options.configPath ?? BootstrapDecoder.overlaySource)
+        if !options.serviceNode.isEmpty { model.node.id = options.serviceNode }
+        if !options.serviceCluster.isEmpty { model.node.cluster = options.serviceCluster }
+        if !options.serviceZone.isEmpty { model.node.locality.zone = options.serviceZone }
+        return LoadedConfiguration(model: model, wire: decoded.wire, unsupported: decoded.unsupported, logFormat: nil)
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshDataPlane
+import MeshIO
+import MeshStats
+import MeshUV
+
+/// One worker: its thread, and the only reference to it that others hold.
+struct WorkerThread {
+    let handle: WorkerHandle
+    private let thread: LoopThread
+
+    /// Starts a worker. Everything it owns is made on its own thread.
+    ///
+    /// - Parameter report: called on the worker's thread; hands the event to the control thread.
+    init(
+        index: Int, pinsCPU: Bool, pages: StatPages, declarations: WorkerStats, sink: any AccessLogSink,
+        limit: ConnectionLimit, report: @escaping @Sendable (WorkerEvent) -> Void
+    ) {
+        let handle = WorkerHandle()
+        self.handle = handle
+        let seed = WorkerThread.randomSeed()
+        thread = LoopThread(name: "wrk:\(index)", cpu: pinsCPU ? index : nil) { loop in
+            Worker(
+                index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
+                connectionLimit: limit, seed: seed, report: report, stopLoop: { [unowned loop] in loop.stop() })
+        }
+    }
+
+    /// Waits for the thread, after it was told to stop.
+    func join() { thread.join() }
+
+    /// From the kernel: balancing and request ids of two processes must not run in step.
+    private static func randomSeed() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
+    }
+}
