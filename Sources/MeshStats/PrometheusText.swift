@@ -7,19 +7,19 @@ extension StatCatalog {
         let (scalars, histograms) = samples(query)
         var output: [UInt8] = []
         for kind in [StatKind.counter, .gauge] {
-            let ofKind = scalars.filter { $0.definition.kind == kind }
-            for group in PrometheusText.groups(ofKind, name: \.extractedName) {
+            let series = scalars.filter { $0.definition.kind == kind }
+                .map { PrometheusText.Series($0, HistogramBins(), query) }
+            for group in PrometheusText.groups(series) {
                 let name = PrometheusText.metricName(group[0])
                 output += "# TYPE \(name) \(kind == .counter ? "counter" : "gauge")\n".utf8
-                for sample in group {
+                for one in group {
                     output += name.utf8
-                    output += "{\(PrometheusText.labels(sample))} \(sample.value)\n".utf8
+                    output += "{\(PrometheusText.text(one.labels.tags))} \(one.sample.value)\n".utf8
                 }
             }
         }
-        let pairs = histograms.map { PrometheusText.HistogramSample(sample: $0.0, bins: $0.1) }
-        for group in PrometheusText.groups(pairs, name: \.sample.extractedName) {
-            let name = PrometheusText.metricName(group[0].sample)
+        for group in PrometheusText.groups(histograms.map { PrometheusText.Series($0.0, $0.1, query) }) {
+            let name = PrometheusText.metricName(group[0])
             output += "# TYPE \(name) \(query.printsSummaries ? "summary" : "histogram")\n".utf8
             for series in group { PrometheusText.append(series, name: name, query, to: &output) }
         }
@@ -28,22 +28,29 @@ extension StatCatalog {
 }
 
 enum PrometheusText {
-    struct HistogramSample {
+    struct Series {
         let sample: StatSample
+        let labels: StatLabels
         let bins: HistogramBins
+
+        init(_ sample: StatSample, _ bins: HistogramBins, _ query: StatQuery) {
+            self.sample = sample
+            self.bins = bins
+            labels = query.relabel?(sample.name, sample.labels) ?? sample.labels
+        }
     }
 
     /// Series of one name together, names in byte order, series in the order of their full names.
-    static func groups<Element>(_ elements: [Element], name: (Element) -> String) -> [[Element]] {
-        var byName: [String: [Element]] = [:]
-        for element in elements { byName[name(element), default: []].append(element) }
+    static func groups(_ series: [Series]) -> [[Series]] {
+        var byName: [String: [Series]] = [:]
+        for one in series { byName[one.labels.name, default: []].append(one) }
         return byName.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.compactMap { byName[$0] }
     }
 
     /// `envoy_` and the name with everything but letters, digits and `_` replaced.
-    static func metricName(_ sample: StatSample) -> String {
-        let name = sanitized(sample.extractedName)
-        if sample.scope.isEnvoyNamespace { return "envoy_" + name }
+    static func metricName(_ series: Series) -> String {
+        let name = sanitized(series.labels.name)
+        if series.sample.scope.isEnvoyNamespace { return "envoy_" + name }
         // A name may not begin with a digit; Envoy's own prefix hides that.
         return name.utf8.first.map { (0x30...0x39).contains($0) } == true ? "_" + name : name
     }
@@ -59,11 +66,9 @@ enum PrometheusText {
             }, as: UTF8.self)
     }
 
-    /// `a="x",b="y"`, innermost label first.
-    static func labels(_ sample: StatSample) -> String {
-        var tags = sample.scope.tags
-        if let tag = sample.definition.tag { tags.append(tag) }
-        return tags.reversed().map { "\(sanitized($0.name))=\"\(escaped($0.value))\"" }.joined(separator: ",")
+    /// `a="x",b="y"`.
+    static func text(_ tags: [StatTag]) -> String {
+        tags.map { "\(sanitized($0.name))=\"\(escaped($0.value))\"" }.joined(separator: ",")
     }
 
     /// The label escapes of the exposition format.
@@ -81,8 +86,8 @@ enum PrometheusText {
         return String(decoding: output, as: UTF8.self)
     }
 
-    static func append(_ series: HistogramSample, name: String, _ query: StatQuery, to output: inout [UInt8]) {
-        let labels = labels(series.sample)
+    static func append(_ series: Series, name: String, _ query: StatQuery, to output: inout [UInt8]) {
+        let labels = text(series.labels.tags)
         let lead = labels.isEmpty ? "" : labels + ","
         if query.printsSummaries {
             for (quantile, value) in zip(HistogramBins.quantiles, series.bins.quantileValues()) {

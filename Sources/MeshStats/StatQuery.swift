@@ -6,6 +6,10 @@ package struct StatQuery {
     package var usedOnly = false
     /// Keeps names for which it returns true; nil keeps all. The caller compiles `filter=` with a regex engine of its choice.
     package var matches: ((String) -> Bool)?
+    /// Whether a stat exists at all for readers (`stats_config.stats_matcher`); nil means every one does.
+    package var isIncluded: ((String) -> Bool)?
+    /// Changes the labels of a series (`stats_config.stats_tags`, `--stats-tag`); nil leaves the built-in ones.
+    package var relabel: ((String, StatLabels) -> StatLabels)?
     /// Which kinds to print (`type=`).
     package var kinds: Set<StatKind> = [.counter, .gauge, .histogram]
     /// Bounds of the Prometheus buckets.
@@ -16,16 +20,31 @@ package struct StatQuery {
     package init() {}
 }
 
+/// A series' name without label values, and its labels in the order they are printed.
+package struct StatLabels: Equatable, Sendable {
+    package var name: String
+    package var tags: [StatTag]
+
+    package init(name: String, tags: [StatTag]) {
+        self.name = name
+        self.tags = tags
+    }
+}
+
 /// One stat with its value at one moment.
 struct StatSample {
     let name: String
     let scope: StatScopeName
     let definition: StatDefinition
-    let row: UInt32
     /// Value of a counter or gauge.
     let value: Int64
-    /// The name without label values, by which Prometheus output is grouped.
-    var extractedName: String { scope.extractedPrefix + definition.extractedName }
+
+    /// The labels that follow from the scope and the definition: innermost first, as Envoy prints them.
+    var labels: StatLabels {
+        var tags = scope.tags
+        if let tag = definition.tag { tags.append(tag) }
+        return StatLabels(name: scope.extractedPrefix + definition.extractedName, tags: tags.reversed())
+    }
 }
 
 extension StatCatalog {
@@ -58,8 +77,8 @@ extension StatCatalog {
                 }
                 let name = group.name.prefix + definition.name
                 if let matches = query.matches, !matches(name) { continue }
-                let sample = StatSample(
-                    name: name, scope: group.name, definition: definition, row: entry.row, value: value)
+                if let isIncluded = query.isIncluded, !isIncluded(name) { continue }
+                let sample = StatSample(name: name, scope: group.name, definition: definition, value: value)
                 if definition.kind == .histogram { histograms.append((sample, bins)) } else { scalars.append(sample) }
             }
         }

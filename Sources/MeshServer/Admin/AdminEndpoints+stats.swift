@@ -40,6 +40,7 @@ extension AdminEndpoints {
     private func query(_ request: LocalRequest) -> Result<StatQuery, Refusal> {
         var query = StatQuery()
         query.usedOnly = request.has("usedonly")
+        context.view.current.statRules.apply(to: &query)
         switch request.parameter("histogram_buckets") {
         case nil, "", "cumulative", "disjoint", "detailed": break
         case "summary": query.printsSummaries = true
@@ -70,15 +71,7 @@ extension AdminEndpoints {
             guard let regex = Regex(program) else {
                 return .failure(Refusal(response: LocalResponse(503, "no memory for the filter")))
             }
-            return .success { name in
-                var name = name
-                var group: (Int32, Int32) = (0, 0)
-                return name.withUTF8 { bytes in
-                    withUnsafeMutableBytes(of: &group) { raw in
-                        regex.search(UnsafeRawBufferPointer(bytes), groups: raw.bindMemory(to: Int32.self))
-                    }
-                }
-            }
+            return .success { regex.firstGroups(in: $0, count: 1) != nil }
         } catch {
             return .failure(Refusal(response: LocalResponse(400, "Invalid re2 regex: \(error)")))
         }

@@ -47,6 +47,7 @@ package struct AdminView: Sendable {
     package var clusters: [Cluster] = []
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()
+    package var statRules = StatRules()
     /// Workers that run.
     package var concurrency = 0
 

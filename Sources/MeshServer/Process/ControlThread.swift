@@ -97,7 +97,10 @@ final class ControlThread: TimerTarget {
     func start(_ configuration: LoadedConfiguration) throws(StartError) {
         var model = configuration.model
         pages.add(stats.staticUnknownFields, UInt64(configuration.unsupported.count))
+        let rules = StatRules(model.stats, statsTags: options.statsTags)
+        for pattern in rules.refusedPatterns { log.warning("stats", "ignored, for RE2 does not take it: \(pattern)") }
         view.update { view in
+            view.statRules = rules
             view.bootstrapWire = configuration.wire
             view.loadedAt = loop.wallClock
             view.startedAt = startedAt

@@ -21,10 +21,25 @@ struct LoadedConfiguration {
         let decoded = try BootstrapDecoder.decode(
             options.configPath.map { .file($0) }, overlayYAML: options.configYAML,
             allowsUnknownFields: options.allowUnknownStaticFields)
-        var model = try BootstrapTranslator.translate(decoded, source: options.configPath ?? BootstrapDecoder.overlaySource)
+        var model = try Translate.bootstrap(decoded.message, source: options.configPath ?? BootstrapDecoder.overlaySource)
         if !options.serviceNode.isEmpty { model.node.id = options.serviceNode }
         if !options.serviceCluster.isEmpty { model.node.cluster = options.serviceCluster }
         if !options.serviceZone.isEmpty { model.node.locality.zone = options.serviceZone }
-        return LoadedConfiguration(model: model, wire: decoded.wire, unsupported: decoded.unsupported, logFormat: nil)
+        return LoadedConfiguration(
+            model: model, wire: decoded.wire, unsupported: decoded.unsupported, logFormat: logFormat(decoded.message))
+    }
+
+    /// `application_log_config` as a pattern; its JSON form becomes an object whose values are patterns.
+    private static func logFormat(_ message: Envoy_Config_Bootstrap_V3_Bootstrap) -> String? {
+        switch message.applicationLogConfig.logFormat.logFormat {
+        case .textFormat(let text)?: return text
+        case .jsonFormat(let object)?:
+            let members = object.fields.sorted { $0.key < $1.key }.map { name, value in
+                // Inside JSON the message must be escaped, whichever flag was written.
+                "\"\(name)\":\"\(value.stringValue.replacing("%v", with: "%j"))\""
+            }
+            return "{" + members.joined(separator: ",") + "}"
+        case nil: return nil
+        }
     }
 }
