@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "CProcess.h"
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,6 +18,26 @@ void apus_heap(uint64_t *in_use, uint64_t *taken, uint64_t *unused) {
 }
 
 void apus_trim_heap(void) { malloc_trim(0); }
+
+// Only segments that were never writable: they hold what is in the file, so dropping them loses nothing.
+static int forget_object(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    uintptr_t page = *(uintptr_t *)context;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+        // Whole pages of this segment alone: the first and the last may be shared with a neighbour that was relocated.
+        uintptr_t start = (info->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (info->dlpi_addr + segment->p_vaddr + segment->p_filesz) & ~(page - 1);
+        if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void apus_forget_code_pages(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dl_iterate_phdr(forget_object, &page);
+}
 
 int32_t apus_thread_number(void) { return gettid(); }
 

@@ -7,6 +7,9 @@
 void apus_heap(uint64_t *in_use, uint64_t *taken, uint64_t *unused);
 /// Gives free memory back to the system.
 void apus_trim_heap(void);
+/// Gives back the pages of code and constants that are mapped now, of every loaded object; those that are still needed come
+/// back from the page cache with the next access. Reading configuration touches megabytes that serving never does.
+void apus_forget_code_pages(void);
 /// The kernel's number of the calling thread.
 int32_t apus_thread_number(void);
 /// Names the calling thread; cut to the kernel's 15 bytes.

@@ -191,6 +191,7 @@ final class ControlThread: TimerTarget {
         log.info("main", "starting main dispatch loop")
         // What starting needed and serving does not, the schema of the API above all, goes back to the system.
         apus_trim_heap()
+        apus_forget_code_pages()
         if options.mode == .initOnly { return stopWorkers() }
         let mailbox = mailbox
         onLive? { mailbox.post(.admin($0)) }
