@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import MeshModel
-package import MeshRegex
-package import MeshStats
+import MeshRegex
+import MeshStats
 
 /// `stats_config` and `--stats-tag`: which stats readers see and how their labels are found.
 package struct StatRules: Sendable {
