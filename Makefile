@@ -14,7 +14,7 @@ run: build
 ## The release binary: Swift's runtime linked in, symbols stripped; apus.symbols keeps them for callgrind and perf.
 build: packages
 	$(BUILD) --product apus
-	@if nm $(BINARY) 2>/dev/null | grep -q ' swift_retain$$'; then cp $(BINARY) $(BINARY).symbols; fi
+	@if nm $(BINARY) 2>/dev/null | grep -q ' swift_retain$$'; then strip --strip-debug -o $(BINARY).symbols $(BINARY); fi
 	strip --strip-unneeded --remove-section=.comment -o $(BINARY).stripped $(BINARY) && mv $(BINARY).stripped $(BINARY)
 
 ## Everything that can fail: unit tests, Python suites against Envoy, hostile input, peers, instruction counts, fuzzing.

@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import Backend, Failed, Proxy, build_tools, spawn, stop, wait_port, with_symbols  # noqa: E402
+from processes import BUILD, Backend, Failed, Proxy, build_tools, spawn, stop, wait_port, with_symbols  # noqa: E402
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
@@ -53,7 +53,7 @@ class Profile:
     NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
 
     def __init__(self, path):
-        self.cost, self.calls, names = collections.Counter(), collections.Counter(), {}
+        self.cost, self.calls, self.callers, names = collections.Counter(), collections.Counter(), collections.Counter(), {}
         current, skip = None, False
 
         def named(text):
@@ -70,6 +70,7 @@ class Profile:
                     callee = named(line[4:].strip())
                 elif line.startswith("calls="):
                     self.calls[callee] += int(line[6:].split()[0])
+                    self.callers[callee, current] += int(line[6:].split()[0])
                     skip = True  # the next line is the callee's cost, counted there
                 elif line[0] in "0123456789+-*":
                     if not skip and current is not None:
@@ -88,8 +89,9 @@ class Difference:
             return lambda name: (getattr(second, counter)[name] - getattr(first, counter)[name]) / requests
 
         self.instructions = (second.total() - first.total()) / requests
-        self.cost_of, self.calls_of = per_request("cost"), per_request("calls")
+        self.cost_of, self.calls_of, self.callers_of = per_request("cost"), per_request("calls"), per_request("callers")
         self.names = set(first.cost) | set(second.cost) | set(second.calls)
+        self.pairs = set(second.callers)
 
     def calls(self, wanted):
         return sum(self.calls_of(name) for name in wanted)
@@ -128,6 +130,10 @@ def measure(peer, requests):
         old.unlink()
     try:
         command = with_symbols(proxy.command())
+        # Valgrind 3.19 cannot read the DWARF 5 of our compiler; it needs names only.
+        named = BUILD / f"{peer}-names"
+        subprocess.run(["strip", "--strip-debug", "-o", named, command[0]], check=True)
+        command[0] = named
         # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
         os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
         proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
@@ -183,6 +189,11 @@ def main():
         print("\nruntime and allocator calls per request:")
         for value, name in rows[:20]:
             print(f"{value:10,.2f}  {name}")
+        rows = sorted(((found.callers_of(pair), pair[1]) for pair in found.pairs if pair[0] in RETAINS | ALLOCATIONS), reverse=True)
+        rows = [row for row in rows if row[0] >= 0.05][:options.top or 40]
+        print("\nwho retains or allocates, calls per request:")
+        for (value, _), name in zip(rows, demangled([name for _, name in rows])):
+            print(f"{value:10,.2f}  {name[:150]}")
     if took > DEADLINE:
         print(f"callgrind: took {took:.0f} s, more than {DEADLINE}: lower --requests", file=sys.stderr)
     sys.exit(1 if over else 0)

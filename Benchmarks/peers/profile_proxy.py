@@ -35,7 +35,7 @@ def record(pid, seconds):
 
 def symbols(data, count, level, callers):
     """The dearest symbols of one level, 'k' kernel or '.' user, with their share of all samples."""
-    arguments = ["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", "sym,dso", "-w", "8,120,30"]
+    arguments = ["perf", "report", "-i", data, "--stdio", "--no-children", "--no-demangle", "--sort", "sym,dso", "-w", "8,120,30"]
     arguments += ["-g", "caller,0.5,callee,function,percent", "--max-stack", "4"] if callers else ["-g", "none"]
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
     rows = []
