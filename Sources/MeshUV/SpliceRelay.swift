@@ -129,6 +129,7 @@ final class SpliceRelay {
             }
             held -= count
             sink.sentBytes &+= UInt64(count)
+            sink.hasShrunk = true
         }
         self.pipe = nil
         loop.pipes.giveBack(pipe)

@@ -208,7 +208,8 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
         reportShrinking()
     }
 
-    private var hasShrunk = false
+    /// Bytes went out, queued ones or a relay's, and the handler may want to know.
+    var hasShrunk = false
 
     /// Hands everything to the kernel, or as much as it takes; an error is reported at the end of the turn.
     private func writeOut() {

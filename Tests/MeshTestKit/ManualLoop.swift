@@ -41,14 +41,18 @@ package final class ManualLoop: EventLoop {
 
     /// Connects a client to a listener of this loop; returns the client's end, not yet started. Nil (and an issue) when
     /// nobody listens there.
+    ///
+    /// - Parameter original: what the accepted stream answers as its original destination.
     package func connectClient(
-        to address: Address, from remote: Address = .ipv4(0x7F00_0001, port: 50_000)
+        to address: Address, from remote: Address = .ipv4(0x7F00_0001, port: 50_000),
+        redirectedFrom original: Address? = nil
     ) -> PipeStream? {
         guard let listener = listeners[address], let handler = listener.handler else {
             Issue.record("nobody listens on \(address); there are \(listeners.keys.map(\.description).sorted())")
             return nil
         }
         let (client, server) = PipeStream.pair(on: self, clientAddress: remote, serverAddress: address)
+        server.redirectedFrom = original
         if listener.isPaused { listener.backlog.append(server) } else { handler.onAccept(server) }
         return client
     }

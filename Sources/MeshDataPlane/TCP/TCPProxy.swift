@@ -6,11 +6,14 @@ import MeshStats
 /// The TCP terminal of one downstream connection: joins it with a connection to an endpoint of its cluster.
 ///
 /// Bytes go from one stream's receive ring to the other's output queue as slices; this object is the handler of both, so
-/// a chunk costs no look-up and no allocation. Each direction ends by itself: a FIN follows the last byte on the other
-/// side, and the connection is over when both have ended and everything is sent.
+/// a chunk costs no look-up and no allocation. Large flows the transport may move by itself (`ByteStream.relayInput`), so
+/// what has passed is known from the streams' counts only, never from what this object has seen. Each direction ends by
+/// itself: a FIN follows the last byte on the other side, and the connection is over when both have ended and everything
+/// is sent.
 ///
 /// Invariants:
 /// - before the upstream is connected, downstream bytes stay in their ring, and reading pauses when it is full;
+/// - everything received from one side and not in its ring is, or will be, in the `sentBytes` of the other;
 /// - `finish` takes effect once, and after it neither stream calls back.
 package final class TCPProxy: DownstreamConnection, TimerTarget {
     private let worker: Worker
@@ -31,7 +34,14 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private var timer = TimerID.none
     private var durationTimer = TimerID.none
     private var lastActivity: MonotonicInstant
-    /// What both sides had sent when the idle timer last looked at a connection with output waiting.
+    /// Looks at the counts of a flow that may pass without us; made with the first large chunk.
+    private var countTimer = TimerID.none
+    /// Bytes of the downstream that listener filters consumed.
+    private let skippedBytes: UInt64
+    /// Bytes from either side that the stats have.
+    private var countedUp: UInt64 = 0
+    private var countedDown: UInt64 = 0
+    /// What both sides had sent when the idle timer last looked.
     private var sentWhenChecked: UInt64 = 0
     /// Whether the upstream's FIN was the later of the two.
     private var hasUpstreamEndedLast = false
@@ -50,11 +60,14 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private enum TimerTag {
         static let progress: UInt32 = 0
         static let duration: UInt32 = 1
+        static let count: UInt32 = 2
     }
 
     /// Client bytes held while the upstream is being connected: one large slab, which stays contiguous. The kernel's
     /// buffer, and then the client, hold the rest.
     private static let heldBytes = SlabPool.largeCapacity
+    /// How often the counts of a large flow are looked at: the precision of its idle timeout and of its live stats.
+    private static let countInterval: UInt64 = 1_000_000_000
 
     init(
         worker: Worker, listener: ActiveListener, chain: CompiledChain, config: CompiledTCP, stream: ByteStream,
@@ -67,6 +80,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         self.account = account
         downstream = stream
         lastActivity = worker.loop.now
+        skippedBytes = stream.receivedBytes &- UInt64(stream.input.count)
         super.init()
     }
 
@@ -138,9 +152,13 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         phase = .finished
         worker.loop.timers.free(&timer)
         worker.loop.timers.free(&durationTimer)
-        if resetsDownstream { downstream.reset() } else { downstream.close() }
+        worker.loop.timers.free(&countTimer)
+        // What is cut short must not look complete.
+        let (cutsDown, cutsUp) = (unsentDown > 0, unsentUp > 0)
+        if resetsDownstream || cutsDown { downstream.reset() } else { downstream.close() }
         if let upstream {
-            if resetsUpstream { upstream.stream.reset() } else { upstream.stream.close() }
+            if upstream.isConnected { count(upstream) }
+            if resetsUpstream || cutsUp { upstream.stream.reset() } else { upstream.stream.close() }
             upstream.end(isLocal: !byUpstream)
         }
         log()
@@ -152,7 +170,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
         record.flags = flags
         record.chainName = chain.name
-        record.receivedBytes = downstream.receivedBytes
+        record.receivedBytes = downstream.receivedBytes &- skippedBytes
         record.sentBytes = downstream.sentBytes
         record.cluster = cluster?.compiled
         record.upstreamAddress = upstreamAddress
@@ -183,29 +201,68 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             return
         }
         lastActivity = worker.loop.now
-        if stream === downstream {
-            moveUp(to: upstream)
-        } else {
-            moveDown(from: upstream)
+        let other = stream === downstream ? upstream.stream : downstream
+        let size = stream.input.count
+        move(stream, to: other)
+        count(upstream)
+        if size >= SlabPool.standardCapacity { watchCounts() }
+    }
+
+    private func move(_ stream: ByteStream, to other: ByteStream) {
+        let count = stream.input.count
+        guard let slice = stream.input.slice(offset: 0, length: count) else { return }
+        other.write(slice)
+        stream.input.consume(count)
+    }
+
+    // MARK: Counting
+
+    /// Bytes received from the client that the upstream's kernel does not have yet.
+    private var unsentUp: UInt64 {
+        guard let upstream, upstream.isConnected else { return 0 }
+        return downstream.receivedBytes &- skippedBytes &- upstream.stream.sentBytes
+    }
+
+    /// Bytes received from the upstream that the client's kernel does not have yet.
+    private var unsentDown: UInt64 {
+        guard let upstream else { return 0 }
+        return upstream.stream.receivedBytes &- downstream.sentBytes
+    }
+
+    /// Brings the stats up to the streams' counts.
+    private func count(_ upstream: TCPUpstream) {
+        let counts = upstream.cluster.compiled.stats
+        let up = downstream.receivedBytes &- skippedBytes
+        if up != countedUp {
+            worker.stats.add(config.stats.bytesReceived, up &- countedUp)
+            worker.stats.add(counts.bytesSent, up &- countedUp)
+            countedUp = up
+        }
+        let down = upstream.stream.receivedBytes
+        if down != countedDown {
+            worker.stats.add(config.stats.bytesSent, down &- countedDown)
+            worker.stats.add(counts.bytesReceived, down &- countedDown)
+            countedDown = down
         }
     }
 
-    private func moveUp(to upstream: TCPUpstream) {
-        let count = downstream.input.count
-        guard let slice = downstream.input.slice(offset: 0, length: count) else { return }
-        worker.stats.add(config.stats.bytesReceived, UInt64(count))
-        worker.stats.add(upstream.cluster.compiled.stats.bytesSent, UInt64(count))
-        upstream.stream.write(slice)
-        downstream.input.consume(count)
+    /// A large chunk: from here on the transport may move bytes by itself, so somebody has to look at the counts while
+    /// they grow.
+    private func watchCounts() {
+        if countTimer.isNone { countTimer = worker.loop.timers.make(target: self, tag: TimerTag.count) }
+        guard !worker.loop.timers.isArmed(countTimer) else { return }
+        worker.loop.timers.arm(countTimer, at: worker.loop.now.advanced(byNanoseconds: TCPProxy.countInterval))
     }
 
-    private func moveDown(from upstream: TCPUpstream) {
-        let count = upstream.stream.input.count
-        guard let slice = upstream.stream.input.slice(offset: 0, length: count) else { return }
-        worker.stats.add(config.stats.bytesSent, UInt64(count))
-        worker.stats.add(upstream.cluster.compiled.stats.bytesReceived, UInt64(count))
-        downstream.write(slice)
-        upstream.stream.input.consume(count)
+    /// Whether bytes have passed that nobody told us about.
+    private func sawUncountedBytes() -> Bool {
+        guard phase == .joined, let upstream else { return false }
+        let (up, down) = (countedUp, countedDown)
+        count(upstream)
+        guard countedUp != up || countedDown != down else { return false }
+        lastActivity = worker.loop.now
+        watchCounts()
+        return true
     }
 
     /// Stops reading when as much is held as one connection may hold.
@@ -272,7 +329,10 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         } else {
             worker.loop.timers.cancel(timer)
         }
-        moveUp(to: upstream)
+        move(downstream, to: stream)
+        count(upstream)
+        downstream.relayInput(to: stream)
+        stream.relayInput(to: downstream)
         if !stream.isAboveHighWatermark { resumeDownstream() }
         if downstream.isInputEnded { upstream.stream.closeWrite() }
     }
@@ -292,7 +352,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     /// Both directions have ended: over as soon as the last byte is sent.
     private func finishIfDone() {
         guard let upstream, downstream.isInputEnded, upstream.stream.isInputEnded else { return }
-        if downstream.output.isEmpty, upstream.stream.output.isEmpty {
+        if unsentDown == 0, unsentUp == 0 {
             finish(byUpstream: hasUpstreamEndedLast)
         } else {
             downstream.reportsDrained = true
@@ -303,7 +363,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     override func onDrained(_ stream: ByteStream) {
         switch phase {
         case .joined: finishIfDone()
-        case .resetting where stream === downstream: finish(resetsDownstream: true)
+        case .resetting where unsentDown == 0: finish(resetsDownstream: true)
         default: break
         }
     }
@@ -322,7 +382,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private func upstreamReset() {
         flags.insert(.upstreamRemoteReset)
         upstream?.end(isLocal: false)
-        if downstream.output.isEmpty {
+        if unsentDown == 0 {
             finish(resetsDownstream: true)
         } else {
             phase = .resetting
@@ -337,6 +397,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             worker.stats.add(config.stats.maxDuration)
             flags.insert(.durationTimeout)
             finish()
+        } else if tag == TimerTag.count {
+            _ = sawUncountedBytes()
         } else if phase == .connecting {
             connectFailed(byTimeout: true)
         } else {
@@ -349,13 +411,13 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private func checkIdle() {
         guard config.idleTimeout > 0 else { return }
         let timers = worker.loop.timers
-        if worker.loop.now.nanoseconds(since: lastActivity) < config.idleTimeout {
+        let isQuiet = worker.loop.now.nanoseconds(since: lastActivity) >= config.idleTimeout
+        if !isQuiet || sawUncountedBytes() {
             timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
             return
         }
         let sent = downstream.sentBytes &+ (upstream?.stream.sentBytes ?? 0)
-        let isWaiting = !downstream.output.isEmpty || !(upstream?.stream.output.isEmpty ?? true)
-        if isWaiting, sent != sentWhenChecked {
+        if unsentDown > 0 || unsentUp > 0, sent != sentWhenChecked {
             // A slow reader of earlier bytes is not idle.
             sentWhenChecked = sent
             timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
