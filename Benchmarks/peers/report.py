@@ -93,6 +93,9 @@ def verdicts(scenario, runs, failures):
             verdict = "reached"
         else:
             verdict = f"**missed by {100 * (median(found) / target.bound - 1):.0f} %**"
+        used = [r for label in (target.subject, target.against) if label for r in kept(runs, label)]
+        if found and any(r.get("dropped") for r in used):
+            verdict += " (noisy: outside load in the runs it rests on)"
         rows.append((asked, measured, verdict))
     return rows
 

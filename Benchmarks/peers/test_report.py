@@ -44,7 +44,9 @@ class Verdicts(unittest.TestCase):
     def test_dropped_runs_leave_the_ratio_unless_too_few_are_left(self):
         runs = [run("apus", i, 9) for i in range(3)] + [run("nginx", 0, 10), run("nginx", 1, 10), run("nginx", 2, 90, dropped=True)]
         self.assertEqual(len(report.ratios(runs, "apus", "nginx", "cpu")), 2)
+        self.assertEqual(self.verdict(runs), "reached")
         runs[3]["dropped"] = True
+        self.assertIn("noisy", self.verdict(runs))
         self.assertEqual(len(report.ratios(runs, "apus", "nginx", "cpu")), 3)
 
     def test_the_generator_is_blamed_only_when_it_was_busy(self):
