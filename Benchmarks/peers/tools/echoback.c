@@ -148,6 +148,10 @@ static void add_listener(const char *port, char is_echo) {
 }
 
 int main(int argc, char **argv) {
+    if (option(argc, argv, "--http", NULL) == NULL && option(argc, argv, "--tcp", NULL) == NULL) {
+        fprintf(stderr, "usage: echoback [--http PORT] [--tcp PORT]\n");
+        return 2;
+    }
     raise_fd_limit();
     signal(SIGPIPE, SIG_IGN);
     set = epoll_create1(EPOLL_CLOEXEC);
