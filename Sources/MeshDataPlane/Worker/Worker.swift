@@ -95,11 +95,14 @@ package final class Worker {
     private let stopLoop: () -> Void
 
     /// - Parameters:
+    ///   - logFlushBytes: access log lines are handed to the sink at this many bytes (`--file-flush-min-size-kb`).
+    ///   - logFlushInterval: or after this long (`--file-flush-interval-msec`). - Unit: nanoseconds.
     ///   - report: called on this worker's thread; hands an event to the control thread.
     ///   - stopLoop: ends the loop that runs this worker.
     package init(
         index: Int, loop: EventLoop, handle: WorkerHandle, stats: StatPages, declarations: WorkerStats,
-        sink: any AccessLogSink, connectionLimit: ConnectionLimit, seed: UInt64,
+        sink: any AccessLogSink, logFlushBytes: Int = 64 << 10, logFlushInterval: UInt64 = 1_000_000_000,
+        connectionLimit: ConnectionLimit, seed: UInt64,
         report: @escaping (WorkerEvent) -> Void, stopLoop: @escaping () -> Void
     ) {
         self.index = index
@@ -111,7 +114,8 @@ package final class Worker {
         self.report = report
         self.stopLoop = stopLoop
         random = RandomSource(seed: seed)
-        logs = AccessLogBuffers(loop: loop, sink: sink)
+        logs = AccessLogBuffers(
+            loop: loop, sink: sink, flushBytes: logFlushBytes, flushInterval: logFlushInterval)
         clusters = ClusterManager(loop: loop, stats: stats, seed: seed &+ 1)
         mailbox = handle.mailbox
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })

@@ -107,8 +107,8 @@ package enum Demo {
             print("no answer")
             return false
         }
-        for line in answer.split(separator: "\n", omittingEmptySubsequences: false) {
-            print("  \(line.hasSuffix("\r") ? line.dropLast() : line)")
+        for line in answer.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
+            print("  \(line)")
         }
         let succeeded = answer.hasPrefix("HTTP/1.1 200 ")
         if !once {

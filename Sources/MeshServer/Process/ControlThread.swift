@@ -141,7 +141,7 @@ final class ControlThread: TimerTarget {
         let mailbox = mailbox
         for index in 0..<workerCount {
             workers.append(WorkerThread(
-                index: index, pinsCPU: options.cpusetThreads, pages: catalog.makePages(), declarations: declarations,
+                index: index, options: options, pages: catalog.makePages(), declarations: declarations,
                 sink: logWriter, limit: limit, report: { mailbox.post(.worker($0)) }))
         }
     }

@@ -13,16 +13,17 @@ struct WorkerThread {
     ///
     /// - Parameter report: called on the worker's thread; hands the event to the control thread.
     init(
-        index: Int, pinsCPU: Bool, pages: StatPages, declarations: WorkerStats, sink: any AccessLogSink,
+        index: Int, options: ServerOptions, pages: StatPages, declarations: WorkerStats, sink: any AccessLogSink,
         limit: ConnectionLimit, report: @escaping @Sendable (WorkerEvent) -> Void
     ) {
         let handle = WorkerHandle()
         self.handle = handle
         let seed = WorkerThread.randomSeed()
-        thread = LoopThread(name: "wrk:\(index)", cpu: pinsCPU ? index : nil) { loop in
+        thread = LoopThread(name: "wrk:\(index)", cpu: options.cpusetThreads ? index : nil) { loop in
             Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
-                connectionLimit: limit, seed: seed, report: report, stopLoop: { [unowned loop] in loop.stop() })
+                logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,
+                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, connectionLimit: limit, seed: seed, report: report, stopLoop: { [unowned loop] in loop.stop() })
         }
     }
 
