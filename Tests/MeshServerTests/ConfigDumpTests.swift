@@ -6,7 +6,7 @@ import Testing
 
 struct ConfigDumpTests {
     static let bootstrap = """
-        node: {id: n, metadata: {k: v}}
+        node: {id: node-1, metadata: {k: v}}
         static_resources:
           listeners:
           - name: main
