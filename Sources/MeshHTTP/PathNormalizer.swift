@@ -78,14 +78,14 @@ package enum PathNormalizer {
                         width = 3
                     }
                 } else if rules.normalizesPath {
-                    if decoded == 0 { return .rejected }
-                    if isUnreserved(decoded) {
+                    if decoded == 0 || isUnreserved(decoded) && !endsInOpenPercent(output, length) {
                         byte = decoded
                         width = 3
                     }
                 }
             }
             if rules.normalizesPath {
+                if byte == 0 { return .rejected }
                 if byte == UInt8(ascii: "\\") { byte = UInt8(ascii: "/") }
                 if byte == UInt8(ascii: "/") { length = closeSegment(output, length) }
             }
@@ -169,6 +169,12 @@ package enum PathNormalizer {
     private static func escape(_ path: UnsafeRawBufferPointer, _ index: Int, _ end: Int) -> UInt8? {
         guard index &+ 2 < end, let high = hexDigit(path[index &+ 1]), let low = hexDigit(path[index &+ 2]) else { return nil }
         return high << 4 | low
+    }
+
+    /// Whether the bytes written end in a `%` that is no escape yet: decoding a digit behind it would make one, and
+    /// `%%32e` would become `%2e`.
+    private static func endsInOpenPercent(_ output: UnsafeMutableRawBufferPointer, _ length: Int) -> Bool {
+        length > 0 && output[length &- 1] == UInt8(ascii: "%") || length > 1 && output[length &- 2] == UInt8(ascii: "%")
     }
 
     private static func hexDigit(_ byte: UInt8) -> UInt8? {

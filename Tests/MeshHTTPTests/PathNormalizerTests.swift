@@ -55,6 +55,12 @@ struct PathNormalizerTests {
         #expect(PathNormalizerTests.run(path, PathNormalizerTests.normalize) == .path(expected))
     }
 
+    /// Found by fuzzing: a bare percent sign must not come together with a decoded digit to a new escape.
+    @Test(arguments: [("/%%32e%%32e/x", "/%%32e%%32e/x"), ("/%%32%65/x", "/%%32%65/x"), ("/%2%66/x", "/%2%66/x"), ("/%%41", "/%%41")])
+    func decodingOnceMakesNoNewEscape(path: String, expected: String) {
+        #expect(PathNormalizerTests.run(path, PathNormalizerTests.normalize) == .path(expected))
+    }
+
     @Test func nothingHappensWhereNothingIsAsked() {
         for path in ["/a/../b", "//", "/%2e", "*", ""] { #expect(PathNormalizerTests.run(path, PathNormalization()) == .path(path)) }
     }

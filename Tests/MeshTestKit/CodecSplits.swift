@@ -113,6 +113,11 @@ package struct CodecSplits {
     /// The trace of requests that arrive in `pieces`.
     package func requestTrace(_ pieces: [ArraySlice<UInt8>]) -> CodecTrace {
         let pool = SlabPool()
+        // The pool outlives the heads that hold its slabs, which an optimizer is free to end last.
+        return withExtendedLifetime(pool) { requestTrace(pieces, pool) }
+    }
+
+    private func requestTrace(_ pieces: [ArraySlice<UInt8>], _ pool: SlabPool) -> CodecTrace {
         var trace = CodecTrace()
         var decoder = HTTP1RequestDecoder(limits: limits, options: serverOptions)
         var head = RequestHead()
@@ -152,6 +157,11 @@ package struct CodecSplits {
     /// The trace of responses that arrive in `pieces`.
     package func responseTrace(_ pieces: [ArraySlice<UInt8>]) -> CodecTrace {
         let pool = SlabPool()
+        // The pool outlives the heads that hold its slabs, which an optimizer is free to end last.
+        return withExtendedLifetime(pool) { responseTrace(pieces, pool) }
+    }
+
+    private func responseTrace(_ pieces: [ArraySlice<UInt8>], _ pool: SlabPool) -> CodecTrace {
         var trace = CodecTrace()
         var decoder = HTTP1ResponseDecoder(limits: limits, options: clientOptions)
         var head = ResponseHead()
