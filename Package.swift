@@ -92,7 +92,8 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.targets += [
         .target(name: "CFuzz", path: "Tests/Fuzz/CFuzz"),
         .executableTarget(
-            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshHTTP", "MeshProto"], path: "Tests/Fuzz/ApusFuzz",
+            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshHTTP", "MeshIO", "MeshModel", "MeshProto"],
+            path: "Tests/Fuzz/ApusFuzz",
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
     ]
     package.products.append(.executable(name: "apus-fuzz", targets: ["apus-fuzz"]))

@@ -9,17 +9,34 @@ enum ApusFuzz {
     static func main() {
         var count = CommandLine.argc
         var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        let body: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
         switch getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }) {
-        case "bootstrap": body = { data, size in run(data, size, fuzzBootstrap) }
-        case "codec": body = { data, size in run(data, size, CodecTarget.run) }
-        default: fatalError("APUS_FUZZ_TARGET is bootstrap or codec")
+        case "bootstrap": exit(LLVMFuzzerRunDriver(&count, &arguments, runBootstrap))
+        case "codec": exit(LLVMFuzzerRunDriver(&count, &arguments, runCodec))
+        case "path": exit(LLVMFuzzerRunDriver(&count, &arguments, runPath))
+        case "matcher": exit(LLVMFuzzerRunDriver(&count, &arguments, runMatcher))
+        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, path or matcher")
         }
-        exit(LLVMFuzzerRunDriver(&count, &arguments, body))
     }
+}
 
-    private static func run(_ data: UnsafePointer<UInt8>?, _ size: Int, _ body: ([UInt8]) -> Void) -> Int32 {
-        body(Array(UnsafeBufferPointer(start: data, count: size)))
-        return 0
-    }
+// Free functions: a C function pointer may capture nothing, not even a type.
+
+private func runBootstrap(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    fuzzBootstrap(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runCodec(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    CodecTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runPath(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    PathTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runMatcher(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    MatcherTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
 }
