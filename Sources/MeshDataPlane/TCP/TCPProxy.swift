@@ -170,12 +170,13 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
         record.flags = flags
         record.chainName = chain.name
-        record.receivedBytes = downstream.receivedBytes &- skippedBytes
-        record.sentBytes = downstream.sentBytes
         record.cluster = cluster?.compiled
         record.upstreamAddress = upstreamAddress
         record.attempts = attempts
+        // Bytes that never had an upstream do not count as received; Envoy has not read them.
         if let upstream, upstream.isConnected {
+            record.receivedBytes = downstream.receivedBytes &- skippedBytes
+            record.sentBytes = downstream.sentBytes
             record.upstreamLocalAddress = upstream.stream.localAddress
             record.upstreamReceivedBytes = upstream.stream.receivedBytes
             record.upstreamSentBytes = upstream.stream.sentBytes
