@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
@@ -133,6 +134,38 @@ ssize_t apus_splice(int from, int to, size_t size) {
     ssize_t result;
     RETRY(result, splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
     return result < 0 ? -errno : result;
+}
+
+_Static_assert(APUS_READABLE == EPOLLIN && APUS_WRITABLE == EPOLLOUT && APUS_ERROR == EPOLLERR
+    && APUS_HANG_UP == EPOLLHUP && APUS_DISCONNECT == EPOLLRDHUP, "bits of epoll");
+
+static int control(int set, int operation, int descriptor, uint32_t events, uint64_t token) {
+    struct epoll_event event = {.events = events, .data.u64 = token};
+    return checked(epoll_ctl(set, operation, descriptor, &event));
+}
+
+int apus_epoll(void) { return checked(epoll_create1(EPOLL_CLOEXEC)); }
+
+int apus_epoll_add(int set, int descriptor, uint32_t events, uint64_t token) {
+    return control(set, EPOLL_CTL_ADD, descriptor, events, token);
+}
+
+int apus_epoll_change(int set, int descriptor, uint32_t events, uint64_t token) {
+    return control(set, EPOLL_CTL_MOD, descriptor, events, token);
+}
+
+int apus_epoll_remove(int set, int descriptor) { return control(set, EPOLL_CTL_DEL, descriptor, 0, 0); }
+
+int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout) {
+    // struct epoll_event is packed on x86-64, which Swift cannot express; the copy is a few instructions an event.
+    struct epoll_event events[128];
+    int count = epoll_wait(set, events, capacity < 128 ? capacity : 128, timeout);
+    if (count < 0) return errno == EINTR ? 0 : -errno;
+    for (int index = 0; index < count; index++) {
+        ready[index].token = events[index].data.u64;
+        ready[index].events = events[index].events;
+    }
+    return count;
 }
 
 int apus_reserve_descriptor(void) { return checked(open("/dev/null", O_RDONLY | O_CLOEXEC)); }

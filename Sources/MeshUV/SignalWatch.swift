@@ -4,7 +4,6 @@ import CUV
 /// One signal that a loop listens to, until the loop closes.
 final class SignalWatch: LoopHandle {
     private let handle: UnsafeMutablePointer<uv_signal_t>
-    private let loop: Unmanaged<UVLoop>
     private var body: (() -> Void)?
 
     /// The handle keeps the watch alive; nobody else needs to.
@@ -14,7 +13,6 @@ final class SignalWatch: LoopHandle {
 
     private init(loop: UVLoop, signal: Int32, body: @escaping () -> Void) {
         handle = .allocate(capacity: 1)
-        self.loop = Unmanaged.passUnretained(loop)
         self.body = body
         precondition(uv_signal_init(loop.uv, handle) == 0, "no pipe for signals")
         handle.pointee.data = CallbackBox.retain(self)
@@ -26,7 +24,6 @@ final class SignalWatch: LoopHandle {
     deinit { handle.deallocate() }
 
     private func onSignal() {
-        loop._withUnsafeGuaranteedRef { $0.beginTurn() }
         body?()
     }
 

@@ -1,65 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
-import CUV
 
-/// Readiness of one descriptor, by `uv_poll_t`.
+/// Readiness of one descriptor, level-triggered, in the loop's own epoll set.
 ///
 /// Invariants:
-/// - `data` holds one reference to the owner from `init` until libuv's close callback, which also frees the handle;
-/// - changing the interest costs two epoll_ctl calls, so it is done only where the events would spin or are missed.
+/// - the owner is retained from `init` until `close`, and after that until the events of the turn have been handled;
+/// - changing the interest costs one epoll_ctl call, so it is done only where events would spin or be missed.
 struct SocketPoll: ~Copyable {
-    private let handle: UnsafeMutablePointer<uv_poll_t>
-    private let callback: uv_poll_cb
-    /// Events asked for; 0 still reports errors.
+    /// Who is called: both kinds are final classes, so a bit tells them apart and the call costs no look-up.
+    enum Owner {
+        case stream(UVStream)
+        case listener(UVListener)
+    }
+
+    private let loop: Unmanaged<UVLoop>
+    private let set: Int32
+    private let descriptor: Int32
+    private let token: UInt64
+    private var isAdded = false
+    /// Events asked for; errors come also with none.
     private(set) var interest: Int32 = 0
 
-    /// Nil when libuv refuses the descriptor (out of memory, or not a socket).
-    ///
-    /// - Parameter callback: leads back to `owner.onReady` (a C function cannot be generic, so each kind has its own).
-    init?(loop: UVLoop, descriptor: Int32, owner: any LoopHandle, callback: @escaping uv_poll_cb) {
-        let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        guard uv_poll_init(loop.uv, handle, descriptor) == 0 else {
-            handle.deallocate()
-            return nil
-        }
-        handle.pointee.data = CallbackBox.retain(owner)
-        self.handle = handle
-        self.callback = callback
+    init(loop: UVLoop, descriptor: Int32, owner: Owner) {
+        self.loop = Unmanaged.passUnretained(loop)
+        set = loop.epoll
+        self.descriptor = descriptor
+        token = loop.register(owner)
     }
 
-    /// Asks for `events`. With none, UV_PRIORITIZED stands in: TCP never reports it unasked, but EPOLLERR and EPOLLHUP
-    /// come with any interest.
+    /// Asks for `events`.
     mutating func want(_ events: Int32) {
-        guard events != interest else { return }
-        start(events)
-    }
-
-    /// Like `want`, also when `events` is what was asked for before: after an error libuv has stopped the poll.
-    mutating func start(_ events: Int32) {
+        if isAdded, events == interest { return }
         interest = events
-        uv_poll_start(handle, events == 0 ? PollEvent.priority : events, callback)
+        let bits = UInt32(bitPattern: events)
+        if isAdded {
+            _ = apus_epoll_change(set, descriptor, bits, token)
+        } else {
+            isAdded = apus_epoll_add(set, descriptor, bits, token) >= 0
+        }
     }
 
     /// Reports nothing any more, not even errors.
     mutating func stop() {
         interest = 0
-        uv_poll_stop(handle)
+        guard isAdded else { return }
+        isAdded = false
+        _ = apus_epoll_remove(set, descriptor)
     }
 
-    /// Stops for good. The descriptor may be closed right after.
-    consuming func close() {
-        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-            guard let handle else { return }
-            CallbackBox.release(handle.pointee.data)
-            UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_poll_t.self).deallocate()
-        }
+    /// Stops for good; the descriptor is closed right after, which takes it out of the set.
+    ///
+    /// - Parameter isShared: the same socket is open under another number, so closing this one would leave it in.
+    consuming func close(isShared: Bool = false) {
+        if isShared { stop() }
+        loop._withUnsafeGuaranteedRef { $0.unregister(token) }
     }
 }
 
-/// The bits of `uv_poll_event` as libuv's functions take them.
+/// The bits of epoll events.
 enum PollEvent {
-    static let readable = Int32(UV_READABLE.rawValue)
-    static let writable = Int32(UV_WRITABLE.rawValue)
-    static let disconnect = Int32(UV_DISCONNECT.rawValue)
-    static let priority = Int32(UV_PRIORITIZED.rawValue)
+    static let readable = Int32(APUS_READABLE)
+    static let writable = Int32(APUS_WRITABLE)
+    static let disconnect = Int32(APUS_DISCONNECT)
+    static let hangUp = Int32(APUS_HANG_UP)
+    static let error = Int32(APUS_ERROR)
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
-import CUV
 import Glibc
 package import MeshIO
 
@@ -9,7 +8,7 @@ package import MeshIO
 /// Invariants:
 /// - `reserve` is open except while it is being used to throw a connection away;
 /// - polling goes on while neither the owner nor a lack of descriptors has paused it.
-package final class UVListener: StreamListener, LoopHandle, TimerTarget {
+package final class UVListener: StreamListener, TimerTarget {
     private let loop: UVLoop
     private let socket: ListeningSocket
     private let acceptsPerWake: Int
@@ -35,9 +34,7 @@ package final class UVListener: StreamListener, LoopHandle, TimerTarget {
         // Accepted sockets inherit it, which saves a call for each.
         if socket.address.isIP { _ = apus_set_no_delay(socket.descriptor) }
         retryTimer = loop.timers.make(target: self)
-        poll = SocketPoll(loop: loop, descriptor: socket.descriptor, owner: self) { handle, _, _ in
-            CallbackBox.with(handle?.pointee.data, as: UVListener.self) { $0.onReady() }
-        }
+        poll = SocketPoll(loop: loop, descriptor: socket.descriptor, owner: .listener(self))
         poll?.want(PollEvent.readable)
     }
 
@@ -62,7 +59,7 @@ package final class UVListener: StreamListener, LoopHandle, TimerTarget {
 
     func closeHandle() {
         guard let poll = poll.take() else { return }
-        poll.close()
+        poll.close(isShared: socket.isShared)
         apus_close(socket.descriptor)
         if reserve >= 0 { apus_close(reserve) }
         reserve = -1
@@ -70,9 +67,8 @@ package final class UVListener: StreamListener, LoopHandle, TimerTarget {
         handler = nil
     }
 
-    private func onReady() {
-        loop.beginTurn()
-        guard !isPaused else { return }
+    func onReady() {
+        guard poll != nil, !isPaused else { return }
         accept(limit: acceptsPerWake)
     }
 

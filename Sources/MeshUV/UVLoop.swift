@@ -4,32 +4,52 @@ import CUV
 import Glibc
 package import MeshIO
 
-/// The event loop over libuv. Made, used and closed on one thread.
+/// The event loop: an epoll set of our own for sockets, with libuv inside it for wake-ups and signals (and whatever else
+/// comes with a libuv integration). Made, used and closed on one thread.
 ///
-/// A turn: `uv_run` polls, callbacks run, timers run, and `uv_prepare` runs `runEndOfTurn` right before the next poll
-/// may block (libuv 1.44 runs timers before prepare and prepare before poll).
+/// A `uv_poll_t` for each socket costs four epoll_ctl calls and an ioctl from init to close, two epoll_ctl for a change of
+/// interest, and a turn of its own to close; a socket in our set costs one, one and none. libuv's backend descriptor is a
+/// member of the set, and `uv_run` is called when it is ready.
+///
+/// A turn: end of the previous one → `epoll_wait` → one reading of the clock → socket events → libuv → timers.
 ///
 /// Invariants:
-/// - the one `uv_timer_t` is armed for `armedTick`, which is never later than the wheel's earliest wake;
-/// - `now` is read once per turn, by the first callback after the poll (`beginTurn`).
+/// - the wait is never longer than to `timers.earliestArmed`, and does not block while the end of the turn left work;
+/// - an event is delivered to the owner its slot had when the wait returned, or to nobody.
 package final class UVLoop: EventLoop, TimerTarget {
     let uv: UnsafeMutablePointer<uv_loop_t>
-    private let prepare: UnsafeMutablePointer<uv_prepare_t>
-    private let idle: UnsafeMutablePointer<uv_idle_t>
-    private let timer: UnsafeMutablePointer<uv_timer_t>
+    /// The epoll set of all sockets.
+    let epoll: Int32
+    /// Pipes for splicing between two sockets.
+    var pipes = SplicePipes()
 
-    private var isClockStale = false
-    private var isIdling = false
-    private var armedTick = UInt64.max
+    /// An open socket's owner, retained by hand so that an event costs no counting; `generation` tells apart those that
+    /// used a slot one after the other.
+    private struct Slot {
+        var stream: Unmanaged<UVStream>?
+        var listener: Unmanaged<UVListener>?
+        var generation: UInt32 = 0
+    }
+
+    private var slots: [Slot] = []
+    private var freeSlots: [UInt32] = []
+    /// Owners whose socket was closed in this turn: one of them may be the caller of the close.
+    private var retired: [AnyObject] = []
+    private let ready: UnsafeMutablePointer<apus_ready>
+    /// A libuv handle was opened or closed, which takes effect in `uv_run`.
+    private var hasChangedHandles = false
+    private var isStopping = false
     /// What to add to the monotonic clock for the wall clock, and when that was last found out.
     private var wallOffset: UInt64
     private var wallReadAt: UInt64
     private var trimTimer = TimerID.none
     private let thread = pthread_self()
     private var isClosed = false
-    /// Pipes for splicing between two sockets.
-    var pipes = SplicePipes()
 
+    /// Most events taken from one wait; the rest comes with the next, so this bounds a turn and not the load.
+    private static let readyCapacity = 128
+    /// Stands for libuv's backend descriptor.
+    private static let uvToken = UInt64.max
     /// How often the wall clock is read anew: it steps and slews, but nobody logs more finely than this drifts.
     private static let wallPeriod: UInt64 = 1_000_000_000
     /// How often unused slabs are freed. - Unit: milliseconds.
@@ -38,27 +58,19 @@ package final class UVLoop: EventLoop, TimerTarget {
     package init() {
         apus_ignore_sigpipe()
         uv = .allocate(capacity: 1)
-        prepare = .allocate(capacity: 1)
-        idle = .allocate(capacity: 1)
-        timer = .allocate(capacity: 1)
+        ready = .allocate(capacity: UVLoop.readyCapacity)
+        epoll = apus_epoll()
         let monotonic = apus_monotonic()
         let wall = apus_wall_clock()
         wallOffset = wall &- monotonic
         wallReadAt = monotonic
         super.init(now: MonotonicInstant(nanoseconds: monotonic), wallClock: wall)
-        // Fails only without memory or descriptors for the loop itself, when there is nothing to run at all.
+        // These fail only without memory or descriptors for the loop itself, when there is nothing to run at all.
         precondition(uv_loop_init(uv) == 0, "no event loop")
-        // The loop closes these three itself, so they hold no reference to it.
-        let me = Unmanaged.passUnretained(self).toOpaque()
-        uv_prepare_init(uv, prepare)
-        uv_idle_init(uv, idle)
-        uv_timer_init(uv, timer)
-        prepare.pointee.data = me
-        idle.pointee.data = nil
-        timer.pointee.data = me
-        uv_prepare_start(prepare) { handle in
-            CallbackBox.with(handle?.pointee.data, as: UVLoop.self) { $0.endTurn() }
-        }
+        precondition(epoll >= 0, "no epoll set")
+        precondition(
+            apus_epoll_add(epoll, uv_backend_fd(uv), UInt32(APUS_READABLE), UVLoop.uvToken) >= 0,
+            "libuv's descriptor cannot be polled")
         trimTimer = timers.make(target: self)
         timers.arm(trimTimer, at: now.advanced(byMilliseconds: UVLoop.trimPeriod))
     }
@@ -67,20 +79,29 @@ package final class UVLoop: EventLoop, TimerTarget {
 
     /// Runs until `stop`.
     package func run() {
-        assertOnLoop()
-        uv_run(uv, UV_RUN_DEFAULT)
+        isStopping = false
+        while !isStopping { runOnce() }
     }
 
     /// Runs one turn: waits for at least one event, unless work is left over.
     package func runOnce() {
         assertOnLoop()
-        uv_run(uv, UV_RUN_ONCE)
+        if hasChangedHandles { runUV() }
+        runEndOfTurn()
+        let count = apus_epoll_wait(epoll, ready, Int32(UVLoop.readyCapacity), waitMilliseconds())
+        readClock()
+        if count > 0 { handleReady(Int(count)) }
+        if timers.earliestArmed <= now.nanoseconds / 1_000_000 {
+            timers.advance(to: now)
+            _ = timers.nextWake()
+        }
+        if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
     }
 
     /// Makes `run` return after this turn. On the loop's thread; others wake it first.
     package func stop() {
         assertOnLoop()
-        uv_stop(uv)
+        isStopping = true
     }
 
     /// Closes every stream, listener and waker without telling anybody, and frees the loop.
@@ -93,16 +114,13 @@ package final class UVLoop: EventLoop, TimerTarget {
         isClosed = true
         pipes.closeAll()
         timers.free(&trimTimer)
-        uv_close(UnsafeMutableRawPointer(prepare).assumingMemoryBound(to: uv_handle_t.self), nil)
-        uv_close(UnsafeMutableRawPointer(idle).assumingMemoryBound(to: uv_handle_t.self), nil)
-        uv_close(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self), nil)
         while uv_run(uv, UV_RUN_DEFAULT) != 0 {}
         runEndOfTurn()
         let left = uv_loop_close(uv)
         assert(left == 0, "a libuv handle was not closed")
-        prepare.deallocate()
-        idle.deallocate()
-        timer.deallocate()
+        retired = []
+        apus_close(epoll)
+        ready.deallocate()
         // A loop that still has handles stays allocated: leaking beats freeing what libuv may touch.
         if left == 0 { uv.deallocate() }
     }
@@ -110,14 +128,19 @@ package final class UVLoop: EventLoop, TimerTarget {
     /// Closes every stream, listener, signal watch and waker of the loop.
     package func closeHandles() {
         assertOnLoop()
+        for index in slots.indices {
+            if let stream = slots[index].stream { stream._withUnsafeGuaranteedRef { $0.close() } }
+            if let listener = slots[index].listener { listener._withUnsafeGuaranteedRef { $0.closeHandle() } }
+        }
         uv_walk(uv, { handle, _ in
             guard let handle, uv_is_closing(handle) == 0, handle.pointee.data != nil else { return }
             switch handle.pointee.type {
-            case UV_POLL, UV_ASYNC, UV_SIGNAL:
+            case UV_ASYNC, UV_SIGNAL:
                 CallbackBox.with(handle.pointee.data, as: AnyObject.self) { ($0 as? any LoopHandle)?.closeHandle() }
             default: break
             }
         }, nil)
+        hasChangedHandles = true
     }
 
     deinit { assert(isClosed, "UVLoop.close was not called") }
@@ -130,14 +153,43 @@ package final class UVLoop: EventLoop, TimerTarget {
 
     // MARK: The turn
 
-    /// Every callback from libuv calls this first: the turn's one reading of the clock.
-    @inline(__always)
-    func beginTurn() {
-        if isClockStale { readClock() }
+    private func handleReady(_ count: Int) {
+        var isUVReady = false
+        for index in 0..<count {
+            let event = ready[index]
+            if event.token == UVLoop.uvToken {
+                isUVReady = true
+                continue
+            }
+            let slot = slots[Int(event.token & 0xFFFF_FFFF)]
+            guard slot.generation == UInt32(truncatingIfNeeded: event.token >> 32) else { continue }
+            if let stream = slot.stream {
+                stream._withUnsafeGuaranteedRef { $0.onReady(Int32(bitPattern: event.events)) }
+            } else if let listener = slot.listener {
+                listener._withUnsafeGuaranteedRef { $0.onReady() }
+            }
+        }
+        // Mail after events, as it often asks for what the events have just done.
+        if isUVReady { runUV() }
     }
 
+    private func runUV() {
+        hasChangedHandles = false
+        uv_run(uv, UV_RUN_NOWAIT)
+    }
+
+    /// How long the wait may last; rounded up, so that it is not over before a timer's tick.
+    private func waitMilliseconds() -> Int32 {
+        if hasPendingTurnEnd || hasChangedHandles || isStopping { return 0 }
+        let tick = timers.earliestArmed
+        guard tick != .max else { return -1 }
+        let (due, overflow) = tick.multipliedReportingOverflow(by: 1_000_000)
+        if overflow { return .max }
+        return due > now.nanoseconds ? Int32(clamping: (due - now.nanoseconds + 999_999) / 1_000_000) : 0
+    }
+
+    /// The turn's one reading of the clock, and of the wall clock once in a while.
     private func readClock() {
-        isClockStale = false
         let monotonic = apus_monotonic()
         if monotonic &- wallReadAt >= UVLoop.wallPeriod {
             wallReadAt = monotonic
@@ -147,32 +199,34 @@ package final class UVLoop: EventLoop, TimerTarget {
         wallClock = monotonic &+ wallOffset
     }
 
-    private func endTurn() {
-        // A turn may come here without a callback of ours (the first one, or an idle one).
-        beginTurn()
-        runEndOfTurn()
-        if hasPendingTurnEnd != isIdling {
-            isIdling.toggle()
-            if isIdling { uv_idle_start(idle) { _ in } } else { uv_idle_stop(idle) }
+    // MARK: Sockets
+
+    /// Retains the owner of a socket until `unregister`; the token names it in epoll events.
+    func register(_ owner: SocketPoll.Owner) -> UInt64 {
+        let index: Int
+        if let free = freeSlots.popLast() {
+            index = Int(free)
+        } else {
+            index = slots.count
+            slots.append(Slot())
         }
-        if timers.earliestArmed < armedTick { armTimer() }
-        isClockStale = true
+        switch owner {
+        case .stream(let stream): slots[index].stream = Unmanaged.passRetained(stream)
+        case .listener(let listener): slots[index].listener = Unmanaged.passRetained(listener)
+        }
+        return UInt64(slots[index].generation) << 32 | UInt64(index)
     }
 
-    private func armTimer() {
-        armedTick = timers.earliestArmed
-        let currentTick = now.nanoseconds / 1_000_000
-        // Rounded up by one: libuv's clock is in whole milliseconds and may be cut off below ours.
-        uv_timer_start(timer, { handle in
-            CallbackBox.with(handle?.pointee.data, as: UVLoop.self) { $0.onWake() }
-        }, armedTick > currentTick ? armedTick &- currentTick : 0, 0)
-    }
-
-    private func onWake() {
-        beginTurn()
-        armedTick = .max
-        timers.advance(to: now)
-        _ = timers.nextWake()
+    func unregister(_ token: UInt64) {
+        let index = Int(token & 0xFFFF_FFFF)
+        if let stream = slots[index].stream { retired.append(stream.takeRetainedValue()) }
+        if let listener = slots[index].listener { retired.append(listener.takeRetainedValue()) }
+        slots[index].stream = nil
+        slots[index].listener = nil
+        slots[index].generation &+= 1
+        // The all-ones token is libuv's.
+        if slots[index].generation == .max { slots[index].generation = 0 }
+        freeSlots.append(UInt32(truncatingIfNeeded: index))
     }
 
     package func onTimer(_ tag: UInt32) {
@@ -198,12 +252,14 @@ package final class UVLoop: EventLoop, TimerTarget {
 
     override package func makeWaker(_ body: @escaping () -> Void) -> any Waker {
         assertOnLoop()
+        hasChangedHandles = true
         return UVWaker(loop: self, body: body)
     }
 
     /// Calls `body` on the loop for every `signal` of the process (coalesced); until the loop closes.
     package func onSignal(_ signal: Int32, _ body: @escaping () -> Void) {
         assertOnLoop()
+        hasChangedHandles = true
         SignalWatch.start(on: self, signal: signal, body: body)
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
-import CUV
 import Glibc
 package import MeshIO
 
@@ -10,7 +9,7 @@ package import MeshIO
 /// - `descriptor` is open until `closeTransport`, and -1 after it (or when there never was a socket);
 /// - while reading is wanted, READABLE stays polled: a pause stops the poll at the first event it sees, not before;
 /// - the handler is called from events and from the end of the turn only, never from the owner's own call.
-package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
+package final class UVStream: ByteStream, EndOfTurn {
     package private(set) var descriptor: Int32
     /// The loop by its own type; calling through it costs no reference counting.
     private let uvLoop: Unmanaged<UVLoop>
@@ -66,25 +65,28 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
     }
 
     private func attach(to loop: UVLoop) {
-        poll = SocketPoll(loop: loop, descriptor: descriptor, owner: self) { handle, status, events in
-            CallbackBox.with(handle?.pointee.data, as: UVStream.self) { $0.onReady(status < 0 ? 0 : events) }
-        }
-        if poll == nil { failLater(isConnecting ? .connectFailed(ENOMEM) : .reset(ENOMEM)) }
+        poll = SocketPoll(loop: loop, descriptor: descriptor, owner: .stream(self))
     }
 
     // MARK: Events
 
-    /// - Parameter events: bits of `PollEvent`; 0 when the socket has an error, and then libuv has stopped the poll.
-    private func onReady(_ events: Int32) {
-        uvLoop._withUnsafeGuaranteedRef { $0.beginTurn() }
+    /// - Parameter events: bits of `PollEvent`.
+    func onReady(_ events: Int32) {
+        guard !isClosed else { return }
         if isConnecting {
             finishConnecting()
-        } else if events == 0 {
+        } else if events & PollEvent.error != 0 {
             onError()
         } else {
+            var events = events
+            // Both directions are shut. It is told by reading or writing, whichever is wanted.
+            if events & PollEvent.hangUp != 0 {
+                let interest = poll?.interest ?? 0
+                events |= interest == 0 ? PollEvent.disconnect : interest
+            }
             if events & PollEvent.writable != 0 { onWritable() }
             if events & PollEvent.readable != 0, !isClosed { onReadable() }
-            if events & (PollEvent.disconnect | PollEvent.priority) != 0, !isClosed { onDisconnect() }
+            if events & PollEvent.disconnect != 0, !isClosed { onDisconnect() }
         }
     }
 
@@ -96,7 +98,7 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
         }
         isConnecting = false
         if let name = OutgoingSocket.localName(descriptor) { localAddress = name }
-        poll?.start(isReadingPaused ? 0 : PollEvent.readable)
+        poll?.want(isReadingPaused ? 0 : PollEvent.readable)
         if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
         handler?._withUnsafeGuaranteedRef { $0.onConnected(self) }
     }
@@ -173,7 +175,7 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
         }
     }
 
-    /// The socket has an error, and libuv has stopped the poll. What was received before the reset is still delivered.
+    /// The socket has an error, which would be reported for ever. What was received before the reset is still delivered.
     private func onError() {
         poll?.stop()
         if !isInputEnded, !isReadingPaused {
@@ -306,13 +308,10 @@ package final class UVStream: ByteStream, LoopHandle, EndOfTurn {
         inflow = nil
         outflow?.sourceClosed()
         outflow = nil
-        // The poll first: libuv takes the descriptor out of epoll by number.
         poll.take()?.close()
         apus_close(descriptor)
         descriptor = -1
     }
-
-    func closeHandle() { close() }
 
     // MARK: Facts
 

@@ -6,16 +6,14 @@ import Synchronization
 /// Wakes a loop from any thread through `uv_async_send`.
 ///
 /// Sendable because uv_async_send may be called from any thread while the handle is open, `isOpen` says under a lock
-/// whether it is, and `body` and `loop` are touched on the loop's thread only.
+/// whether it is, and `body` is touched on the loop's thread only.
 package final class UVWaker: Waker, LoopHandle, @unchecked Sendable {
     private let handle: UnsafeMutablePointer<uv_async_t>
     private let isOpen = Mutex(true)
-    private let loop: Unmanaged<UVLoop>
     private var body: (() -> Void)?
 
     init(loop: UVLoop, body: @escaping () -> Void) {
         handle = .allocate(capacity: 1)
-        self.loop = Unmanaged.passUnretained(loop)
         self.body = body
         let status = uv_async_init(loop.uv, handle) { handle in
             CallbackBox.with(handle?.pointee.data, as: UVWaker.self) { $0.onWake() }
@@ -34,7 +32,6 @@ package final class UVWaker: Waker, LoopHandle, @unchecked Sendable {
     }
 
     private func onWake() {
-        loop._withUnsafeGuaranteedRef { $0.beginTurn() }
         body?()
     }
 

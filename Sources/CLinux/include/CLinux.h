@@ -51,6 +51,21 @@ int apus_pipe(int ends[2], int capacity);
 /// Moves up to `size` bytes between a socket and a pipe without copying them.
 ssize_t apus_splice(int from, int to, size_t size);
 
+/// One ready descriptor: what epoll was told with it, and EPOLL bits.
+struct apus_ready {
+    uint64_t token;
+    uint32_t events;
+};
+
+int apus_epoll(void);
+/// Adds a descriptor to an epoll set, level-triggered.
+int apus_epoll_add(int set, int descriptor, uint32_t events, uint64_t token);
+int apus_epoll_change(int set, int descriptor, uint32_t events, uint64_t token);
+int apus_epoll_remove(int set, int descriptor);
+/// Waits up to `timeout` milliseconds (-1: for ever) for at most 128 descriptors; an interrupted wait finds none.
+int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout);
+enum { APUS_READABLE = 0x001, APUS_WRITABLE = 0x004, APUS_ERROR = 0x008, APUS_HANG_UP = 0x010, APUS_DISCONNECT = 0x2000 };
+
 /// Opens /dev/null close-on-exec, to keep a descriptor in reserve.
 int apus_reserve_descriptor(void);
 /// A second, close-on-exec descriptor of the same file.
