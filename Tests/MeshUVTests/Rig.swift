@@ -33,6 +33,8 @@ final class Rig: TimerTarget {
     /// Closes the loop; nothing may leak.
     func finish(location: SourceLocation = #_sourceLocation) {
         loop.timers.free(&watchdog)
+        // Probes left over from the last turn refer to the loop.
+        while loop.hasPendingTurnEnd { loop.runEndOfTurn() }
         loop.close()
         #expect(loop.pool.outstandingSlabs == 0, sourceLocation: location)
     }
