@@ -51,8 +51,8 @@ package final class Regex {
         apus_regex_full_match(handle, text.baseAddress?.assumingMemoryBound(to: CChar.self), text.count)
     }
 
-    /// First match at or after `start`; `groups[2 * n]` and `groups[2 * n + 1]` are where group n starts and ends, -1 when
-    /// it took no part. At most 16 groups are reported, group 0 being the whole match.
+    /// First match at or after `start`; `groups[2 * n]` and `groups[2 * n + 1]` are where group n starts and ends, -1
+    /// when it took no part. At most 16 groups are reported, group 0 being the whole match.
     package func search(
         _ text: UnsafeRawBufferPointer, from start: Int = 0, groups: UnsafeMutableBufferPointer<Int32>
     ) -> Bool {

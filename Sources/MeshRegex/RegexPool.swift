@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CRE2
 
-/// One thread's compiled patterns, by index into a shared list of programs. Each is compiled when it is first asked for, so
-/// that thousands of patterns cost nothing where no request meets them.
+/// One thread's compiled patterns, by index into a shared list of programs. Each is compiled when it is first asked
+/// for, so that thousands of patterns cost nothing where no request meets them.
 package final class RegexPool {
     private let programs: [RegexProgram]
     private let sets: [[Int32]]

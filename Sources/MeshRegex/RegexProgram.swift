@@ -9,8 +9,8 @@ package struct RegexError: Error, Equatable, Sendable, CustomStringConvertible {
     package init(_ description: String) { self.description = description }
 }
 
-/// A pattern that RE2 accepts: immutable and shared. Matching is done by a thread's own `Regex` made from it, because the
-/// threads that share one RE2 meet at its lock.
+/// A pattern that RE2 accepts: immutable and shared. Matching is done by a thread's own `Regex` made from it, because
+/// the threads that share one RE2 meet at its lock.
 package struct RegexProgram: Hashable, Sendable {
     package let pattern: String
     /// Match bytes as Latin-1 instead of UTF-8; Envoy uses UTF-8 everywhere, so that `.` does not match a stray byte.
@@ -47,8 +47,8 @@ package struct RegexProgram: Hashable, Sendable {
 
     /// Bytes with which every text that matches as a whole begins; may be shorter than could be, never longer.
     ///
-    /// Reads the pattern up to the first construct that is more than a literal byte. An alternative at the top level, or
-    /// a quotation, leaves nothing certain.
+    /// Reads the pattern up to the first construct that is more than a literal byte. An alternative at the top level,
+    /// or a quotation, leaves nothing certain.
     package var literalPrefix: [UInt8] {
         let bytes = Array(pattern.utf8)
         guard !isLatin1, !Self.hasTopLevelAlternative(bytes) else { return [] }
@@ -107,7 +107,8 @@ package struct RegexProgram: Hashable, Sendable {
         while index < bytes.count, bytes[index] != UInt8(ascii: "]") {
             if bytes[index] == UInt8(ascii: "\\") {
                 index += 1
-            } else if bytes[index] == UInt8(ascii: "["), index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: ":") {
+            } else if bytes[index] == UInt8(ascii: "["), index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: ":")
+            {
                 // A named class as [:alpha:] ends with its own bracket; without that end it is no named class.
                 var end = index + 2
                 while end + 1 < bytes.count, !(bytes[end] == UInt8(ascii: ":") && bytes[end + 1] == UInt8(ascii: "]")) {

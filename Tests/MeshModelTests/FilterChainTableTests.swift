@@ -7,7 +7,8 @@ import Testing
 private func chain(_ change: (inout FilterChainMatch) -> Void) -> FilterChain {
     var match = FilterChainMatch()
     change(&match)
-    return FilterChain(match: match, terminal: .tcp(TCPTerminal(statPrefix: "t", clusters: [WeightedTarget(cluster: "c")])))
+    return FilterChain(
+        match: match, terminal: .tcp(TCPTerminal(statPrefix: "t", clusters: [WeightedTarget(cluster: "c")])))
 }
 
 private func address(_ text: String, _ port: UInt16) -> Address { Address(ip: text, port: port) ?? .pipe(text) }
@@ -17,14 +18,22 @@ private func range(_ text: String, _ length: UInt32) -> CIDRRange {
 }
 
 struct FilterChainTableTests {
-    private func facts(_ local: String = "10.0.0.1", port: UInt16 = 80, from remote: String = "10.9.9.9", _ change: (inout ConnectionFacts) -> Void = { _ in }) -> ConnectionFacts {
+    private func facts(
+        _ local: String = "10.0.0.1", port: UInt16 = 80, from remote: String = "10.9.9.9",
+        _ change: (inout ConnectionFacts) -> Void = { _ in }
+    ) -> ConnectionFacts {
         var facts = ConnectionFacts(localAddress: address(local, port), remoteAddress: address(remote, 4000))
         change(&facts)
         return facts
     }
 
     @Test func aNamedPortNeverFallsBackToChainsWithoutPort() throws {
-        let table = try FilterChainTable([chain { _ in }, chain { $0.destinationPort = 80; $0.transportProtocol = "tls" }])
+        let table = try FilterChainTable([
+            chain { _ in },
+            chain {
+                $0.destinationPort = 80; $0.transportProtocol = "tls"
+            },
+        ])
         #expect(table.chain(for: facts(port: 81)) == 0)
         #expect(table.chain(for: facts(port: 80)) == -1)
         #expect(table.chain(for: facts(port: 80) { $0.transportProtocol = .tls }) == 1)
@@ -32,7 +41,8 @@ struct FilterChainTableTests {
 
     @Test func longestPrefixOfTheLocalAddressIsTaken() throws {
         let table = try FilterChainTable([
-            chain { $0.prefixRanges = [range("10.0.0.0", 8)] }, chain { $0.prefixRanges = [range("10.0.0.0", 24), range("fd00::", 8)] },
+            chain { $0.prefixRanges = [range("10.0.0.0", 8)] },
+            chain { $0.prefixRanges = [range("10.0.0.0", 24), range("fd00::", 8)] },
             chain { _ in },
         ])
         #expect(table.chain(for: facts("10.0.0.7")) == 1)
@@ -44,7 +54,8 @@ struct FilterChainTableTests {
 
     @Test func exactServerNameBeatsTheLongestWildcard() throws {
         let table = try FilterChainTable([
-            chain { $0.serverNames = ["*.w.test"] }, chain { $0.serverNames = ["*.b.w.test", "A.W.test"] }, chain { _ in },
+            chain { $0.serverNames = ["*.w.test"] }, chain { $0.serverNames = ["*.b.w.test", "A.W.test"] },
+            chain { _ in },
         ])
         func found(_ name: String) -> Int { table.chain(for: facts { $0.serverName = name }) }
         #expect(found("a.w.test") == 1)
@@ -56,7 +67,8 @@ struct FilterChainTableTests {
 
     @Test func clientsOrderOfProtocolsDecides() throws {
         let table = try FilterChainTable([
-            chain { $0.applicationProtocols = ["http/1.1"] }, chain { $0.applicationProtocols = ["h2", "h2c"] }, chain { _ in },
+            chain { $0.applicationProtocols = ["http/1.1"] }, chain { $0.applicationProtocols = ["h2", "h2c"] },
+            chain { _ in },
         ])
         #expect(table.chain(for: facts { $0.applicationProtocols = ["h2", "http/1.1"] }) == 1)
         #expect(table.chain(for: facts { $0.applicationProtocols = ["http/1.1", "h2"] }) == 0)
@@ -70,7 +82,9 @@ struct FilterChainTableTests {
     }
 
     @Test func sourceTypeTellsLocalFromExternal() throws {
-        let table = try FilterChainTable([chain { $0.sourceType = .sameIPOrLoopback }, chain { $0.sourceType = .external }])
+        let table = try FilterChainTable([
+            chain { $0.sourceType = .sameIPOrLoopback }, chain { $0.sourceType = .external },
+        ])
         #expect(table.chain(for: facts(from: "127.0.0.9")) == 0)
         #expect(table.chain(for: facts(from: "10.0.0.1")) == 0)
         #expect(table.chain(for: facts(from: "10.0.0.2")) == 1)
@@ -79,7 +93,9 @@ struct FilterChainTableTests {
     @Test func overlappingMatchesAreRefused() throws {
         #expect(throws: ResourceError.self) { try FilterChainTable([chain { _ in }, chain { _ in }]) }
         let error = #expect(throws: ResourceError.self) {
-            try FilterChainTable([chain { $0.sourcePorts = [1, 2] }, chain { $0.sourcePorts = [3] }, chain { $0.sourcePorts = [2] }])
+            try FilterChainTable([
+                chain { $0.sourcePorts = [1, 2] }, chain { $0.sourcePorts = [3] }, chain { $0.sourcePorts = [2] },
+            ])
         }
         #expect(error?.path == "filter_chains[2].filter_chain_match")
     }
@@ -99,9 +115,11 @@ struct FilterChainPropertyTests {
         return ranges.filter { $0.contains(address) }.map { Int($0.prefixLength) }.max()
     }
 
-    /// How specifically a chain asks for what the connection has; nil when it asks for something else, -1 when for nothing.
+    /// How specifically a chain asks for what the connection has; nil when it asks for something else, -1 when for
+    /// nothing.
     private static let ranks: [Rank] = [
-        { match, facts in match.destinationPort == nil ? -1 : match.destinationPort == facts.localAddress.port ? 0 : nil },
+        { match, facts in match.destinationPort == nil ? -1 : match.destinationPort == facts.localAddress.port ? 0 : nil
+        },
         { match, facts in networkRank(match.prefixRanges, facts.localAddress) },
         { match, facts in
             if match.serverNames.isEmpty { return -1 }
@@ -112,18 +130,23 @@ struct FilterChainPropertyTests {
             }.max()
         },
         { match, facts in
-            match.transportProtocol.isEmpty ? -1 : match.transportProtocol == "\(facts.transportProtocol.text)" ? 0 : nil
+            match.transportProtocol.isEmpty
+                ? -1 : match.transportProtocol == "\(facts.transportProtocol.text)" ? 0 : nil
         },
         { match, facts in
             if match.applicationProtocols.isEmpty { return -1 }
-            return match.applicationProtocols.compactMap { facts.applicationProtocols.firstIndex(of: $0).map { 100 - $0 } }.max()
+            return match.applicationProtocols.compactMap {
+                facts.applicationProtocols.firstIndex(of: $0).map { 100 - $0 }
+            }.max()
         },
         { match, facts in networkRank(match.directSourcePrefixRanges, facts.directRemoteAddress) },
         { match, facts in
             match.sourceType == .any ? -1 : (match.sourceType == .sameIPOrLoopback) == facts.isLocalClient ? 0 : nil
         },
         { match, facts in networkRank(match.sourcePrefixRanges, facts.remoteAddress) },
-        { match, facts in match.sourcePorts.isEmpty ? -1 : match.sourcePorts.contains { $0 == facts.remoteAddress.port } ? 0 : nil },
+        { match, facts in
+            match.sourcePorts.isEmpty ? -1 : match.sourcePorts.contains { $0 == facts.remoteAddress.port } ? 0 : nil
+        },
     ]
 
     private static func naive(_ chains: [FilterChain], _ facts: ConnectionFacts) -> Int {
@@ -139,7 +162,10 @@ struct FilterChainPropertyTests {
     @Test(arguments: UInt64(1)...80)
     func tableAgreesWithNarrowingTheList(seed: UInt64) {
         var random = SeededRandom(seed: seed)
-        let networks = [range("10.0.0.0", 8), range("10.0.0.0", 16), range("10.0.0.1", 32), range("127.0.0.0", 8), range("fd00::", 8)]
+        let networks = [
+            range("10.0.0.0", 8), range("10.0.0.0", 16), range("10.0.0.1", 32), range("127.0.0.0", 8),
+            range("fd00::", 8),
+        ]
         func some<Value>(_ values: [Value], _ chance: Int) -> [Value] {
             random.below(chance) == 0 ? values.filter { _ in random.below(2) == 0 } : []
         }

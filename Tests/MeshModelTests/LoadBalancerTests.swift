@@ -66,7 +66,8 @@ struct LoadBalancerTests {
     @Test func leastRequestLeavesNoHostFarBehind() {
         // A queue simulation: every step starts one request and ends the oldest once 40 are in flight.
         let hosts = 10
-        let balancer = LoadBalancer(.leastRequest(choices: 2, bias: 1), EndpointSet(endpoints: (0..<hosts).map { endpoint($0) }), seed: 3)
+        let balancer = LoadBalancer(
+            .leastRequest(choices: 2, bias: 1), EndpointSet(endpoints: (0..<hosts).map { endpoint($0) }), seed: 3)
         var active = [UInt32](repeating: 0, count: hosts)
         var flights: [Int] = []
         var worst: UInt32 = 0

@@ -44,12 +44,16 @@ struct RouteMatcherTests {
         PathCase(path: .connect, target: "/", matches: false),
     ])
     func pathConditions(_ example: PathCase) throws {
-        let found = try route([Route(example.path, caseSensitive: example.caseSensitive)], heads.request(example.target))
+        let found = try route(
+            [Route(example.path, caseSensitive: example.caseSensitive)], heads.request(example.target))
         #expect((found == 0) == example.matches)
     }
 
     @Test func firstRouteInOrderWinsNotTheLongest() throws {
-        let routes = [Route(.prefix("/first/long")), Route(.prefix("/first")), Route(.prefix("/first/late")), Route(.exact("/first"))]
+        let routes = [
+            Route(.prefix("/first/long")), Route(.prefix("/first")), Route(.prefix("/first/late")),
+            Route(.exact("/first")),
+        ]
         #expect(try route(routes, heads.request("/first/late")) == 1)
         #expect(try route(routes, heads.request("/first")) == 1)
         #expect(try route(routes, heads.request("/first/longer")) == 0)
@@ -92,26 +96,59 @@ struct RouteMatcherTests {
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .present(true)), values: [], matches: false),
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .present(false)), values: [], matches: true),
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .present(true), invert: true), values: [], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V")))), values: ["w", "V"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("w,V")))), values: ["w", "V"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V")))), values: ["v"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V"), ignoreCase: true))), values: ["v"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.suffix("yz")))), values: ["xyza"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.suffix("YZ"), ignoreCase: true))), values: ["xyz"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.contains("MID"), ignoreCase: true))), values: ["aMiDst"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.contains("mid")))), values: ["mi"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.regex("a[0-9]+")))), values: ["xa12"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.regex("a[0-9]+")))), values: ["x", "a12"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: ["w"], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: ["w", "v"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: [], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true, treatMissingAsEmpty: true), values: [], matches: true),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact(""))), treatMissingAsEmpty: true), values: [], matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V")))), values: ["w", "V"], matches: true
+        ),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("w,V")))), values: ["w", "V"],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V")))), values: ["v"], matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("V"), ignoreCase: true))), values: ["v"],
+            matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.suffix("yz")))), values: ["xyza"], matches: false
+        ),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.suffix("YZ"), ignoreCase: true))),
+            values: ["xyz"], matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.contains("MID"), ignoreCase: true))),
+            values: ["aMiDst"], matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.contains("mid")))), values: ["mi"],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.regex("a[0-9]+")))), values: ["xa12"],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.regex("a[0-9]+")))), values: ["x", "a12"],
+            matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: ["w"],
+            matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: ["w", "v"],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact("v"))), invert: true), values: [],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(
+                name: "x-h", .string(StringMatcher(.exact("v"))), invert: true, treatMissingAsEmpty: true), values: [],
+            matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .string(StringMatcher(.exact(""))), treatMissingAsEmpty: true),
+            values: [], matches: true),
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .range(start: -5, end: 10)), values: ["-5"], matches: true),
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .range(start: -5, end: 10)), values: ["10"], matches: false),
         HeaderCase(matcher: HeaderMatcher(name: "x-h", .range(start: -5, end: 10)), values: ["9x"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .range(start: 0, end: 9)), values: ["99999999999999999999"], matches: false),
-        HeaderCase(matcher: HeaderMatcher(name: "x-h", .range(start: -5, end: 10)), values: ["77", "3"], matches: true),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .range(start: 0, end: 9)), values: ["99999999999999999999"],
+            matches: false),
+        HeaderCase(
+            matcher: HeaderMatcher(name: "x-h", .range(start: -5, end: 10)), values: ["77", "3"], matches: true),
     ])
     func headerConditions(_ example: HeaderCase) throws {
         var conditional = Route(.prefix("/"))
@@ -145,7 +182,8 @@ struct RouteMatcherTests {
         ("/?q=12a", "q", .string(StringMatcher(.regex("[0-9]+"))), false),
         ("/?q=1=2", "q", .string(StringMatcher(.exact("1=2"))), true),
     ])
-    func queryConditions(target: String, name: String, condition: QueryParameterMatcher.Condition, matches: Bool) throws {
+    func queryConditions(target: String, name: String, condition: QueryParameterMatcher.Condition, matches: Bool) throws
+    {
         var conditional = Route(.prefix("/"))
         conditional.match.queryParameters = [QueryParameterMatcher(name: name, condition)]
         #expect((try route([conditional], heads.request(target)) == 0) == matches)
@@ -163,9 +201,12 @@ struct RouteMatcherTests {
     @Test func weightedTargetsGetTheirShares() throws {
         var weighted = Route(.prefix("/"))
         weighted.action = .forward(
-            RouteAction(.weighted(WeightedClusters([
-                .init(cluster: "a", weight: 1), .init(cluster: "none", weight: 0), .init(cluster: "b", weight: 3),
-            ]))))
+            RouteAction(
+                .weighted(
+                    WeightedClusters([
+                        .init(cluster: "a", weight: 1), .init(cluster: "none", weight: 0),
+                        .init(cluster: "b", weight: 3),
+                    ]))))
         let table = try RouteTable(RouteConfiguration(routes: [weighted]))
         var picks: [String: Int] = [:]
         for random in UInt64(0)..<400 {

@@ -39,7 +39,8 @@ struct RoutePropertyTests {
         }
         guard let best else { return -1 }
         let first = configuration.virtualHosts[..<best.host].reduce(0) { $0 + $1.routes.count }
-        for (index, route) in configuration.virtualHosts[best.host].routes.enumerated() where try holds(route.match, request) {
+        for (index, route) in configuration.virtualHosts[best.host].routes.enumerated()
+        where try holds(route.match, request) {
             return Int32(first + index)
         }
         return -1
@@ -59,11 +60,15 @@ struct RoutePropertyTests {
         }
         for header in match.headers {
             let value = header.name == ":method" ? request.method : request.header
-            guard case .string(let string) = header.condition, case .exact(let exact) = string.pattern else { return false }
+            guard case .string(let string) = header.condition, case .exact(let exact) = string.pattern else {
+                return false
+            }
             guard let value, (value == exact) != header.invert else { return false }
         }
         for parameter in match.queryParameters {
-            let found = request.query.split(separator: "&").contains { $0.split(separator: "=").first == parameter.name[...] }
+            let found = request.query.split(separator: "&").contains {
+                $0.split(separator: "=").first == parameter.name[...]
+            }
             guard case .present(let shall) = parameter.condition, found == shall else { return false }
         }
         return true
@@ -90,7 +95,8 @@ struct RoutePropertyTests {
         if random.below(4) == 0 {
             route.match.headers = [
                 HeaderMatcher(
-                    name: random.below(2) == 0 ? "x-h" : ":method", .string(StringMatcher(.exact(["GET", "1", "2"][random.below(3)]))),
+                    name: random.below(2) == 0 ? "x-h" : ":method",
+                    .string(StringMatcher(.exact(["GET", "1", "2"][random.below(3)]))),
                     invert: random.below(3) == 0)
             ]
         }
@@ -108,14 +114,17 @@ struct RoutePropertyTests {
         var hosts: [VirtualHost] = []
         for domain in domains where random.below(2) == 0 {
             let count = random.below(seed % 3 == 0 ? 60 : 12)
-            hosts.append(VirtualHost(name: domain, domains: [domain], routes: (0..<count).map { _ in Self.randomRoute(&random) }))
+            hosts.append(
+                VirtualHost(name: domain, domains: [domain], routes: (0..<count).map { _ in Self.randomRoute(&random) })
+            )
         }
         let configuration = RouteConfiguration(virtualHosts: hosts)
         let matcher = RouteMatcher(try RouteTable(configuration))
         for _ in 0..<200 {
             let request = NaiveRequest(
                 path: Self.randomPath(&random), query: ["", "q", "q=1&b", "b=q"][random.below(4)],
-                method: ["GET", "CONNECT"][random.below(2)], header: random.below(2) == 0 ? nil : ["1", "2"][random.below(2)],
+                method: ["GET", "CONNECT"][random.below(2)],
+                header: random.below(2) == 0 ? nil : ["1", "2"][random.below(2)],
                 host: ["a.test", "A.TEST", "b.a.test", "c.a.test", "x.test", "a.x", "x.a.y", "z"][random.below(8)])
             let target = request.path + (request.query.isEmpty ? "" : "?" + request.query)
             let fields = request.header.map { [("x-h", $0)] } ?? []

@@ -50,7 +50,9 @@ final class FixedContext: FormatContext {
     var values: [FormatCommand: String] = [:]
     private var lent: [UInt8] = []
 
-    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer)
+        -> UnsafeRawBufferPointer?
+    {
         guard let value = self.headers["\(headers)/\(string(name))"] else { return nil }
         lent = Array(value.utf8)
         return lent.withUnsafeBytes { $0 }

@@ -61,7 +61,9 @@ struct RegexProgramTests {
     @Test func tooLargeAProgramIsRefused() throws {
         let pattern = "/[a-z]{2,120}/(foo|bar|baz)+"
         _ = try RegexProgram(pattern)
-        #expect(throws: RegexError.self) { try RegexProgram(pattern, maxProgramSize: RegexProgram.defaultMaxProgramSize) }
+        #expect(throws: RegexError.self) {
+            try RegexProgram(pattern, maxProgramSize: RegexProgram.defaultMaxProgramSize)
+        }
     }
 
     @Test func substitutionMayOnlyNameGroupsThatExist() throws {
@@ -72,8 +74,10 @@ struct RegexProgramTests {
 
     @Test(arguments: [
         ("/abc/.*", "/abc/"), ("/abc", "/abc"), ("/ab?c", "/a"), ("/ab*", "/a"), ("/ab+", "/ab"), ("/ab{2}", "/a"),
-        ("/a|/b", ""), ("/(a|b)", "/"), ("/a[|]b", "/a"), ("/a[]|]b", "/a"), ("/a[[:alpha:]|]|x", ""), ("/a\\.b", "/a.b"),
-        ("/a\\db", "/a"), ("^/a$", "/a"), (".*", ""), ("(?i)/a", ""), ("/\\Qa|b\\E", ""), ("/é+", "/"), ("/a[\\]|]", "/a"),
+        ("/a|/b", ""), ("/(a|b)", "/"), ("/a[|]b", "/a"), ("/a[]|]b", "/a"), ("/a[[:alpha:]|]|x", ""),
+        ("/a\\.b", "/a.b"),
+        ("/a\\db", "/a"), ("^/a$", "/a"), (".*", ""), ("(?i)/a", ""), ("/\\Qa|b\\E", ""), ("/é+", "/"),
+        ("/a[\\]|]", "/a"),
         ("/a(|b", "/a"),
     ])
     func literalPrefixIsWhatEveryMatchBeginsWith(pattern: String, prefix: String) {

@@ -7,29 +7,37 @@ import Glibc
 package final class LoadBalancer {
     private let policy: LoadBalancingPolicy
     private var random: RandomStream
-    private let pools: [HostPool]
-    /// Pools by percent: `shares[i]` is the upper bound of pool i, cumulated over 0..<100.
-    private let shares: [Int]
+    /// Outside of reference counting: a pick retains nothing.
+    private let pools: UnsafeMutablePointer<HostPool>
+    private let poolCount: Int
+    /// Pools by percent: `shares[i]` is the upper bound of pool i, cumulated.
+    private let shares: FlatArray<Int>
 
     /// Hosts among which one is chosen: the healthy, the degraded or, in panic, all hosts of one priority.
-    private final class HostPool {
+    private struct HostPool: ~Copyable {
         /// Indices into the endpoint set, in order.
-        let members: [Int32]
-        let weights: [UInt32]
+        let members: FlatArray<Int32>
+        let weights: FlatArray<UInt32>
         let hasEqualWeights: Bool
         var cursor: Int
         var turns: TurnOrder
 
         init(members: [Int32], endpoints: [Endpoint], start: Int) {
-            self.members = members
-            weights = members.map { max(endpoints[Int($0)].weight, 1) }
-            hasEqualWeights = Set(weights).count <= 1
+            let allWeights = members.map { max(endpoints[Int($0)].weight, 1) }
+            self.members = FlatArray(members)
+            weights = FlatArray(allWeights)
+            hasEqualWeights = Set(allWeights).count <= 1
             cursor = members.isEmpty ? 0 : start % members.count
             turns = TurnOrder(capacity: members.count)
             guard !hasEqualWeights else { return }
-            for (index, weight) in weights.enumerated() { turns.add(Int32(index), weight: Double(weight)) }
+            for (index, weight) in allWeights.enumerated() { turns.add(Int32(index), weight: Double(weight)) }
             // Workers start at different points of the same order, or all would begin with the same host.
             for _ in 0..<cursor { turns.advance(weight: Double(weights[Int(turns.next)])) }
+        }
+
+        deinit {
+            members.deallocate()
+            weights.deallocate()
         }
     }
 
@@ -37,7 +45,8 @@ package final class LoadBalancer {
     ///   - health: overrides what the endpoint set says, by index; nil takes its word.
     ///   - seed: decides the first host and all random choices.
     package init(
-        _ policy: LoadBalancingPolicy, _ set: EndpointSet, health: [EndpointHealth]? = nil, panicThresholdPercent: Double = 50,
+        _ policy: LoadBalancingPolicy, _ set: EndpointSet, health: [EndpointHealth]? = nil,
+        panicThresholdPercent: Double = 50,
         seed: UInt64
     ) {
         self.policy = policy
@@ -62,16 +71,14 @@ package final class LoadBalancer {
                 degraded: members.count { state($0) == .degraded })
         }
         let loads = PriorityLoads(
-            censuses, overprovisioningPercent: Int(set.overprovisioningPercent), panicThresholdPercent: panicThresholdPercent)
-        var pools: [HostPool] = []
+            censuses, overprovisioningPercent: Int(set.overprovisioningPercent),
+            panicThresholdPercent: panicThresholdPercent)
+        var groups: [[Int32]] = []
         var shares: [Int] = []
-        var sum = 0
         func add(_ members: [Int32], share: Int) {
             guard share > 0, !members.isEmpty else { return }
-            sum += share
-            shares.append(sum)
-            let start = Int(truncatingIfNeeded: random.next() >> 33)
-            pools.append(HostPool(members: members, endpoints: endpoints, start: start))
+            shares.append((shares.last ?? 0) + share)
+            groups.append(members)
         }
         for (level, members) in priorities.enumerated() {
             if loads.isPanicking[level] {
@@ -81,9 +88,20 @@ package final class LoadBalancer {
                 add(members.filter { state($0) == .degraded }, share: loads.degraded[level])
             }
         }
+        pools = .allocate(capacity: max(groups.count, 1))
+        for (index, members) in groups.enumerated() {
+            let start = Int(truncatingIfNeeded: random.next() >> 33)
+            (pools + index).initialize(to: HostPool(members: members, endpoints: endpoints, start: start))
+        }
+        poolCount = groups.count
         self.random = random
-        self.pools = pools
-        self.shares = shares
+        self.shares = FlatArray(shares)
+    }
+
+    deinit {
+        pools.deinitialize(count: poolCount)
+        pools.deallocate()
+        shares.deallocate()
     }
 
     /// Index of the host for the next request; -1 when there is none to be used.
@@ -91,57 +109,56 @@ package final class LoadBalancer {
     /// - Parameter active: requests (for TCP, connections) in flight by host index, as many as the set has hosts. Only
     ///   least-request reads it.
     package func pick(active: UnsafePointer<UInt32>) -> Int {
-        guard let bound = shares.last else { return -1 }
-        var pool = pools[0]
-        if pools.count > 1 {
-            let point = random.next(below: bound)
-            for index in shares.indices where point < shares[index] {
-                pool = pools[index]
-                break
-            }
+        guard poolCount > 0 else { return -1 }
+        var index = 0
+        if poolCount > 1 {
+            let point = random.next(below: shares[poolCount - 1])
+            while point >= shares[index] { index += 1 }
         }
-        return Int(pool.members[pick(in: pool, active)])
+        let pool = pools + index
+        return Int(pool.pointee.members[pick(in: pool, active)])
     }
 
     /// Position in the pool.
-    private func pick(in pool: HostPool, _ active: UnsafePointer<UInt32>) -> Int {
-        let count = pool.members.count
+    private func pick(in pool: UnsafeMutablePointer<HostPool>, _ active: UnsafePointer<UInt32>) -> Int {
+        let count = pool.pointee.members.count
         switch policy {
         case .random, .clusterProvided:
             return random.next(below: count)
         case .roundRobin:
-            if pool.hasEqualWeights {
-                let position = pool.cursor
-                pool.cursor = position + 1 == count ? 0 : position + 1
+            if pool.pointee.hasEqualWeights {
+                let position = pool.pointee.cursor
+                pool.pointee.cursor = position + 1 == count ? 0 : position + 1
                 return position
             }
-            let position = Int(pool.turns.next)
-            pool.turns.advance(weight: Double(pool.weights[position]))
+            let position = Int(pool.pointee.turns.next)
+            pool.pointee.turns.advance(weight: Double(pool.pointee.weights[position]))
             return position
         case .leastRequest(let choices, let bias):
-            if pool.hasEqualWeights { return leastBusy(in: pool, choices: choices, active) }
-            let position = Int(pool.turns.next)
-            let busy = Double(active[Int(pool.members[position])]) + 1
-            let weight = Double(pool.weights[position])
+            if pool.pointee.hasEqualWeights { return leastBusy(in: pool, choices: choices, active) }
+            let position = Int(pool.pointee.turns.next)
+            let busy = Double(active[Int(pool.pointee.members[position])]) + 1
+            let weight = Double(pool.pointee.weights[position])
             // Busy hosts come round less often; a bias of 1, the default, needs no power.
-            let slowed = bias == 1 ? weight / busy : bias == 0 ? weight : weight / Self.power(busy, bias)
-            pool.turns.advance(weight: max(slowed, 1e-6))
+            let slowed = bias == 1 ? weight / busy : bias == 0 ? weight : weight / pow(busy, bias)
+            pool.pointee.turns.advance(weight: max(slowed, 1e-6))
             return position
         }
     }
 
-    private func leastBusy(in pool: HostPool, choices: UInt32, _ active: UnsafePointer<UInt32>) -> Int {
-        var best = random.next(below: pool.members.count)
-        var least = active[Int(pool.members[best])]
-        for _ in 1..<max(choices, 1) {
-            let other = random.next(below: pool.members.count)
-            let busy = active[Int(pool.members[other])]
+    private func leastBusy(in pool: UnsafeMutablePointer<HostPool>, choices: UInt32, _ active: UnsafePointer<UInt32>)
+        -> Int
+    {
+        var best = random.next(below: pool.pointee.members.count)
+        var least = active[Int(pool.pointee.members[best])]
+        // A configured four billion must not hold the worker.
+        for _ in 1..<min(max(choices, 1), 1024) {
+            let other = random.next(below: pool.pointee.members.count)
+            let busy = active[Int(pool.pointee.members[other])]
             if busy < least { (best, least) = (other, busy) }
         }
         return best
     }
-
-    private static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 }
 
 @available(*, unavailable)

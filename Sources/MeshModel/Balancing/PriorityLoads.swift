@@ -3,8 +3,9 @@
 /// How traffic is spread over priorities by their health, in Envoy's arithmetic.
 ///
 /// A priority is worth its healthy share times the overprovisioning factor, at most 100 %. Traffic goes to the first
-/// priorities as far as they are worth it, then to their degraded hosts, then to the next. When all together are worth less
-/// than 100 %, shares are scaled up, and a priority whose healthy share is under the panic threshold uses all its hosts.
+/// priorities as far as they are worth it, then to their degraded hosts, then to the next. When all together are worth
+/// less than 100 %, shares are scaled up, and a priority whose healthy share is under the panic threshold uses all its
+/// hosts.
 package struct PriorityLoads: Equatable, Sendable {
     /// Hosts of one priority by health.
     package struct Census: Equatable, Sendable {
@@ -31,7 +32,9 @@ package struct PriorityLoads: Equatable, Sendable {
         (healthy, degraded) = (none, none)
         isPanicking = priorities.map { _ in false }
         let worth = priorities.map { $0.total > 0 ? min(100, overprovisioningPercent * $0.healthy / $0.total) : 0 }
-        let degradedWorth = priorities.map { $0.total > 0 ? min(100, overprovisioningPercent * $0.degraded / $0.total) : 0 }
+        let degradedWorth = priorities.map {
+            $0.total > 0 ? min(100, overprovisioningPercent * $0.degraded / $0.total) : 0
+        }
         let available = min(100, (worth + degradedWorth).reduce(0, +))
         if available > 0 {
             var rest = 100

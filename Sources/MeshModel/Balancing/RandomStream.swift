@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A small, fast random number generator (SplitMix64) with its state in the open, so that tests choose the seed. Not for
-/// secrets.
+/// A small, fast random number generator (SplitMix64) with its state in the open, so that tests choose the seed. Not
+/// for secrets.
 package struct RandomStream: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

@@ -18,7 +18,8 @@ package struct TypedConfig: Equatable, Sendable {
     package var path: String
 
     package init(
-        name: String, typeURL: String, bytes: [UInt8], isOptional: Bool = false, isDisabled: Bool = false, path: String = ""
+        name: String, typeURL: String, bytes: [UInt8], isOptional: Bool = false, isDisabled: Bool = false,
+        path: String = ""
     ) {
         self.name = name
         self.typeURL = typeURL

@@ -3,8 +3,9 @@ package import MeshHTTP
 
 /// The `%COMMAND%`s of format strings whose value the data plane knows.
 ///
-/// The raw value is Envoy's name. Header commands, `HOSTNAME` and `ENVIRONMENT` are not here: the engine evaluates them.
-/// Commands about TLS are `unavailable`: they are accepted and have no value.
+/// The raw value is Envoy's name. Header commands, `HOSTNAME` and `ENVIRONMENT` are not here: the engine evaluates
+/// them.
+/// Those of `valuelessNames` are `unavailable`: they are accepted and have no value.
 package enum FormatCommand: String, CaseIterable, Sendable {
     case startTime = "START_TIME"
     case startTimeLocal = "START_TIME_LOCAL"
@@ -76,6 +77,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case traceID = "TRACE_ID"
     case requestedServerName = "REQUESTED_SERVER_NAME"
     case routeName = "ROUTE_NAME"
+    /// Not one of Envoy's.
     case virtualHostName = "VIRTUAL_HOST_NAME"
     case virtualClusterName = "VIRTUAL_CLUSTER_NAME"
     case filterChainName = "FILTER_CHAIN_NAME"
@@ -89,22 +91,37 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamMetadata = "UPSTREAM_METADATA"
     case clusterMetadata = "CLUSTER_METADATA"
     case metadata = "METADATA"
-    /// A command about TLS; there is none on this connection.
+    /// A command of `valuelessNames`.
     case unavailable = ""
 
-    /// Commands whose value exists on TLS connections only.
-    package static let tlsNames: Set<String> = [
+    /// Whether something in parentheses, or a length, may follow the name.
+    var takesArgument: Bool {
+        switch self {
+        case .startTime, .startTimeLocal, .emitTime, .commonDuration, .responseCodeDetails, .grpcStatus,
+            .dynamicMetadata,
+            .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata, .metadata, .localReplyBody:
+            true
+        default: false
+        }
+    }
+
+    /// Commands that are accepted and have no value: most are about TLS.
+    package static let valuelessNames: Set<String> = [
         "DOWNSTREAM_PEER_SUBJECT", "DOWNSTREAM_PEER_ISSUER", "DOWNSTREAM_PEER_SERIAL", "DOWNSTREAM_PEER_CERT",
         "DOWNSTREAM_PEER_CERT_V_START", "DOWNSTREAM_PEER_CERT_V_END", "DOWNSTREAM_PEER_FINGERPRINT_256",
         "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_URI_SAN", "DOWNSTREAM_PEER_DNS_SAN", "DOWNSTREAM_PEER_IP_SAN",
         "DOWNSTREAM_PEER_EMAIL_SAN", "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+        "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1", "DOWNSTREAM_PEER_CHAIN_SERIALS",
+        "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256", "DOWNSTREAM_PEER_ISSUER_SERIAL",
         "DOWNSTREAM_LOCAL_SUBJECT", "DOWNSTREAM_LOCAL_URI_SAN", "DOWNSTREAM_LOCAL_DNS_SAN", "DOWNSTREAM_LOCAL_IP_SAN",
-        "DOWNSTREAM_LOCAL_EMAIL_SAN", "DOWNSTREAM_TLS_CIPHER", "DOWNSTREAM_TLS_VERSION", "DOWNSTREAM_TLS_SESSION_ID",
-        "UPSTREAM_PEER_SUBJECT", "UPSTREAM_PEER_ISSUER", "UPSTREAM_PEER_CERT", "UPSTREAM_PEER_CERT_V_START",
-        "UPSTREAM_PEER_CERT_V_END", "UPSTREAM_PEER_URI_SAN", "UPSTREAM_PEER_DNS_SAN", "UPSTREAM_PEER_IP_SAN",
-        "UPSTREAM_LOCAL_SUBJECT", "UPSTREAM_LOCAL_URI_SAN", "UPSTREAM_LOCAL_DNS_SAN", "UPSTREAM_LOCAL_IP_SAN",
-        "UPSTREAM_TLS_CIPHER", "UPSTREAM_TLS_VERSION", "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT",
-        "TLS_JA4_FINGERPRINT",
+        "DOWNSTREAM_LOCAL_EMAIL_SAN", "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_TLS_CIPHER",
+        "DOWNSTREAM_TLS_VERSION",
+        "DOWNSTREAM_TLS_GROUP", "DOWNSTREAM_TLS_SESSION_ID", "UPSTREAM_PEER_SUBJECT", "UPSTREAM_PEER_ISSUER",
+        "UPSTREAM_PEER_CERT", "UPSTREAM_PEER_CERT_V_START", "UPSTREAM_PEER_CERT_V_END", "UPSTREAM_PEER_URI_SAN",
+        "UPSTREAM_PEER_DNS_SAN", "UPSTREAM_PEER_IP_SAN", "UPSTREAM_LOCAL_URI_SAN", "UPSTREAM_LOCAL_DNS_SAN",
+        "UPSTREAM_LOCAL_IP_SAN", "UPSTREAM_TLS_CIPHER", "UPSTREAM_TLS_VERSION", "UPSTREAM_TLS_GROUP",
+        "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_SERVER_NAME",
+        "UPSTREAM_DETECTED_CLOSE_TYPE", "UPSTREAM_LOCAL_CLOSE_REASON",
     ]
 }
 
@@ -119,7 +136,8 @@ package enum FormatHeaders: UInt8, Sendable {
 package protocol FormatContext: AnyObject {
     /// The first value of a header, by token when it has one, else by its lower-case name. Nil when absent.
     /// The bytes must stay valid until the next change of the headers.
-    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer?
+    func headerValue(_ headers: FormatHeaders, token: HeaderToken, name: UnsafeRawBufferPointer)
+        -> UnsafeRawBufferPointer?
 
     /// Appends the value of a command; false, with nothing appended, when it has none.
     ///

@@ -108,7 +108,8 @@ private struct FormatCompiler {
             position += 1
             let digits = position
             while position < source.count, source[position] &- 48 <= 9 { position += 1 }
-            guard position > digits, let length = Int32(String(decoding: source[digits..<position], as: UTF8.self)) else {
+            guard position > digits, let length = Int32(String(decoding: source[digits..<position], as: UTF8.self))
+            else {
                 throw noCommand
             }
             maxLength = length
@@ -132,7 +133,8 @@ private struct FormatCompiler {
         case "HOSTNAME":
             var buffer = [CChar](repeating: 0, count: 256)
             let known = gethostname(&buffer, buffer.count - 1) == 0
-            addConstant(known ? buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) } : [UInt8(ascii: "-")], maxLength)
+            addConstant(
+                known ? buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) } : [UInt8(ascii: "-")], maxLength)
         case "ENVIRONMENT":
             guard let argument, !argument.isEmpty else {
                 throw FormatError(problem: "ENVIRONMENT needs the name of a variable", offset: start)
@@ -140,8 +142,12 @@ private struct FormatCompiler {
             let value = getenv(String(decoding: argument, as: UTF8.self)).map { Array(String(cString: $0).utf8) }
             addConstant(value ?? [UInt8(ascii: "-")], maxLength)
         default:
-            let known = FormatCommand(rawValue: name) ?? (FormatCommand.tlsNames.contains(name) ? .unavailable : nil)
+            let known =
+                FormatCommand(rawValue: name) ?? (FormatCommand.valuelessNames.contains(name) ? .unavailable : nil)
             guard let known else { throw FormatError(problem: "unknown command %\(name)%", offset: start) }
+            guard known.takesArgument || known == .unavailable || (argument == nil && maxLength < 0) else {
+                throw FormatError(problem: "%\(name)% takes no parameters and no length", offset: start)
+            }
             endLiteral()
             var segment = FormatSegment(kind: .command(known))
             segment.first = add(argument ?? [])

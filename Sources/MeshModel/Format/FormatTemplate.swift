@@ -84,7 +84,8 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
     }
 
     private func finish(
-        _ segment: UnsafeMutablePointer<FormatSegment>, from start: Int, found: Bool, missing: StaticString, to sink: ByteSink
+        _ segment: UnsafeMutablePointer<FormatSegment>, from start: Int, found: Bool, missing: StaticString,
+        to sink: ByteSink
     ) {
         if !found { sink.append(missing) }
         if segment.pointee.maxLength >= 0 { sink.truncate(to: start + Int(segment.pointee.maxLength)) }
@@ -118,7 +119,9 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
         return true
     }
 
-    private static func index(_ token: HeaderToken, _ name: UnsafeRawBufferPointer, in block: borrowing HeaderBlock) -> Int {
+    private static func index(_ token: HeaderToken, _ name: UnsafeRawBufferPointer, in block: borrowing HeaderBlock)
+        -> Int
+    {
         token == .none ? block.firstIndex(named: name) : block.firstIndex(of: token)
     }
 }

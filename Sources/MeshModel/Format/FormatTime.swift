@@ -7,7 +7,8 @@ package enum FormatTime {
     ///
     /// - Parameters:
     ///   - microseconds: since 1970-01-01T00:00:00Z.
-    ///   - format: strftime's letters, and `%f` for nine digits of fraction, `%1f` to `%9f` for so many, `%s` for seconds
+    ///   - format: strftime's letters, and `%f` for nine digits of fraction, `%1f` to `%9f` for so many, `%s` for
+    ///     seconds
     ///     since 1970, `%3s` to `%9s` for finer units since 1970. Empty means `2026-08-22T12:00:00.123Z`.
     package static func append(microseconds: Int64, format: UnsafeRawBufferPointer, to sink: ByteSink) {
         let seconds = Int(microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000)

@@ -8,7 +8,8 @@ package struct BootstrapModel: Equatable, Sendable {
     /// Source: `admin.access_log`, `admin.access_log_path`.
     package var adminAccessLogs: [AccessLogConfig] = []
     package var stats = StatsOptions()
-    /// Most downstream connections of the process. Source: overload manager's `downstream_connections` monitor. Default: nil.
+    /// Most downstream connections of the process. Source: overload manager's `downstream_connections` monitor.
+    /// Default: nil.
     package var maxDownstreamConnections: UInt64?
     /// Static runtime values that this build reads, by key. Source: `layered_runtime` static layers, last one wins.
     package var runtime: [String: String] = [:]

@@ -20,7 +20,8 @@ package struct CIDRRange: Hashable, Sendable {
         case .ipv6(let high, let low, _, _):
             let length = min(prefixLength, 128)
             network = .ipv6(
-                high: high & Self.mask64(min(length, 64)), low: low & Self.mask64(length > 64 ? length - 64 : 0), port: 0, scope: 0)
+                high: high & Self.mask64(min(length, 64)), low: low & Self.mask64(length > 64 ? length - 64 : 0),
+                port: 0, scope: 0)
             self.prefixLength = UInt8(length)
         case .pipe, .internal:
             return nil

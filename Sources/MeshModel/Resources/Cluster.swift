@@ -25,7 +25,8 @@ package struct Cluster: Equatable, Sendable {
     package var connectOptions = ConnectOptions()
     /// Source address for IPv6 upstreams. Source: `upstream_bind_config.extra_source_addresses`. Default: nil.
     package var ipv6BindAddress: Address?
-    /// Read and write buffer limit of a connection, in bytes. Source: `per_connection_buffer_limit_bytes`. Default: 1 MiB.
+    /// Read and write buffer limit of a connection, in bytes. Source: `per_connection_buffer_limit_bytes`. Default: 1
+    /// MiB.
     package var bufferLimitBytes: UInt32 = 1_048_576
     /// How long an unused original-destination host is kept. Source: `cleanup_interval`. Default: 5 s.
     package var cleanupInterval: Duration = .seconds(5)
@@ -86,7 +87,8 @@ package struct CircuitBreakerThresholds: Equatable, Sendable {
     package init() {}
 }
 
-/// HTTP toward the upstream. Source: `envoy.extensions.upstreams.http.v3.HttpProtocolOptions`, else the cluster's own fields.
+/// HTTP toward the upstream. Source: `envoy.extensions.upstreams.http.v3.HttpProtocolOptions`, else the cluster's own
+/// fields.
 package struct UpstreamHTTPOptions: Equatable, Sendable {
     package var protocolSelection = ProtocolSelection.http1
     /// A connection without requests. Source: `common_http_protocol_options.idle_timeout`. Default: 1 h; nil disables.

@@ -2,7 +2,8 @@
 
 /// The HTTP connection manager's options.
 ///
-/// - Source: `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`; field names below are its.
+/// - Source: `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`; field names below are
+///   its.
 package struct HTTPTerminal: Equatable, Sendable {
     /// Scope `http.<stat_prefix>.` of the stats. Source: `stat_prefix`.
     package var statPrefix: String
@@ -16,7 +17,8 @@ package struct HTTPTerminal: Equatable, Sendable {
     package var serverName = "envoy"
     /// Source: `server_header_transformation`. Default: overwrite.
     package var serverHeaderTransformation = ServerHeaderTransformation.overwrite
-    /// Take the peer's address as the client's and append it to x-forwarded-for. Source: `use_remote_address`. Default: false.
+    /// Take the peer's address as the client's and append it to x-forwarded-for. Source: `use_remote_address`. Default:
+    /// false.
     package var useRemoteAddress = false
     /// Trusted proxies in front. Source: `xff_num_trusted_hops`. Default: 0.
     package var xffTrustedHops: UInt32 = 0
@@ -24,15 +26,18 @@ package struct HTTPTerminal: Equatable, Sendable {
     package var skipXFFAppend = false
     /// Set x-forwarded-port. Source: `append_x_forwarded_port`. Default: false.
     package var appendXForwardedPort = false
-    /// Peers taken as internal (their x-envoy-* headers are kept). Source: `internal_address_config.cidr_ranges`. Default: none.
+    /// Peers taken as internal (their x-envoy-* headers are kept). Source: `internal_address_config.cidr_ranges`.
+    /// Default: none.
     package var internalRanges: [CIDRRange] = []
     /// Unix socket peers are internal. Source: `internal_address_config.unix_sockets`. Default: false.
     package var internalUnixSockets = false
     /// Appended to `via` of requests and responses. Source: `via`. Default: empty (none).
     package var via = ""
-    /// Set `user-agent` and x-envoy-downstream-service-cluster of the local node. Source: `add_user_agent`. Default: false.
+    /// Set `user-agent` and x-envoy-downstream-service-cluster of the local node. Source: `add_user_agent`. Default:
+    /// false.
     package var addUserAgent = false
-    /// Write IPv4 peers as mapped IPv6 in headers. Source: `represent_ipv4_remote_address_as_ipv4_mapped_ipv6`. Default: false.
+    /// Write IPv4 peers as mapped IPv6 in headers. Source: `represent_ipv4_remote_address_as_ipv4_mapped_ipv6`.
+    /// Default: false.
     package var representIPv4AsMappedIPv6 = false
     package var requestID = RequestIDOptions()
     package var paths = PathOptions()
@@ -153,7 +158,8 @@ package struct DownstreamTimeouts: Equatable, Sendable {
     package var idle: Duration? = .seconds(3600)
     /// Source: `common_http_protocol_options.max_connection_duration`. Default: nil.
     package var maxConnectionDuration: Duration?
-    /// Whether HTTP/1 only sends `connection: close` at `maxConnectionDuration`. Source: `http1_safe_max_connection_duration`.
+    /// Whether HTTP/1 only sends `connection: close` at `maxConnectionDuration`. Source:
+    /// `http1_safe_max_connection_duration`.
     package var http1SafeMaxConnectionDuration = false
     /// Between the notice and the end of a draining connection. Source: `drain_timeout`. Default: 5 s.
     package var drain: Duration? = .seconds(5)
@@ -179,7 +185,8 @@ package struct HTTP1Options: Hashable, Sendable {
     package var keyFormat = KeyFormat.lowerCase
     /// Pass trailers through. Source: `enable_trailers`. Default: false.
     package var enableTrailers = false
-    /// Accept content-length beside `transfer-encoding: chunked` (the former is dropped). Source: `allow_chunked_length`. Default: false.
+    /// Accept content-length beside `transfer-encoding: chunked` (the former is dropped). Source:
+    /// `allow_chunked_length`. Default: false.
     package var allowChunkedLength = false
 
     /// How header names look on the wire.
@@ -205,7 +212,10 @@ package struct UpgradeOption: Equatable, Sendable {
     /// Filters instead of the manager's own; empty means the manager's. Source: `filters`.
     package var filters: [TypedConfig]
 
-    package init(name: String, enabled: Bool = true, terminatesConnect: Bool = false, allowPost: Bool = false, filters: [TypedConfig] = []) {
+    package init(
+        name: String, enabled: Bool = true, terminatesConnect: Bool = false, allowPost: Bool = false,
+        filters: [TypedConfig] = []
+    ) {
         self.name = name
         self.enabled = enabled
         self.terminatesConnect = terminatesConnect

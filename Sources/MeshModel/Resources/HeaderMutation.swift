@@ -2,7 +2,8 @@
 
 /// Header operations of one level (route configuration, virtual host, route, weighted cluster).
 ///
-/// - Source: `request_headers_to_add`, `request_headers_to_remove`, `response_headers_to_add`, `response_headers_to_remove`.
+/// - Source: `request_headers_to_add`, `request_headers_to_remove`, `response_headers_to_add`,
+///   `response_headers_to_remove`.
 package struct HeaderMutations: Equatable, Sendable {
     /// Removals are done before additions.
     package var requestRemove: [String] = []

@@ -13,11 +13,13 @@ package struct Listener: Equatable, Sendable {
     package var filterChains: [FilterChain] = []
     /// Taken when no chain matches. Source: `default_filter_chain`. Default: nil (the connection is closed).
     package var defaultFilterChain: FilterChain?
-    /// Hand an accepted connection to the listener of its original destination. Source: `use_original_dst`. Default: false.
+    /// Hand an accepted connection to the listener of its original destination. Source: `use_original_dst`. Default:
+    /// false.
     package var useOriginalDestination = false
     /// Whether a socket is bound. Source: `bind_to_port`, `deprecated_v1.bind_to_port`. Default: true.
     package var bindToPort = true
-    /// Read and write buffer limit of a connection, in bytes. Source: `per_connection_buffer_limit_bytes`. Default: 1 MiB.
+    /// Read and write buffer limit of a connection, in bytes. Source: `per_connection_buffer_limit_bytes`. Default: 1
+    /// MiB.
     package var bufferLimitBytes: UInt32 = 1_048_576
     /// Source: `listener_filters`, in order.
     package var listenerFilters: [ListenerFilterConfig] = []
@@ -31,9 +33,11 @@ package struct Listener: Equatable, Sendable {
     /// Connections accepted per wake of the socket. Source: `max_connections_to_accept_per_socket_event`. Default: nil
     /// (no limit of the listener; the worker's accept budget holds).
     package var acceptsPerSocketEvent: UInt32?
-    /// Most connections at a time. Source: runtime key `envoy.resource_limits.listener.<name>.connection_limit`. Default: nil.
+    /// Most connections at a time. Source: runtime key `envoy.resource_limits.listener.<name>.connection_limit`.
+    /// Default: nil.
     package var connectionLimit: UInt64?
-    /// Connections of this listener do not count towards the global limit. Source: `ignore_global_conn_limit`. Default: false.
+    /// Connections of this listener do not count towards the global limit. Source: `ignore_global_conn_limit`. Default:
+    /// false.
     package var ignoreGlobalConnectionLimit = false
     /// Set IP_TRANSPARENT on the sockets. Source: `transparent`. Default: nil (left alone).
     package var transparent: Bool?
@@ -45,7 +49,8 @@ package struct Listener: Equatable, Sendable {
     package var accessLogs: [AccessLogConfig] = []
     /// One socket per worker by SO_REUSEPORT. Source: `enable_reuse_port`. Default: true.
     package var reusePort = true
-    /// Spread connections exactly evenly over workers. Source: `connection_balance_config.exact_balance`. Default: false.
+    /// Spread connections exactly evenly over workers. Source: `connection_balance_config.exact_balance`. Default:
+    /// false.
     package var exactBalance = false
 
     package init(name: String, addresses: [ListenerAddress]) {

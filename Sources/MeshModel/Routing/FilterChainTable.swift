@@ -4,9 +4,9 @@ import MeshIO
 /// The filter chains of a listener by what they match, compiled.
 ///
 /// Nine criteria in a fixed order: destination port, destination address, server name, transport protocol, application
-/// protocol, direct source address, source type, source address, source port. At each, the most specific value for which
-/// any remaining chain asks is taken, and never gone back on: a chain that would match may be shadowed by one that was more
-/// specific earlier and fails later. Order in the configuration does not matter.
+/// protocol, direct source address, source type, source address, source port. At each, the most specific value for
+/// which any remaining chain asks is taken, and never gone back on: a chain that would match may be shadowed by one
+/// that was more specific earlier and fails later. Order in the configuration does not matter.
 package struct FilterChainTable: Sendable {
     /// A node is one criterion, with the chains that agree on all criteria before it.
     private struct Node {
@@ -52,7 +52,11 @@ package struct FilterChainTable: Sendable {
         for index in nodes.indices {
             var (ipv4, ipv6): (Set<UInt8>, Set<UInt8>) = ([], [])
             for case .network(let range) in nodes[index].children.keys {
-                if case .ipv4 = range.network { ipv4.insert(range.prefixLength) } else { ipv6.insert(range.prefixLength) }
+                if case .ipv4 = range.network {
+                    ipv4.insert(range.prefixLength)
+                } else {
+                    ipv6.insert(range.prefixLength)
+                }
             }
             nodes[index].ipv4Lengths = ipv4.sorted(by: >)
             nodes[index].ipv6Lengths = ipv6.sorted(by: >)
@@ -126,7 +130,9 @@ package struct FilterChainTable: Sendable {
     package func chain(for facts: borrowing ConnectionFacts) -> Int {
         var node: Int32 = 0
         for criterion in Criterion.allCases {
-            let child = nodes[Int(node)].children.isEmpty ? nodes[Int(node)].unset : child(of: nodes[Int(node)], criterion, facts)
+            let child =
+                nodes[Int(node)].children.isEmpty
+                ? nodes[Int(node)].unset : child(of: nodes[Int(node)], criterion, facts)
             guard child >= 0 else { return -1 }
             node = child
         }
@@ -165,7 +171,8 @@ package struct FilterChainTable: Sendable {
         let address = address.isIP ? address : .ipv4(.max, port: 0)
         let lengths = if case .ipv4 = address { node.ipv4Lengths } else { node.ipv6Lengths }
         for length in lengths {
-            if let range = CIDRRange(address, prefixLength: UInt32(length)), let child = node.children[.network(range)] {
+            if let range = CIDRRange(address, prefixLength: UInt32(length)), let child = node.children[.network(range)]
+            {
                 return child
             }
         }
@@ -187,7 +194,8 @@ package struct FilterChainTable: Sendable {
 }
 
 extension ConnectionFacts {
-    /// Whether the client is on this machine, as far as addresses tell: the same IP on both ends, loopback, or a unix socket.
+    /// Whether the client is on this machine, as far as addresses tell: the same IP on both ends, loopback, or a unix
+    /// socket.
     package var isLocalClient: Bool {
         switch (remoteAddress, localAddress) {
         case (.pipe, _), (.internal, _): true

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
 
-/// A radix tree over path bytes. It narrows: each node on the way of a path lists the routes whose path condition holds, or
-/// for a regex may hold, there. The order of the routes decides among them.
+/// A radix tree over path bytes. It narrows: each node on the way of a path lists the routes whose path condition
+/// holds, or for a regex may hold, there. The order of the routes decides among them.
 ///
 /// Nodes of all virtual hosts lie in one array; the children of a node are neighbours, sorted by their first byte.
 struct PathNode: BitwiseCopyable {
@@ -37,8 +37,8 @@ struct PathTreeBuilder {
         var regex: Int32 = -1
     }
 
-    /// From so many regexes in one place on, they are asked as a set. Below, single matches are as fast and need no set's
-    /// automaton.
+    /// From so many regexes in one place on, they are asked as a set. Below, single matches are as fast and need no
+    /// set's automaton.
     static let leastSetSize = 8
 
     var nodes: [PathNode] = []

@@ -81,7 +81,8 @@ struct CompiledHeaderMatcher: BitwiseCopyable {
             guard digit <= 9 else { return nil }
             let (product, overflow) = number.multipliedReportingOverflow(by: 10)
             let (sum, carry) =
-                isNegative ? product.subtractingReportingOverflow(Int64(digit)) : product.addingReportingOverflow(Int64(digit))
+                isNegative
+                ? product.subtractingReportingOverflow(Int64(digit)) : product.addingReportingOverflow(Int64(digit))
             guard !overflow, !carry else { return nil }
             number = sum
             index += 1

@@ -3,8 +3,8 @@ package import MeshHTTP
 package import MeshIO
 
 extension RouteMatcher {
-    /// Does the request header operations of a route: the weighted target's, then route, virtual host and configuration,
-    /// or the other way round when the most specific shall win.
+    /// Does the request header operations of a route: the weighted target's, then route, virtual host and
+    /// configuration, or the other way round when the most specific shall win.
     ///
     /// - Parameters:
     ///   - target: the picked weighted target, or -1.
@@ -44,8 +44,8 @@ extension RouteMatcher {
         apply(last, .response, &headers, pool, context)
     }
 
-    /// One level: removals, then all values are evaluated, then overwrites, then additions. So a value never sees what its
-    /// own level sets.
+    /// One level: removals, then all values are evaluated, then overwrites, then additions. So a value never sees what
+    /// its own level sets.
     private func apply(
         _ range: TableRange, _ kind: FormatHeaders, _ headers: inout HeaderBlock, _ pool: SlabPool,
         _ context: some FormatContext

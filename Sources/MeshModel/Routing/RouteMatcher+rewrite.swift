@@ -6,7 +6,8 @@ extension RouteMatcher {
     /// Whether a route changes the path.
     package func rewritesPath(_ route: UnsafePointer<CompiledRoute>) -> Bool { route.pointee.pathRewrite != .none }
 
-    /// Appends the path a matched route makes of `target` (path with query); false, with nothing appended, when it keeps it.
+    /// Appends the path a matched route makes of `target` (path with query); false, with nothing appended, when it
+    /// keeps it.
     package func rewritePath(
         _ route: UnsafePointer<CompiledRoute>, _ target: UnsafeRawBufferPointer, to sink: ByteSink
     ) -> Bool {
@@ -31,7 +32,9 @@ extension RouteMatcher {
         return true
     }
 
-    private func replaceAll(_ regex: Int32, in text: UnsafeRawBufferPointer, with substitution: TableRange, to sink: ByteSink) {
+    private func replaceAll(
+        _ regex: Int32, in text: UnsafeRawBufferPointer, with substitution: TableRange, to sink: ByteSink
+    ) {
         regexes.replacingAll(Int(regex), in: text, with: table.bytes(substitution)) { sink.append($0) }
     }
 
@@ -60,7 +63,8 @@ extension RouteMatcher {
             guard let path = headers.value(of: .path) else { return false }
             let length = PathText.lengthWithoutQuery(path)
             replaceAll(
-                route.pointee.hostRegex, in: UnsafeRawBufferPointer(rebasing: path[..<length]), with: route.pointee.hostText,
+                route.pointee.hostRegex, in: UnsafeRawBufferPointer(rebasing: path[..<length]),
+                with: route.pointee.hostText,
                 to: sink)
             return true
         }
@@ -79,7 +83,8 @@ extension RouteMatcher {
         if redirect.host.isEmpty {
             let host = headers.value(of: .authority) ?? empty
             let kept = Self.hostLength(
-                host, newScheme: scheme, hasNewPort: !redirect.port.isEmpty, forwardedProto: headers.value(of: .forwardedProto) ?? empty)
+                host, newScheme: scheme, hasNewPort: !redirect.port.isEmpty,
+                forwardedProto: headers.value(of: .forwardedProto) ?? empty)
             sink.append(UnsafeRawBufferPointer(rebasing: host[..<kept]))
         } else {
             sink.append(table.bytes(redirect.host))
@@ -89,15 +94,16 @@ extension RouteMatcher {
         var queryStart = 0
         while queryStart < target.count, target[queryStart] != UInt8(ascii: "?") { queryStart &+= 1 }
         sink.append(
-            redirect.replacesPath ? table.bytes(redirect.path) : UnsafeRawBufferPointer(rebasing: target[..<queryStart]))
+            redirect.replacesPath ? table.bytes(redirect.path) : UnsafeRawBufferPointer(rebasing: target[..<queryStart])
+        )
         // A query of the redirect's own replaces the request's.
         if !redirect.pathHasQuery, !redirect.stripsQuery {
             sink.append(UnsafeRawBufferPointer(rebasing: target[queryStart...]))
         }
     }
 
-    /// How much of the request's host stays: its port goes when the redirect brings one, or when it was the default port of
-    /// the scheme that the redirect leaves.
+    /// How much of the request's host stays: its port goes when the redirect brings one, or when it was the default
+    /// port of the scheme that the redirect leaves.
     private static func hostLength(
         _ host: UnsafeRawBufferPointer, newScheme: UnsafeRawBufferPointer, hasNewPort: Bool,
         forwardedProto: UnsafeRawBufferPointer

@@ -4,8 +4,8 @@ import MeshRegex
 
 /// One worker's way into a route table: its own regexes and scratch memory. It keeps the table alive.
 ///
-/// Nothing is allocated per match, except inside RE2 where a set of regexes is asked (see `PathTreeBuilder.leastSetSize`)
-/// or a regex rewrites.
+/// Nothing is allocated per match, except inside RE2 where a set of regexes is asked (see
+/// `PathTreeBuilder.leastSetSize`) or a regex rewrites.
 package final class RouteMatcher {
     package let table: RouteTable
     let regexes: RegexPool
@@ -92,8 +92,8 @@ package final class RouteMatcher {
         }
     }
 
-    /// Walks down one tree, then asks the lists on the way from the most specific one up. Each list is in order, so a list
-    /// is left at its first match or at the best one known.
+    /// Walks down one tree, then asks the lists on the way from the most specific one up. Each list is in order, so a
+    /// list is left at its first match or at the best one known.
     private func descend(
         from root: Int32, lowercasing: Bool, _ headers: borrowing HeaderBlock, _ request: Request, best known: Int32
     ) -> Int32 {
@@ -137,7 +137,9 @@ package final class RouteMatcher {
     }
 
     /// The child whose label begins with `byte`, or -1.
-    private static func child(of node: UnsafeMutablePointer<PathNode>, _ byte: UInt8, _ nodes: UnsafeMutablePointer<PathNode>) -> Int32 {
+    private static func child(
+        of node: UnsafeMutablePointer<PathNode>, _ byte: UInt8, _ nodes: UnsafeMutablePointer<PathNode>
+    ) -> Int32 {
         var low = node.pointee.firstChild
         var high = low &+ Int32(node.pointee.childCount)
         while low < high {
@@ -182,12 +184,15 @@ package final class RouteMatcher {
     // MARK: The conditions beside the tree
 
     private func holds(
-        _ route: UnsafeMutablePointer<CompiledRoute>, _ headers: borrowing HeaderBlock, _ request: Request, knownRegex: Bool
+        _ route: UnsafeMutablePointer<CompiledRoute>, _ headers: borrowing HeaderBlock, _ request: Request,
+        knownRegex: Bool
     ) -> Bool {
         if route.pointee.isDecidedByPath { return true }
         let denominator = UInt64(route.pointee.fractionDenominator)
         if denominator != 0, request.random % denominator >= UInt64(route.pointee.fractionNumerator) { return false }
-        for index in route.pointee.headers.indices where !holds(table.headerMatchers.base + index, headers) { return false }
+        for index in route.pointee.headers.indices where !holds(table.headerMatchers.base + index, headers) {
+            return false
+        }
         for index in route.pointee.queries.indices where !holds(table.queryMatchers.base + index, request.query) {
             return false
         }
@@ -197,7 +202,8 @@ package final class RouteMatcher {
         return true
     }
 
-    private func holds(_ matcher: UnsafeMutablePointer<CompiledHeaderMatcher>, _ headers: borrowing HeaderBlock) -> Bool {
+    private func holds(_ matcher: UnsafeMutablePointer<CompiledHeaderMatcher>, _ headers: borrowing HeaderBlock) -> Bool
+    {
         let name = matcher.pointee.name
         var index = headers.firstIndex(name, table.bytes(name.text))
         if matcher.pointee.kind == .present {
@@ -210,7 +216,9 @@ package final class RouteMatcher {
             return matcher.pointee.meets(empty, in: table, regexes: regexes) != matcher.pointee.invert
         }
         while index >= 0 {
-            if matcher.pointee.meets(headers.value(at: index), in: table, regexes: regexes) { return !matcher.pointee.invert }
+            if matcher.pointee.meets(headers.value(at: index), in: table, regexes: regexes) {
+                return !matcher.pointee.invert
+            }
             index = headers.nextIndex(name, table.bytes(name.text), after: index)
         }
         return matcher.pointee.invert

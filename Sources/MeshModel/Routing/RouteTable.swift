@@ -8,7 +8,8 @@ import MeshRegex
 package final class RouteTable: @unchecked Sendable {
     /// Name of the route configuration.
     package let name: String
-    /// Clusters the routes speak of, by the index in `CompiledRoute.cluster` and `CompiledTarget.cluster`. No duplicates.
+    /// Clusters the routes speak of, by the index in `CompiledRoute.cluster` and `CompiledTarget.cluster`. No
+    /// duplicates.
     package let clusterNames: [String]
     /// Number of routes, over all virtual hosts, in order.
     package var routeCount: Int { routes.count }
@@ -43,10 +44,11 @@ package final class RouteTable: @unchecked Sendable {
 
     /// Compiles a configuration.
     ///
-    /// - Parameter maxRegexProgramSize: RE2 programs larger than this are refused; nil takes all.
-    /// - Throws: `ResourceError` for a domain given twice, an invalid or too large regex, or an invalid substitution.
+    /// - Parameter maxRegexProgramSize: RE2 programs larger than this are refused; nil takes all, for who
+    ///   translates the configuration has asked already.
+    /// - Throws: `ResourceError` for a domain given twice, or an invalid or too large regex.
     package init(
-        _ configuration: RouteConfiguration, maxRegexProgramSize: Int? = RegexProgram.defaultMaxProgramSize
+        _ configuration: RouteConfiguration, maxRegexProgramSize: Int? = nil
     ) throws(ResourceError) {
         var builder = RouteTableBuilder(maxRegexProgramSize: maxRegexProgramSize)
         try builder.add(configuration)

@@ -25,7 +25,9 @@ extension RouteTableBuilder {
 
     // MARK: Condition
 
-    private mutating func compile(_ match: RouteMatch, into route: inout CompiledRoute, at path: String) throws(ResourceError) {
+    private mutating func compile(_ match: RouteMatch, into route: inout CompiledRoute, at path: String)
+        throws(ResourceError)
+    {
         func bytes(_ text: String) -> [UInt8] { match.caseSensitive ? Array(text.utf8) : Self.lowercase(text) }
         switch match.path {
         case .prefix(let text):
@@ -67,7 +69,9 @@ extension RouteTableBuilder {
         }
     }
 
-    private mutating func compile(_ matcher: HeaderMatcher, at path: String) throws(ResourceError) -> CompiledHeaderMatcher {
+    private mutating func compile(_ matcher: HeaderMatcher, at path: String) throws(ResourceError)
+        -> CompiledHeaderMatcher
+    {
         var compiled = CompiledHeaderMatcher()
         compiled.name = addName(matcher.name)
         compiled.invert = matcher.invert
@@ -87,7 +91,9 @@ extension RouteTableBuilder {
         return compiled
     }
 
-    private mutating func compile(_ matcher: StringMatcher, at path: String) throws(ResourceError) -> CompiledStringMatcher {
+    private mutating func compile(_ matcher: StringMatcher, at path: String) throws(ResourceError)
+        -> CompiledStringMatcher
+    {
         var compiled = CompiledStringMatcher()
         func bytes(_ text: String) -> [UInt8] { matcher.ignoreCase ? Self.lowercase(text) : Array(text.utf8) }
         compiled.ignoreCase = matcher.ignoreCase
@@ -113,7 +119,9 @@ extension RouteTableBuilder {
 
     // MARK: Actions
 
-    private mutating func compile(_ action: RouteAction, into route: inout CompiledRoute, at path: String) throws(ResourceError) {
+    private mutating func compile(_ action: RouteAction, into route: inout CompiledRoute, at path: String)
+        throws(ResourceError)
+    {
         route.action = .forward
         route.status = action.clusterNotFoundStatus
         switch action.target {
@@ -127,7 +135,8 @@ extension RouteTableBuilder {
         route.maxStreamDurationMilliseconds = action.maxStreamDuration.limit.milliseconds
         let grpcLimit = action.maxStreamDuration.grpcTimeoutHeaderMax ?? action.maxStreamDuration.maxGRPCTimeout
         route.grpcTimeoutMaxMilliseconds = grpcLimit?.roundedUpMilliseconds ?? -1
-        route.grpcTimeoutOffsetMilliseconds = action.maxStreamDuration.grpcTimeoutHeaderOffset?.roundedUpMilliseconds ?? 0
+        route.grpcTimeoutOffsetMilliseconds =
+            action.maxStreamDuration.grpcTimeoutHeaderOffset?.roundedUpMilliseconds ?? 0
         route.isHighPriority = action.priority == .high
         switch action.pathRewrite {
         case .none: break
@@ -179,7 +188,9 @@ extension RouteTableBuilder {
         targets.append(contentsOf: compiled)
     }
 
-    private mutating func compile(_ action: RedirectAction, into route: inout CompiledRoute, at path: String) throws(ResourceError) {
+    private mutating func compile(_ action: RedirectAction, into route: inout CompiledRoute, at path: String)
+        throws(ResourceError)
+    {
         route.action = .redirect
         route.status = action.status
         var redirect = CompiledRedirect()

@@ -89,21 +89,19 @@ struct RouteTableBuilder {
         return index
     }
 
-    mutating func addRewrite(_ rewrite: RegexRewrite, at path: String) throws(ResourceError) -> (regex: Int32, text: TableRange) {
+    mutating func addRewrite(_ rewrite: RegexRewrite, at path: String) throws(ResourceError) -> (
+        regex: Int32, text: TableRange
+    ) {
         let regex = try addRegex(rewrite.pattern, at: path + ".pattern.regex")
-        do throws(RegexError) {
-            try programs[Int(regex)].check(substitution: rewrite.substitution)
-        } catch {
-            throw ResourceError(
-                path: path + ".substitution", found: "'\(rewrite.substitution)': \(error.description)",
-                allowed: "text with \\0 to \\9 for the pattern's groups")
-        }
+        // A reference to a group that the pattern has not is no error in Envoy either: nothing is replaced then.
         return (regex, add(rewrite.substitution))
     }
 
     // MARK: Domains and virtual hosts
 
-    private mutating func add(domainsOf host: VirtualHost, at path: String, seen: inout Set<String>) throws(ResourceError) {
+    private mutating func add(domainsOf host: VirtualHost, at path: String, seen: inout Set<String>)
+        throws(ResourceError)
+    {
         for (index, domain) in host.domains.enumerated() {
             let lower = String(decoding: Self.lowercase(domain), as: UTF8.self)
             guard seen.insert(lower).inserted else {

@@ -34,7 +34,8 @@ extension Translator {
             let destination = Self.destination(file.path)
             switch file.accessLogFormat {
             case .format(let text)?: return AccessLogConfig(destination, format: try format(text, at: path + ".format"))
-            case .logFormat(let log)?: return AccessLogConfig(destination, format: try format(log, at: path + ".log_format"))
+            case .logFormat(let log)?:
+                return AccessLogConfig(destination, format: try format(log, at: path + ".log_format"))
             case .jsonFormat?, .typedJsonFormat?:
                 throw error(path + ".json_format", found: "a JSON format", allowed: "a text format")
             case nil: return AccessLogConfig(destination)
@@ -70,7 +71,8 @@ extension Translator {
         do throws(FormatError) {
             return try FormatTemplate.compile(text)
         } catch {
-            throw self.error(path, found: "\(error.description) of '\(text)'", allowed: "text with Envoy's command operators")
+            throw self.error(
+                path, found: "\(error.description) of '\(text)'", allowed: "text with Envoy's command operators")
         }
     }
 }

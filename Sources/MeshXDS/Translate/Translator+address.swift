@@ -71,11 +71,14 @@ extension Translator {
             return bytes
         case .environmentVariable(let name)?:
             guard let bytes = FileContents.environment(name) else {
-                throw error(path + ".environment_variable", found: "'\(name)', which is not set", allowed: "a variable that is set")
+                throw error(
+                    path + ".environment_variable", found: "'\(name)', which is not set",
+                    allowed: "a variable that is set")
             }
             return bytes
         case nil:
-            throw error(path, found: "nothing", allowed: "filename, inline_bytes, inline_string or environment_variable")
+            throw error(
+                path, found: "nothing", allowed: "filename, inline_bytes, inline_string or environment_variable")
         }
     }
 }

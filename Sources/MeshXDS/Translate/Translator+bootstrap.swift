@@ -23,7 +23,9 @@ extension Translator {
         model.node.cluster = message.node.cluster
         model.node.locality = locality(message.node.locality)
         for layer in message.layeredRuntime.layers {
-            if case .staticLayer(let values)? = layer.layerSpecifier { Self.flatten(values, prefix: "", into: &model.runtime) }
+            if case .staticLayer(let values)? = layer.layerSpecifier {
+                Self.flatten(values, prefix: "", into: &model.runtime)
+            }
         }
         runtime = model.runtime
         if let limit = runtime["re2.max_program_size.error_level"].flatMap(Int.init) { maxRegexProgramSize = limit }
@@ -85,7 +87,8 @@ extension Translator {
                     for name in names where !known.contains(name) {
                         throw ConfigError(
                             source: source,
-                            path: "\(place).route_config.virtual_hosts[\(hostIndex)].routes[\(routeIndex)].route.cluster",
+                            path:
+                                "\(place).route_config.virtual_hosts[\(hostIndex)].routes[\(routeIndex)].route.cluster",
                             found: "'\(name)'", allowed: "the name of a cluster",
                             suggestion: NearestName.of(name, among: known.sorted()))
                     }

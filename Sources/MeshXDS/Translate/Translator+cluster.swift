@@ -29,14 +29,17 @@ extension Translator {
         return cluster
     }
 
-    private func discovery(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError) -> Cluster.Discovery {
+    private func discovery(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError)
+        -> Cluster.Discovery
+    {
         switch message.type {
         case .static:
             guard message.hasLoadAssignment else { return .static(EndpointSet()) }
             return .static(try endpointSet(message.loadAssignment, at: path + ".load_assignment"))
         case .originalDst:
             guard !message.hasLoadAssignment else {
-                throw error(path + ".load_assignment", found: "hosts", allowed: "none, for a cluster of type ORIGINAL_DST")
+                throw error(
+                    path + ".load_assignment", found: "hosts", allowed: "none, for a cluster of type ORIGINAL_DST")
             }
             var options = OriginalDestinationOptions()
             let place = path + ".original_dst_lb_config"
@@ -52,7 +55,9 @@ extension Translator {
                 options.portOverride = port
             }
             guard !message.originalDstLbConfig.hasMetadataKey else {
-                throw error(place + ".metadata_key", found: "a key", allowed: "use_http_header or the connection's own destination")
+                throw error(
+                    place + ".metadata_key", found: "a key",
+                    allowed: "use_http_header or the connection's own destination")
             }
             return .originalDestination(options)
         default:
@@ -60,7 +65,9 @@ extension Translator {
         }
     }
 
-    private func balancing(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError) -> LoadBalancingPolicy {
+    private func balancing(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError)
+        -> LoadBalancingPolicy
+    {
         let place = path + ".lb_policy"
         let isOriginal = message.type == .originalDst
         guard (message.lbPolicy == .clusterProvided) == isOriginal else {
@@ -77,7 +84,8 @@ extension Translator {
             let bias = config.hasActiveRequestBias ? config.activeRequestBias.defaultValue : 1
             guard bias >= 0 else {
                 throw error(
-                    path + ".least_request_lb_config.active_request_bias.default_value", found: "\(bias)", allowed: "0 or more")
+                    path + ".least_request_lb_config.active_request_bias.default_value", found: "\(bias)",
+                    allowed: "0 or more")
             }
             return .leastRequest(choices: config.hasChoiceCount ? config.choiceCount.value : 2, bias: bias)
         default:
@@ -104,7 +112,9 @@ extension Translator {
         typealias Extension = Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
         var options = UpstreamHTTPOptions()
         if message.protocolSelection == .useDownstreamProtocol { options.protocolSelection = .downstream }
-        if message.hasMaxRequestsPerConnection { options.maxRequestsPerConnection = message.maxRequestsPerConnection.value }
+        if message.hasMaxRequestsPerConnection {
+            options.maxRequestsPerConnection = message.maxRequestsPerConnection.value
+        }
         setCommon(of: &options, message.commonHTTPProtocolOptions)
         options.http1 = try http1Options(message.httpProtocolOptions, at: path + ".http_protocol_options")
         for (name, any) in message.typedExtensionProtocolOptions.sorted(by: { $0.key < $1.key }) {
@@ -125,7 +135,8 @@ extension Translator {
                 options.http1 = try http1Options(
                     config.httpProtocolOptions, at: place + ".use_downstream_protocol_config.http_protocol_options")
             case nil:
-                throw error(place, found: "no protocol", allowed: "explicit_http_config or use_downstream_protocol_config")
+                throw error(
+                    place, found: "no protocol", allowed: "explicit_http_config or use_downstream_protocol_config")
             }
         }
         return options
@@ -157,7 +168,8 @@ extension Translator {
         guard message.upstreamConnectionOptions.hasTcpKeepalive else { return }
         let keepAlive = message.upstreamConnectionOptions.tcpKeepalive
         cluster.connectOptions.keepAlive = TCPKeepAlive(
-            probes: Int32(clamping: keepAlive.keepaliveProbes.value), idleSeconds: Int32(clamping: keepAlive.keepaliveTime.value),
+            probes: Int32(clamping: keepAlive.keepaliveProbes.value),
+            idleSeconds: Int32(clamping: keepAlive.keepaliveTime.value),
             intervalSeconds: Int32(clamping: keepAlive.keepaliveInterval.value))
     }
 
@@ -179,13 +191,16 @@ extension Translator {
             }
             set.localities.append(
                 LocalityEndpoints(
-                    locality: locality(group.locality), weight: group.loadBalancingWeight.value, priority: group.priority,
+                    locality: locality(group.locality), weight: group.loadBalancingWeight.value,
+                    priority: group.priority,
                     endpoints: endpoints))
         }
         return set
     }
 
-    private func endpoint(_ message: Envoy_Config_Endpoint_V3_LbEndpoint, at path: String) throws(ConfigError) -> Endpoint {
+    private func endpoint(_ message: Envoy_Config_Endpoint_V3_LbEndpoint, at path: String) throws(ConfigError)
+        -> Endpoint
+    {
         guard case .endpoint(let host)? = message.hostIdentifier else {
             throw error(path, found: "no host", allowed: "endpoint")
         }

@@ -29,11 +29,15 @@ extension Translator {
         terminal.maxRequestsPerConnection = limit == 0 ? nil : limit
         for (index, upgrade) in message.upgradeConfigs.enumerated() {
             let place = "\(path).upgrade_configs[\(index)]"
+            let name = upgrade.upgradeType.lowercased()
+            guard !terminal.upgrades.contains(where: { $0.name == name }) else {
+                throw error(
+                    place + ".upgrade_type", found: "'\(upgrade.upgradeType)' a second time", allowed: "each type once")
+            }
             let filters = upgrade.filters.isEmpty ? [] : try httpFilters(upgrade.filters, at: place + ".filters")
             terminal.upgrades.append(
                 UpgradeOption(
-                    name: upgrade.upgradeType.lowercased(), enabled: !upgrade.hasEnabled || upgrade.enabled.value,
-                    filters: filters))
+                    name: name, enabled: !upgrade.hasEnabled || upgrade.enabled.value, filters: filters))
         }
         terminal.proxy100Continue = message.proxy100Continue
         terminal.streamErrorOnInvalidMessage =
@@ -75,7 +79,9 @@ extension Translator {
         }
         let uuid = try decode(UUID.self, from: any, at: place)
         if uuid.hasPackTraceReason { options.packTraceReason = uuid.packTraceReason.value }
-        if uuid.hasUseRequestIDForTraceSampling { options.useForTraceSampling = uuid.useRequestIDForTraceSampling.value }
+        if uuid.hasUseRequestIDForTraceSampling {
+            options.useForTraceSampling = uuid.useRequestIDForTraceSampling.value
+        }
         return options
     }
 
@@ -125,7 +131,9 @@ extension Translator {
     }
 
     /// HTTP/1 options of either side.
-    func http1Options(_ message: Envoy_Config_Core_V3_Http1ProtocolOptions, at path: String) throws(ConfigError) -> HTTP1Options {
+    func http1Options(_ message: Envoy_Config_Core_V3_Http1ProtocolOptions, at path: String) throws(ConfigError)
+        -> HTTP1Options
+    {
         var options = HTTP1Options()
         if message.hasAllowAbsoluteURL { options.allowAbsoluteURL = message.allowAbsoluteURL.value }
         options.acceptHTTP10 = message.acceptHTTP10
@@ -137,8 +145,11 @@ extension Translator {
         case .statefulFormatter(let formatter)?:
             let place = path + ".header_key_format.stateful_formatter.typed_config"
             let any = try unwrapped(formatter.typedConfig, at: place)
-            let allowed = Envoy_Extensions_Http_HeaderFormatters_PreserveCase_V3_PreserveCaseFormatterConfig.protoMessageName
-            guard TypeURL.messageName(any.typeURL) == allowed else { throw error(place, found: any.typeURL, allowed: allowed) }
+            let allowed = Envoy_Extensions_Http_HeaderFormatters_PreserveCase_V3_PreserveCaseFormatterConfig
+                .protoMessageName
+            guard TypeURL.messageName(any.typeURL) == allowed else {
+                throw error(place, found: any.typeURL, allowed: allowed)
+            }
             options.keyFormat = .preserve
         case nil: break
         }
@@ -153,7 +164,8 @@ extension Translator {
         for (index, message) in messages.enumerated() {
             let place = "\(path)[\(index)]"
             let config = try typedConfig(
-                name: message.name, message.typedConfig, isOptional: message.isOptional, isDisabled: message.disabled, at: place)
+                name: message.name, message.typedConfig, isOptional: message.isOptional, isDisabled: message.disabled,
+                at: place)
             let isLast = index == messages.count - 1
             guard (config.messageName == router) == isLast else {
                 throw error(

@@ -6,14 +6,17 @@ package import MeshProto
 extension Translator {
     /// A listener with all its chains.
     ///
-    /// - Throws: `ConfigError` also when chains overlap or a chain does not end in the HTTP connection manager or TCP proxy.
-    package func listener(_ message: Envoy_Config_Listener_V3_Listener, at path: String) throws(ConfigError) -> Listener {
+    /// - Throws: `ConfigError` also when chains overlap or a chain does not end in the HTTP connection manager or TCP
+    ///   proxy.
+    package func listener(_ message: Envoy_Config_Listener_V3_Listener, at path: String) throws(ConfigError) -> Listener
+    {
         guard message.hasAddress else {
             throw error(path + ".address", found: "no address", allowed: "socket_address or pipe")
         }
         var addresses = [try listenerAddress(message.address, at: path + ".address")]
         for (index, additional) in message.additionalAddresses.enumerated() {
-            addresses.append(try listenerAddress(additional.address, at: "\(path).additional_addresses[\(index)].address"))
+            addresses.append(
+                try listenerAddress(additional.address, at: "\(path).additional_addresses[\(index)].address"))
         }
         let name = message.name.isEmpty ? addresses[0].address.description : message.name
         var listener = Listener(name: name, addresses: addresses)
@@ -21,7 +24,8 @@ extension Translator {
             listener.filterChains.append(try filterChain(chain, at: "\(path).filter_chains[\(index)]"))
         }
         if message.hasDefaultFilterChain {
-            listener.defaultFilterChain = try filterChain(message.defaultFilterChain, at: path + ".default_filter_chain")
+            listener.defaultFilterChain = try filterChain(
+                message.defaultFilterChain, at: path + ".default_filter_chain")
         }
         guard !listener.filterChains.isEmpty || listener.defaultFilterChain != nil else {
             throw error(path + ".filter_chains", found: "none", allowed: "at least one chain, or default_filter_chain")
@@ -47,7 +51,9 @@ extension Translator {
         if message.hasPerConnectionBufferLimitBytes {
             listener.bufferLimitBytes = message.perConnectionBufferLimitBytes.value
         }
-        if message.hasListenerFiltersTimeout { listener.listenerFiltersTimeout = message.listenerFiltersTimeout.timeout }
+        if message.hasListenerFiltersTimeout {
+            listener.listenerFiltersTimeout = message.listenerFiltersTimeout.timeout
+        }
         listener.continueOnListenerFiltersTimeout = message.continueOnListenerFiltersTimeout
         listener.trafficDirection =
             switch message.trafficDirection {
@@ -58,7 +64,8 @@ extension Translator {
         if message.hasMaxConnectionsToAcceptPerSocketEvent {
             listener.acceptsPerSocketEvent = message.maxConnectionsToAcceptPerSocketEvent.value
         }
-        listener.connectionLimit = runtime["envoy.resource_limits.listener.\(listener.name).connection_limit"].flatMap(UInt64.init)
+        listener.connectionLimit = runtime["envoy.resource_limits.listener.\(listener.name).connection_limit"].flatMap(
+            UInt64.init)
         listener.ignoreGlobalConnectionLimit = message.ignoreGlobalConnLimit
         if message.hasTransparent { listener.transparent = message.transparent.value }
         if message.hasTcpBacklogSize { listener.backlog = message.tcpBacklogSize.value }
@@ -90,7 +97,8 @@ extension Translator {
                 kind = .proxyProtocol(options)
             default: kind = .other(config)
             }
-            let disabled = message.hasFilterDisabled ? try predicate(message.filterDisabled, at: place + ".filter_disabled") : nil
+            let disabled =
+                message.hasFilterDisabled ? try predicate(message.filterDisabled, at: place + ".filter_disabled") : nil
             filters.append(ListenerFilterConfig(name: message.name, kind: kind, disabled: disabled))
         }
         return filters
@@ -136,7 +144,8 @@ extension Translator {
             }
             guard index == message.filters.count - 1 else {
                 throw error(
-                    place, found: "the terminal filter '\(filter.name)' before the end", allowed: "a terminal filter in last place only")
+                    place, found: "the terminal filter '\(filter.name)' before the end",
+                    allowed: "a terminal filter in last place only")
             }
             terminal = found
         }
@@ -172,17 +181,21 @@ extension Translator {
         _ message: Envoy_Config_Listener_V3_FilterChainMatch, at path: String
     ) throws(ConfigError) -> FilterChainMatch {
         guard message.addressSuffix.isEmpty, !message.hasSuffixLen else {
-            throw error(path + ".address_suffix", found: "'\(message.addressSuffix)'", allowed: "nothing: it is not implemented")
+            throw error(
+                path + ".address_suffix", found: "'\(message.addressSuffix)'", allowed: "nothing: it is not implemented"
+            )
         }
         var match = FilterChainMatch()
         if message.hasDestinationPort {
             guard let port = UInt16(exactly: message.destinationPort.value) else {
-                throw error(path + ".destination_port", found: "\(message.destinationPort.value)", allowed: "1 to 65535")
+                throw error(
+                    path + ".destination_port", found: "\(message.destinationPort.value)", allowed: "1 to 65535")
             }
             match.destinationPort = port
         }
         match.prefixRanges = try ranges(message.prefixRanges, at: path + ".prefix_ranges")
-        match.directSourcePrefixRanges = try ranges(message.directSourcePrefixRanges, at: path + ".direct_source_prefix_ranges")
+        match.directSourcePrefixRanges = try ranges(
+            message.directSourcePrefixRanges, at: path + ".direct_source_prefix_ranges")
         match.sourcePrefixRanges = try ranges(message.sourcePrefixRanges, at: path + ".source_prefix_ranges")
         match.sourceType =
             switch message.sourceType {

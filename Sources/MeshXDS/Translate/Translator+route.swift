@@ -22,7 +22,8 @@ extension Translator {
         configuration.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
         for (index, host) in message.virtualHosts.enumerated() {
             configuration.virtualHosts.append(
-                try virtualHost(host, bodyLimit: configuration.maxDirectResponseBodyBytes, at: "\(path).virtual_hosts[\(index)]"))
+                try virtualHost(
+                    host, bodyLimit: configuration.maxDirectResponseBodyBytes, at: "\(path).virtual_hosts[\(index)]"))
         }
         do throws(ResourceError) {
             _ = try RouteTable(configuration, maxRegexProgramSize: maxRegexProgramSize)
@@ -115,7 +116,8 @@ extension Translator {
             let place = "\(path)[\(index)]"
             let name = try headerName(message.header.key, at: place + ".header.key")
             let text =
-                message.header.rawValue.isEmpty ? message.header.value : String(decoding: message.header.rawValue, as: UTF8.self)
+                message.header.rawValue.isEmpty
+                ? message.header.value : String(decoding: message.header.rawValue, as: UTF8.self)
             let value = try format(text, at: place + ".header.value")
             guard !message.hasAppend || message.appendAction == .appendIfExistsOrAdd else {
                 throw error(place, found: "append and append_action", allowed: "one of them")
@@ -127,7 +129,8 @@ extension Translator {
                 case .overwriteIfExists: .overwriteIfPresent
                 default: message.hasAppend && !message.append.value ? .overwriteOrAdd : .appendOrAdd
                 }
-            result.append(HeaderMutation(name: name, value: value, action: action, keepEmptyValue: message.keepEmptyValue))
+            result.append(
+                HeaderMutation(name: name, value: value, action: action, keepEmptyValue: message.keepEmptyValue))
         }
         return result
     }

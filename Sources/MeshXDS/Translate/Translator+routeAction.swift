@@ -8,7 +8,8 @@ extension Translator {
         switch message.clusterSpecifier {
         case .cluster(let name)?: target = .cluster(name)
         case .clusterHeader(let name)?: target = .clusterHeader(name.lowercased())
-        case .weightedClusters(let weighted)?: target = .weighted(try weightedClusters(weighted, at: path + ".weighted_clusters"))
+        case .weightedClusters(let weighted)?:
+            target = .weighted(try weightedClusters(weighted, at: path + ".weighted_clusters"))
         case nil: throw error(path, found: "no cluster", allowed: "cluster, cluster_header or weighted_clusters")
         }
         var action = RouteAction(target)
@@ -44,6 +45,11 @@ extension Translator {
                     "\(path).upgrade_configs[\(index)].connect_config", found: "it for '\(upgrade.upgradeType)'",
                     allowed: "connect_config for CONNECT only")
             }
+            guard !action.upgrades.contains(where: { $0.name == option.name }) else {
+                throw error(
+                    "\(path).upgrade_configs[\(index)].upgrade_type", found: "'\(upgrade.upgradeType)' a second time",
+                    allowed: "each type once")
+            }
             action.upgrades.append(option)
         }
         let duration = message.maxStreamDuration
@@ -71,7 +77,8 @@ extension Translator {
             let place = "\(path).clusters[\(index)]"
             guard cluster.name.isEmpty != cluster.clusterHeader.isEmpty else {
                 throw error(
-                    place, found: cluster.name.isEmpty ? "no cluster" : "name and cluster_header", allowed: "name or cluster_header")
+                    place, found: cluster.name.isEmpty ? "no cluster" : "name and cluster_header",
+                    allowed: "name or cluster_header")
             }
             var entry = WeightedClusters.Entry(cluster: cluster.name, weight: cluster.weight.value)
             entry.clusterHeader = cluster.clusterHeader.lowercased()
@@ -85,9 +92,6 @@ extension Translator {
         }
         guard total > 0, total <= UInt64(UInt32.max) else {
             throw error(path, found: "weights that add up to \(total)", allowed: "1 to \(UInt32.max)")
-        }
-        if message.hasTotalWeight, UInt64(message.totalWeight.value) != total {
-            throw error(path + ".total_weight", found: "\(message.totalWeight.value)", allowed: "\(total), the sum of the weights")
         }
         var weighted = WeightedClusters(entries)
         weighted.randomHeader = message.headerName.lowercased()
@@ -128,7 +132,8 @@ extension Translator {
         switch message.policySpecifier {
         case .header(let header)?:
             input = .header(
-                name: header.headerName.lowercased(), rewrite: header.hasRegexRewrite ? rewrite(header.regexRewrite) : nil)
+                name: header.headerName.lowercased(),
+                rewrite: header.hasRegexRewrite ? rewrite(header.regexRewrite) : nil)
         case .cookie(let cookie)?:
             input = .cookie(
                 name: cookie.name, lifetime: cookie.hasTtl ? cookie.ttl.duration : nil, path: cookie.path,

@@ -12,7 +12,8 @@ extension Translator {
         case .connectMatcher?: condition = .connect
         case .pathSeparatedPrefix(let text)?: condition = .separatedPrefix(text)
         case nil:
-            throw error(path, found: "no path", allowed: "prefix, path, safe_regex, connect_matcher or path_separated_prefix")
+            throw error(
+                path, found: "no path", allowed: "prefix, path, safe_regex, connect_matcher or path_separated_prefix")
         }
         var match = RouteMatch(condition)
         if message.hasCaseSensitive { match.caseSensitive = message.caseSensitive.value }
@@ -47,7 +48,9 @@ extension Translator {
         return match
     }
 
-    func headerMatcher(_ message: Envoy_Config_Route_V3_HeaderMatcher, at path: String) throws(ConfigError) -> HeaderMatcher {
+    func headerMatcher(_ message: Envoy_Config_Route_V3_HeaderMatcher, at path: String) throws(ConfigError)
+        -> HeaderMatcher
+    {
         let condition: HeaderMatcher.Condition
         switch message.headerMatchSpecifier {
         case .exactMatch(let text)?: condition = .string(StringMatcher(.exact(text)))
@@ -65,7 +68,9 @@ extension Translator {
             treatMissingAsEmpty: message.treatMissingHeaderAsEmpty)
     }
 
-    func stringMatcher(_ message: Envoy_Type_Matcher_V3_StringMatcher, at path: String) throws(ConfigError) -> StringMatcher {
+    func stringMatcher(_ message: Envoy_Type_Matcher_V3_StringMatcher, at path: String) throws(ConfigError)
+        -> StringMatcher
+    {
         switch message.matchPattern {
         case .exact(let text)?: return StringMatcher(.exact(text), ignoreCase: message.ignoreCase)
         case .prefix(let text)?: return StringMatcher(.prefix(text), ignoreCase: message.ignoreCase)

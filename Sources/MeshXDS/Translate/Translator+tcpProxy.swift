@@ -13,7 +13,9 @@ extension Translator {
             targets = weighted.clusters.map { WeightedTarget(cluster: $0.name, weight: $0.weight) }
             let total = targets.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
             guard total > 0, total <= UInt64(UInt32.max) else {
-                throw error(path + ".weighted_clusters", found: "weights that add up to \(total)", allowed: "1 to \(UInt32.max)")
+                throw error(
+                    path + ".weighted_clusters", found: "weights that add up to \(total)", allowed: "1 to \(UInt32.max)"
+                )
             }
         case nil:
             throw error(path, found: "no cluster", allowed: "cluster or weighted_clusters")

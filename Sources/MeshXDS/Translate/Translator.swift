@@ -2,7 +2,8 @@
 import MeshModel
 import MeshProto
 
-/// Turns typed xDS messages into the model. One file per resource; errors name the field, what stands there and what may.
+/// Turns typed xDS messages into the model. One file per resource; errors name the field, what stands there and what
+/// may.
 ///
 /// Rules that the API itself states (lengths, ranges, required fields) are checked before, by `ConfigInspector`.
 package struct Translator {
@@ -54,7 +55,8 @@ package struct Translator {
             throw error(path + ".typed_config", found: "no type", allowed: "a message with its @type")
         }
         return TypedConfig(
-            name: name, typeURL: inner.typeURL, bytes: Array(inner.value), isOptional: isOptional, isDisabled: isDisabled,
+            name: name, typeURL: inner.typeURL, bytes: Array(inner.value), isOptional: isOptional,
+            isDisabled: isDisabled,
             path: path)
     }
 
