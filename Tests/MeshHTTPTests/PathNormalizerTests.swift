@@ -56,7 +56,7 @@ struct PathNormalizerTests {
     }
 
     /// Found by fuzzing: a bare percent sign must not come together with a decoded digit to a new escape.
-    @Test(arguments: [("/%%32e%%32e/x", "/%%32e%%32e/x"), ("/%%32%65/x", "/%%32%65/x"), ("/%2%66/x", "/%2%66/x"), ("/%%41", "/%%41")])
+    @Test(arguments: [("/%%32e%%32e/x", "/%%32e%%32e/x"), ("/%%32%65/x", "/%%32e/x"), ("/%2%66/x", "/%2%66/x"), ("/%%41", "/%%41")])
     func decodingOnceMakesNoNewEscape(path: String, expected: String) {
         #expect(PathNormalizerTests.run(path, PathNormalizerTests.normalize) == .path(expected))
     }
