@@ -35,6 +35,8 @@ enum MatcherTarget {
 
     /// A count, then for each route its kind, the length of its pattern and the pattern; the rest is the path.
     static func run(_ bytes: [UInt8]) {
+        // The same bytes as lines, for patterns that the letters below cannot make.
+        fuzzMatcher(bytes)
         var rest = bytes[...]
         var rules: [Rule] = []
         for _ in 0..<Int(rest.popFirst() ?? 0) % (maxRoutes + 1) {
