@@ -32,7 +32,9 @@ extension ActiveStream: FormatContext {
             sink.append("HTTP/1.1")
             return true
         case .responseCode: return FormatValues.appendNumber(UInt64(info.status), to: sink)
-        case .responseCodeDetails: return append(info.details, to: sink)
+        case .responseCodeDetails: return appendDetails(to: sink)
+        case .upstreamTransportFailureReason: return FormatValues.appendConnectFailure(info.connectErrno, to: sink)
+        case .responseFlagsLong: return FormatValues.appendLong(info.flags, to: sink)
         case .connectionTerminationDetails: return append(info.connectionDetails, to: sink)
         case .responseFlags: return FormatValues.append(info.flags, to: sink)
         case .bytesReceived: return FormatValues.appendNumber(info.receivedBodyBytes, to: sink)
@@ -78,6 +80,21 @@ extension ActiveStream: FormatContext {
     private func appendName(_ range: TableRange?, to sink: ByteSink) -> Bool {
         guard let range, !range.isEmpty, let routes else { return false }
         sink.append(routes.compiled.table.bytes(range))
+        return true
+    }
+
+    /// `%RESPONSE_CODE_DETAILS%`; for a connection that could not be made with the kernel's reason, as Envoy writes it.
+    private func appendDetails(to sink: ByteSink) -> Bool {
+        guard let details = info.details, details.utf8CodeUnitCount > 0 else { return false }
+        guard info.connectErrno != 0, info.flags.contains(.upstreamConnectionFailure) else {
+            sink.append(details)
+            return true
+        }
+        let text = UnsafeRawBufferPointer(details)
+        sink.append(UnsafeRawBufferPointer(rebasing: text.dropLast()))
+        sink.append("|")
+        _ = FormatValues.appendConnectFailure(info.connectErrno, to: sink)
+        sink.append("}")
         return true
     }
 

@@ -3,6 +3,7 @@ import MeshHTTP
 import MeshIO
 import MeshModel
 import MeshStats
+import Glibc
 
 /// Values that HTTP and TCP logs write alike.
 enum FormatValues {
@@ -29,14 +30,33 @@ enum FormatValues {
         return true
     }
 
-    /// Short names of the flags, comma between them; `-` for none.
+    /// Short names of the flags, comma between them; `-` for none, in headers too.
     static func append(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
-        guard !flags.isEmpty else { return false }
+        appendNames(flags, ResponseFlags.shortNames, to: sink)
+    }
+
+    /// Long names of the flags (`%RESPONSE_FLAGS_LONG%`).
+    static func appendLong(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
+        appendNames(flags, ResponseFlags.longNames, to: sink)
+    }
+
+    private static func appendNames(_ flags: ResponseFlags, _ names: [StaticString], to sink: ByteSink) -> Bool {
+        if flags.isEmpty { sink.append("-") }
         var isFirst = true
-        for (index, name) in ResponseFlags.shortNames.enumerated() where flags.rawValue & (1 << UInt64(index)) != 0 {
+        for (index, name) in names.enumerated() where flags.rawValue & (1 << UInt64(index)) != 0 {
             if !isFirst { sink.append(",") }
             sink.append(name)
             isFirst = false
+        }
+        return true
+    }
+
+    /// `delayed_connect_error:_Connection_refused`: the kernel's reason, with underscores for spaces.
+    static func appendConnectFailure(_ code: Int32, to sink: ByteSink) -> Bool {
+        guard code != 0 else { return false }
+        sink.append("delayed_connect_error:_")
+        for byte in String(cString: strerror(code)).utf8 {
+            sink.append(byte == UInt8(ascii: " ") ? UInt8(ascii: "_") : byte)
         }
         return true
     }

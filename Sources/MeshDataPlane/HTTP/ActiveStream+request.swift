@@ -9,7 +9,6 @@ extension ActiveStream {
     /// The head is normalised and routed: shows it to the filters, then to the router.
     func onRequestHead(endStream: Bool) {
         phase.insert(.requestStarted)
-        if endStream { markRequestReceived() }
         guard let manager else { return }
         if manager.config.filters.isEmpty {
             routeRequest(endStream: endStream)
@@ -19,7 +18,7 @@ extension ActiveStream {
         continueRequestHead(from: 0)
     }
 
-    private func markRequestReceived() {
+    func markRequestReceived() {
         phase.insert(.requestReceived)
         info.requestEnd = worker.loop.now
     }

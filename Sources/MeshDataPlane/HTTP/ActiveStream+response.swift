@@ -13,7 +13,8 @@ extension ActiveStream {
     func onUpstreamInformationalHead() {
         guard !phase.contains(.responseStarted), !phase.contains(.finished) else { return }
         touch()
-        manager?.sendInformational(self)
+        // As Envoy: a 100 passes where the client's wish for one was passed on; other interim responses end here.
+        if let manager, response.status == 100, manager.config.terminal.proxy100Continue { manager.sendInformational(self) }
         response.reset()
     }
 
@@ -67,9 +68,10 @@ extension ActiveStream {
             // Never a clean end: the client must see that the message was cut.
             manager?.resetStream(self)
         } else {
-            var reply = failure.reply
-            if failure == .overflow { reply.flags = .upstreamOverflow }
-            self.reply(reply)
+            self.reply(failure.reply, body: UnsafeRawBufferPointer(failure.reply.body)) { response in
+                guard failure == .overflow, let manager = self.manager, !manager.config.router.suppressEnvoyHeaders else { return }
+                response.headers.append(.envoyOverloaded, "true", from: self.worker.loop.pool)
+            }
         }
     }
 
@@ -113,6 +115,7 @@ extension ActiveStream {
             }
         }
         response.framing = body.count > 0 ? .length(UInt64(body.count)) : .none
+        if phase.contains(.inRouter) { finishRouterReply() }
         passResponseHead(from: filters.count - 1, endStream: body.count == 0)
         guard !phase.contains(.finished), body.count > 0 else { return }
         if !phase.contains(.responseHasNoBody) {

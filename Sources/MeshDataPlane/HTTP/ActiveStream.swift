@@ -36,6 +36,8 @@ struct StreamPhase: OptionSet {
     static let requestBackPressure = StreamPhase(rawValue: 1 << 13)
     /// `connection: close` or HTTP/1.0 from the client.
     static let clientCloses = StreamPhase(rawValue: 1 << 14)
+    /// The router answers: replies carry what the route adds to responses.
+    static let inRouter = StreamPhase(rawValue: 1 << 16)
     /// The head needs no body: HEAD, 1xx, 204, 304.
     static let responseHasNoBody = StreamPhase(rawValue: 1 << 15)
 }
@@ -72,6 +74,8 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
     /// Nanoseconds without a byte in either direction before the stream ends; 0 for never.
     var idleTimeout: UInt64 = 0
     private var lastActivity = MonotonicInstant(nanoseconds: 0)
+    /// When the idle timer fires, while it is armed.
+    private var idleDeadline = MonotonicInstant(nanoseconds: 0)
     var routeTimeout: UInt64 = 0
 
     private enum TimerTag {
@@ -111,9 +115,8 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
         info.version = request.version
         idleTimeout = manager.config.streamIdleTimeout
         lastActivity = loop.now
-        if idleTimeout > 0, !loop.timers.isArmed(idleTimer) {
-            loop.timers.arm(idleTimer, at: loop.now.advanced(byNanoseconds: idleTimeout))
-        }
+        // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
+        if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleTimeout)) }
         if manager.config.maxStreamDuration > 0 {
             loop.timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
         }
@@ -168,6 +171,14 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
         worker.loop.timers.arm(routeTimer, at: worker.loop.now.advanced(byNanoseconds: routeTimeout))
     }
 
+    /// Has the idle timer fire at `deadline` or earlier.
+    private func armIdleTimer(at deadline: MonotonicInstant) {
+        let timers = worker.loop.timers
+        if timers.isArmed(idleTimer), idleDeadline <= deadline { return }
+        idleDeadline = deadline
+        timers.arm(idleTimer, at: deadline)
+    }
+
     func cancelRouteTimeout() { worker.loop.timers.cancel(routeTimer) }
 
     /// Applies a route's own `max_stream_duration`, counted from the start of the stream.
@@ -183,12 +194,7 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
     /// Applies a route's own idle timeout.
     func setIdleTimeout(_ nanoseconds: UInt64) {
         idleTimeout = nanoseconds
-        let timers = worker.loop.timers
-        if nanoseconds == 0 {
-            timers.cancel(idleTimer)
-        } else {
-            timers.arm(idleTimer, at: worker.loop.now.advanced(byNanoseconds: nanoseconds))
-        }
+        if nanoseconds > 0 { armIdleTimer(at: worker.loop.now.advanced(byNanoseconds: nanoseconds)) }
     }
 
     package func onTimer(_ tag: UInt32) {
@@ -199,7 +205,7 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
             guard idleTimeout > 0 else { return }
             let quiet = loop.now.nanoseconds(since: lastActivity)
             if quiet < idleTimeout {
-                loop.timers.arm(idleTimer, at: lastActivity.advanced(byNanoseconds: idleTimeout))
+                armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleTimeout))
                 return
             }
             worker.stats.add(manager.config.stats.requestsIdleTimeout)

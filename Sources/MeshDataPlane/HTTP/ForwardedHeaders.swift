@@ -20,7 +20,8 @@ enum ForwardedHeaders {
                 client = ForwardedFor.address(
                     request.headers.value(of: .forwardedFor), hopsFromEnd: Int(terminal.xffTrustedHops) - 1)?.address ?? peer
             }
-            if !terminal.skipXFFAppend { append(peer, to: &request, worker: worker) }
+            // A peer on this machine says nothing to the next hop: this machine's own address stands for it.
+            if !terminal.skipXFFAppend { append(peer.isLoopback ? worker.hostAddress : peer, to: &request, worker: worker) }
             if terminal.xffTrustedHops == 0 || !request.headers.contains(.forwardedProto) {
                 request.headers.replace(.forwardedProto, UnsafeRawBufferPointer("http"), from: pool)
             }
@@ -66,10 +67,10 @@ enum ForwardedHeaders {
         }
         let sink = worker.scratch
         sink.removeAll()
-        // Several fields become one list, in order (RFC 9110 §5.3).
+        // Several fields become one list, in order (RFC 9110 §5.3), joined as Envoy joins them.
         var index = request.headers.firstIndex(of: .forwardedFor)
         while index >= 0 {
-            if sink.count > 0 { sink.append(", ") }
+            if sink.count > 0 { sink.append(",") }
             sink.append(request.headers.value(at: index))
             index = request.headers.nextIndex(of: .forwardedFor, after: index)
         }
@@ -92,6 +93,7 @@ enum ForwardedHeaders {
         headers.removeAll(.envoyUpstreamTimeoutPerTry)
         headers.removeAll(.envoyExpectedTimeout)
         headers.removeAll(.envoyForceTrace)
+        headers.removeAll(.envoyOriginalPath)
         headers.removeAll(.envoyIPTags)
         // The rest have no token; one pass finds them all, and on almost every request finds none.
         var index = 0

@@ -44,6 +44,7 @@ final class HTTP1ServerCodec {
             guard let manager, !manager.isClosed else { break }
             if let current, current.phase.contains(.upgradeRequested) {
                 let count = transport.input.count
+                guard count > 0 else { break }
                 let slice = transport.input.slice(offset: 0, length: count)
                 transport.input.consume(count)
                 if let slice { current.onRequestBody(slice) }
@@ -128,6 +129,8 @@ final class HTTP1ServerCodec {
         worker.stats.add(manager.counts.connectionsProtocolError)
         let isNew = current == nil
         if isNew {
+            // A head that broke the protocol is not shown to anyone, as if it had not come.
+            if failure.isProtocolError { stream.request.headers.reset() }
             current = stream
             manager.startStream(stream)
         }
@@ -188,6 +191,12 @@ final class HTTP1ServerCodec {
         HTTP1Encoder.writeResponseHead(stream.response, to: transport, closes: false)
     }
 
+    /// Tells the client to go on with its body.
+    func sendContinue(_ stream: ActiveStream) {
+        guard stream === current, stream.request.version != .http10 else { return }
+        HTTP1Encoder.writeContinue(to: transport)
+    }
+
     /// Writes the head, with the framing the rest of the response will have.
     func sendHead(_ stream: ActiveStream, endStream: Bool) {
         guard stream === current else { return }
@@ -198,6 +207,12 @@ final class HTTP1ServerCodec {
         if stream.isTunnel {
             framing = .none
             stream.response.framing = .none
+        } else if stream.request.method == .head, status != 204, status != 304, stream.request.version != .http10,
+            !stream.response.headers.contains(.contentLength)
+        {
+            // What a GET would have been answered with: a body whose length is not known before its end.
+            framing = .none
+            stream.response.framing = .chunked
         } else if endStream || hasNoBody {
             framing = .none
             stream.response.framing = .none
@@ -285,6 +300,12 @@ final class HTTP1ServerCodec {
         current = nil
         let hadClosed = manager.isClosed
         stream.finish()
-        if !hadClosed { manager.abort() }
+        guard !hadClosed else { return }
+        if framing == .untilClose || stream.isTunnel {
+            manager.abort()
+        } else {
+            // A body with a length or with chunks shows by itself that it was cut; what was received goes out first.
+            manager.closeAfterFlush(lingers: false)
+        }
     }
 }

@@ -21,6 +21,11 @@ extension HTTPConnectionManager {
         addRequestID(stream)
         if config.via.bytes.count > 0 { appendVia(&stream.request.headers) }
 
+        if stream.request.expectsContinue, !config.terminal.proxy100Continue {
+            // The client waits for leave to send its body; it is given at once, and the upstream is not bothered with it.
+            stream.request.headers.removeAll(.expect)
+            codec.sendContinue(stream)
+        }
         stream.selectRoute()
         return admitUpgrade(stream)
     }
@@ -136,13 +141,12 @@ extension HTTPConnectionManager {
         guard isConnect || stream.request.isUpgrade else { return nil }
         let name = isConnect ? UnsafeRawBufferPointer("CONNECT") : stream.request.headers.value(of: .upgrade)
         guard let name else { return nil }
-        // Without a route the router answers 404, before the question of the upgrade arises.
-        guard let route = stream.match.route, route.pointee.action == .forward, let routes = stream.routes else { return nil }
-        let table = routes.compiled.table
         var isAllowed = UpgradePolicy.allows(name, config.terminal.upgrades)
-        for index in 0..<route.pointee.upgrades.count {
-            let ofRoute = table.upgrade(route, Int(index))
-            if table.bytes(ofRoute.name).equalsIgnoringCase(name) { isAllowed = ofRoute.isEnabled }
+        if let route = stream.match.route, let table = stream.routes?.compiled.table {
+            for index in 0..<route.pointee.upgrades.count {
+                let ofRoute = table.upgrade(route, Int(index))
+                if table.bytes(ofRoute.name).equalsIgnoringCase(name) { isAllowed = ofRoute.isEnabled }
+            }
         }
         guard isAllowed else {
             worker.stats.add(counts.wsOnNonWSRoute)
@@ -169,7 +173,7 @@ extension HTTPConnectionManager {
         if !stream.response.headers.contains(.date) {
             stream.response.headers.append(.date, worker.dates.text(at: worker.loop.wallClock), from: pool)
         }
-        if config.terminal.requestID.alwaysSetInResponse, !stream.response.headers.contains(.requestID),
+        if config.terminal.requestID.alwaysSetInResponse || stream.request.headers.contains(.envoyForceTrace), !stream.response.headers.contains(.requestID),
             let id = stream.request.headers.value(of: .requestID)
         {
             stream.response.headers.append(.requestID, id, from: pool)

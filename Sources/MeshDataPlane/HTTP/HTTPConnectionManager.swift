@@ -15,7 +15,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let transport: ByteStream
     let facts: ConnectionFacts
     private let account: ConnectionAccount
-    private let codec: HTTP1ServerCodec
+    let codec: HTTP1ServerCodec
 
     /// One timer for what can only be waited for one at a time: idling, a head, a delayed close, the oldest age.
     private var timer = TimerID.none
@@ -193,6 +193,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func onRequestHead(_ stream: ActiveStream, endStream: Bool) {
         headEnded(endStream: endStream)
         startStream(stream)
+        if endStream { stream.markRequestReceived() }
         if let refusal = admit(stream) {
             stream.reply(refusal)
             return

@@ -21,6 +21,8 @@ package struct StreamInfo {
     package var connectionDetails: StaticString? = nil
     package var upstreamAddress: Address? = nil
     package var upstreamLocalAddress: Address? = nil
+    /// Why the upstream connection could not be made (errno); 0 when it could, or timed out.
+    package var connectErrno: Int32 = 0
     /// Upstream attempts made.
     package var attempts: UInt32 = 0
 

@@ -2,6 +2,7 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
+import MeshStats
 
 // The router: the last filter of every chain. It answers from the route (redirect, direct response, no route) or sends the
 // request to an endpoint of the route's cluster.
@@ -29,13 +30,20 @@ extension ActiveStream {
             reply(LocalReply(404, details: "route_configuration_not_found", flags: .noRouteFound))
             return
         }
+        worker.stats.add(manager.counts.routerRequests)
         guard let route = match.route else {
+            worker.stats.add(manager.counts.routerNoRoute)
             reply(.routeNotFound)
             return
         }
+        phase.insert(.inRouter)
         switch route.pointee.action {
-        case .redirect: replyWithRedirect(route, routes)
-        case .directResponse: replyDirectly(route, routes)
+        case .redirect:
+            worker.stats.add(manager.counts.routerRedirects)
+            replyWithRedirect(route, routes)
+        case .directResponse:
+            worker.stats.add(manager.counts.routerDirectResponses)
+            replyDirectly(route, routes)
         case .forward: forward(route, routes, manager, endStream: endStream)
         }
     }
@@ -80,13 +88,14 @@ extension ActiveStream {
         _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ manager: HTTPConnectionManager, endStream: Bool
     ) {
         guard let workerCluster = chooseCluster(route, routes) else {
+            worker.stats.add(manager.counts.routerNoCluster)
             reply(LocalReply(route.pointee.status, details: "cluster_not_found", flags: .noClusterFound))
             return
         }
         cluster = workerCluster.compiled
         guard
             let endpoint = workerCluster.pickEndpoint(
-                original: manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil)
+                original: originalDestination(workerCluster) ?? (manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil))
         else {
             reply(.noHealthyUpstream)
             return
@@ -159,7 +168,7 @@ extension ActiveStream {
         }
         routes.matcher.applyRequestOperations(
             route, target: match.target, to: &request.headers, from: pool, context: self)
-        rewriteHost(route, routes, endpoint)
+        rewriteHost(route, routes, endpoint, keepsOriginal: addsEnvoyHeaders)
         rewritePath(route, routes, keepsOriginal: addsEnvoyHeaders)
     }
 
@@ -172,7 +181,7 @@ extension ActiveStream {
     }
 
     private func rewriteHost(
-        _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint
+        _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint, keepsOriginal: Bool
     ) {
         guard route.pointee.hostRewrite != .none || match.target >= 0 else { return }
         let sink = worker.scratch
@@ -184,6 +193,9 @@ extension ActiveStream {
         let pool = worker.loop.pool
         if route.pointee.appendsXForwardedHost, let host = request.headers.value(of: .authority) {
             appendForwardedHost(host)
+        }
+        if keepsOriginal, let host = request.headers.value(of: .authority), !host.hasSameBytes(as: sink.bytes) {
+            request.headers.replace(.envoyOriginalHost, host, from: pool)
         }
         request.headers.replace(.authority, sink.bytes, from: pool)
     }
@@ -218,7 +230,54 @@ extension ActiveStream {
         request.headers.replace(.path, sink.bytes, from: pool)
     }
 
+    /// Where an ORIGINAL_DST cluster with `use_http_header` connects to.
+    private func originalDestination(_ cluster: WorkerCluster) -> Address? {
+        guard case .originalDestination(let options) = cluster.compiled.cluster.discovery, options.useHTTPHeader else { return nil }
+        var name = options.headerName
+        let index = name.withUTF8 { request.headers.firstIndex(named: UnsafeRawBufferPointer($0)) }
+        guard index >= 0 else { return nil }
+        let text = request.headers.value(at: index)
+        guard let colon = HostText.portStart(text), let port = HostText.port(text, from: colon) else { return nil }
+        var host = UnsafeRawBufferPointer(rebasing: text[..<colon])
+        if host.first == UInt8(ascii: "["), host.last == UInt8(ascii: "]") {
+            host = UnsafeRawBufferPointer(rebasing: host.dropFirst().dropLast())
+        }
+        return Address(ipText: host)?.withPort(port)
+    }
+
     // MARK: Response
+
+    /// What the route adds to a reply of the router's own.
+    func finishRouterReply() {
+        guard let routes, let route = match.route else { return }
+        if let cluster, route.pointee.action == .forward { countReply(cluster.stats) }
+        routes.matcher.applyResponseOperations(
+            route, target: match.target, to: &response.headers, from: worker.loop.pool, context: self)
+        addAttemptCount()
+    }
+
+    /// A reply in place of an upstream's answer counts as that cluster's, as in Envoy.
+    private func countReply(_ counts: ClusterStats) {
+        let stats = worker.stats
+        switch response.status / 100 {
+        case 4: stats.add(counts.requests4xx)
+        case 5: stats.add(counts.requests5xx)
+        default: break
+        }
+        if response.status == 503 { stats.add(counts.requests503) }
+        if response.status == 504 { stats.add(counts.requests504) }
+        stats.add(counts.requestsCompleted)
+    }
+
+    private func addAttemptCount() {
+        guard match.virtualHost?.pointee.includesAttemptCountInResponse ?? false, info.attempts > 0 else { return }
+        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
+            let count = DecimalText.write(UInt64(info.attempts), to: buffer, at: 0)
+            response.headers.replace(
+                .envoyAttemptCount, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]),
+                from: worker.loop.pool)
+        }
+    }
 
     /// Header operations of the route, and what Envoy's router adds to an upstream's response.
     func addUpstreamHeaders() {
@@ -235,5 +294,6 @@ extension ActiveStream {
         }
         routes.matcher.applyResponseOperations(
             route, target: match.target, to: &response.headers, from: pool, context: self)
+        addAttemptCount()
     }
 }

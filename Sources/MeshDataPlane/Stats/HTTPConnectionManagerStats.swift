@@ -48,6 +48,11 @@ package struct HTTPConnectionManagerStats: Sendable {
     let flowControlPausedReading: CounterID
     let flowControlResumedReading: CounterID
     let wsOnNonWSRoute: CounterID
+    let routerRequests: CounterID
+    let routerNoRoute: CounterID
+    let routerNoCluster: CounterID
+    let routerRedirects: CounterID
+    let routerDirectResponses: CounterID
     let requestDuration: HistogramID
     let connectionDuration: HistogramID
 
@@ -105,6 +110,11 @@ package struct HTTPConnectionManagerStats: Sendable {
         flowControlResumedReading = scope.counter(
             "downstream_flow_control_resumed_reading_total", "Times reading the client went on.")
         wsOnNonWSRoute = scope.counter("downstream_rq_ws_on_non_ws_route", "Upgrades refused.")
+        routerRequests = scope.counter("rq_total", "Requests that reached the router.")
+        routerNoRoute = scope.counter("no_route", "Requests without a route.")
+        routerNoCluster = scope.counter("no_cluster", "Requests whose route names an unknown cluster.")
+        routerRedirects = scope.counter("rq_redirect", "Requests answered by a redirect route.")
+        routerDirectResponses = scope.counter("rq_direct_response", "Requests answered by a direct response route.")
         requestDuration = scope.histogram("downstream_rq_time", unit: .milliseconds, "Head received to last byte sent.")
         connectionDuration = scope.histogram("downstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")
     }

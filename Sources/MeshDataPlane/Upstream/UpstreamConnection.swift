@@ -260,7 +260,10 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
             isReusable = false
             finish(request)
         } else {
-            end(failure: .connectionTermination, isLocal: false)
+            // Nothing of a response: the upstream just went away. Half of one: it broke its own framing.
+            let isEmpty = step.failure == .closedBeforeHead
+            if !isEmpty { pool.cluster.stats.add(counts.connectionsProtocolError) }
+            end(failure: isEmpty ? .connectionTermination : .protocolError, isLocal: false)
         }
     }
 

@@ -106,6 +106,7 @@ final class UpstreamRequest {
 
     func onPoolFailure(_ failure: UpstreamFailure) {
         if stream.info.upstreamAddress == nil, failure != .overflow { stream.info.upstreamAddress = endpoint?.address }
+        if case .connectFailure(let code) = failure { stream.info.connectErrno = code }
         finishAttempt()
         stream.onUpstreamFailure(failure)
     }

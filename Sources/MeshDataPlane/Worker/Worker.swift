@@ -80,6 +80,8 @@ package final class Worker {
 
     /// Connections of every listener, by their place.
     let connections = ConnectionRegistry()
+    /// This machine's own address, as `x-forwarded-for` gives it for a peer on the same machine.
+    let hostAddress: Address
     /// Process-wide connection limit and count, shared by all workers.
     let connectionLimit: ConnectionLimit
 
@@ -102,7 +104,7 @@ package final class Worker {
     package init(
         index: Int, loop: EventLoop, handle: WorkerHandle, stats: StatPages, declarations: WorkerStats,
         sink: any AccessLogSink, logFlushBytes: Int = 64 << 10, logFlushInterval: UInt64 = 1_000_000_000,
-        connectionLimit: ConnectionLimit, seed: UInt64,
+        connectionLimit: ConnectionLimit, seed: UInt64, hostAddress: Address,
         report: @escaping (WorkerEvent) -> Void, stopLoop: @escaping () -> Void
     ) {
         self.index = index
@@ -112,6 +114,7 @@ package final class Worker {
         self.http1Stats = declarations.http1
         self.connectionLimit = connectionLimit
         self.report = report
+        self.hostAddress = hostAddress
         self.stopLoop = stopLoop
         random = RandomSource(seed: seed)
         logs = AccessLogBuffers(

@@ -19,11 +19,13 @@ struct WorkerThread {
         let handle = WorkerHandle()
         self.handle = handle
         let seed = WorkerThread.randomSeed()
+        let hostAddress = HostAddress.find(options.localAddressIPVersion)
         thread = LoopThread(name: "wrk:\(index)", cpu: options.cpusetThreads ? index : nil) { loop in
             Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
                 logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,
-                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, connectionLimit: limit, seed: seed, report: report, stopLoop: { [unowned loop] in loop.stop() })
+                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, connectionLimit: limit, seed: seed,
+                hostAddress: hostAddress, report: report, stopLoop: { [unowned loop] in loop.stop() })
         }
     }
 

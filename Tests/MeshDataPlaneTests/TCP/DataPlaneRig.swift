@@ -24,7 +24,7 @@ final class DataPlaneRig: ListeningSocketSource, LogFileSource {
         worker = Worker(
             index: 0, loop: loop, handle: WorkerHandle(), stats: catalog.makePages(),
             declarations: WorkerStats(catalog: catalog), sink: sink, connectionLimit: ConnectionLimit(limit: globalLimit),
-            seed: 42, report: { _ in }, stopLoop: {})
+            seed: 42, hostAddress: .ipv4(0x0A00_0001, port: 0), report: { _ in }, stopLoop: {})
         let worker = worker
         compiler = ConfigCompiler(
             registry: FilterRegistry(http: []), catalog: catalog, workers: 1, sockets: self, logFiles: self,
