@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <linux/filter.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -90,6 +91,13 @@ int apus_original_destination(int descriptor, int family, struct sockaddr_storag
     *length = sizeof *name;
     if (family == AF_INET6) return checked(getsockopt(descriptor, IPPROTO_IPV6, ORIGINAL_DST_V6, name, length));
     return checked(getsockopt(descriptor, IPPROTO_IP, ORIGINAL_DST_V4, name, length));
+}
+
+int apus_stop_handshakes(int descriptor) {
+    // "return 0": zero bytes of every packet are kept. Connections in the accept queue were made before and have no filter.
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {.len = 1, .filter = &drop};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
 }
 
 int apus_set_no_delay(int descriptor) { return set_flag(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }

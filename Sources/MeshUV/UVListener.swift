@@ -53,6 +53,7 @@ package final class UVListener: StreamListener, TimerTarget {
     override package func close() {
         // What the kernel has completed belongs to us; closing the socket would reset it. A shared queue stays with
         // the other workers.
+        if poll != nil, !socket.isShared { _ = apus_stop_handshakes(socket.descriptor) }
         if poll != nil, !socket.isShared { accept(limit: .max) }
         closeHandle()
     }

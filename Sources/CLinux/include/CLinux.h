@@ -32,6 +32,10 @@ int apus_local_name(int descriptor, struct sockaddr_storage *name, socklen_t *le
 /// The destination before netfilter redirected the connection.
 int apus_original_destination(int descriptor, int family, struct sockaddr_storage *name, socklen_t *length);
 
+/// Has the kernel drop what arrives at a listening TCP socket, so that no handshake completes between the last accept and
+/// close, which would reset it. Clients that try meanwhile repeat their SYN and are refused, or find another listener.
+int apus_stop_handshakes(int descriptor);
+
 int apus_set_no_delay(int descriptor);
 /// Makes close(2) send RST and drop what was not sent.
 int apus_set_reset_on_close(int descriptor);

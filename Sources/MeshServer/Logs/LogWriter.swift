@@ -140,13 +140,21 @@ package final class LogWriter: AccessLogSink, LogFileSource {
     private func write(_ bytes: [UInt8], to descriptor: Int32, isStopping: Bool) {
         bytes.withUnsafeBytes { all in
             var rest = all[...]
+            // A pipe that polls writable takes 4 KiB (PIPE_BUF) without blocking, however its flags are set; a regular file
+            // takes everything.
+            let piece = LogWriter.isRegularFile(descriptor) ? Int.max : 4_096
             while !rest.isEmpty {
-                let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if piece < Int.max, !waitForRoom(descriptor, isStopping: isStopping) {
+                    pages.add(stats.failedWrites)
+                    return
+                }
+                let some = UnsafeRawBufferPointer(rebasing: rest.prefix(piece))
+                let count = Glibc.write(descriptor, some.baseAddress, some.count)
                 if count > 0 {
                     rest = rest.dropFirst(count)
                 } else if count < 0, errno == EINTR {
                     continue
-                } else if count < 0, errno == EAGAIN, waitForRoom(descriptor, isStopping: isStopping) {
+                } else if count < 0, errno == EAGAIN, piece < Int.max {
                     continue
                 } else {
                     pages.add(stats.failedWrites)
@@ -157,7 +165,12 @@ package final class LogWriter: AccessLogSink, LogFileSource {
         }
     }
 
-    /// Waits until a non-blocking stdout takes more; false when the process ends and it does not.
+    private static func isRegularFile(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// Waits until stdout takes more; false when the process ends and it does not.
     private func waitForRoom(_ descriptor: Int32, isStopping: Bool) -> Bool {
         while true {
             var events = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
