@@ -119,11 +119,21 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         }
         waitingFor = .request
         lastActivity = worker.loop.now
+        if isDraining { return waitForFirstRequest() }
         // Armed lazily: a timer that is already running is checked when it fires.
         if config.idleTimeout > 0, !worker.loop.timers.isArmed(timer) {
             worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
         }
     }
+
+    /// A draining connection that has not carried a request yet: its client has just connected and is about to send one, so
+    /// it gets the time of a round trip, and the request its answer.
+    private func waitForFirstRequest() {
+        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: HTTPConnectionManager.firstRequestPatience))
+    }
+
+    /// - Unit: nanoseconds. A slow path's round trip with one repeated SYN is below a second.
+    private static let firstRequestPatience: UInt64 = 1_000_000_000
 
     /// The first byte of a request arrived.
     func headStarted() {
@@ -160,6 +170,9 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             return
         }
         switch waitingFor {
+        case .request where isDraining:
+            worker.stats.add(counts.connectionsDrainClose)
+            closeAfterFlush(lingers: false)
         case .request:
             let quiet = worker.loop.now.nanoseconds(since: lastActivity)
             if quiet < config.idleTimeout {
@@ -313,10 +326,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     override func drain() {
         guard !isClosed, !isDraining else { return }
         isDraining = true
-        if activeStreams == 0, waitingFor == .request, requestsServed > 0 || transport.input.isEmpty {
-            worker.stats.add(counts.connectionsDrainClose)
-            closeAfterFlush(lingers: false)
-        }
+        guard activeStreams == 0, waitingFor == .request else { return }
+        if requestsServed == 0 { return waitForFirstRequest() }
+        worker.stats.add(counts.connectionsDrainClose)
+        closeAfterFlush(lingers: false)
     }
 
     override func closeNow() { close(byClient: false) }
