@@ -16,15 +16,17 @@ package enum HTTP1Encoder {
     /// - `framing` `.length`: `content-length`; `.chunked`: `transfer-encoding: chunked`; `.none`: neither, but
     ///   `content-length: 0` for methods that usually have a body (RFC 9110 §8.6).
     /// - `isUpgrade`: `connection: upgrade` is added where the head has no Connection field.
-    package static func writeRequestHead(_ head: borrowing RequestHead, to stream: ByteStream) {
-        var writer = HeadWriter(stream, bound: bound(of: head.headers))
+    package static func writeRequestHead(
+        _ head: borrowing RequestHead, to stream: ByteStream, names: FieldNameCase = .lower
+    ) {
+        var writer = HeadWriter(stream, bound: bound(of: head.headers), names: names)
         if let method = head.headers.value(of: .method) { writer.write(method) }
         writer.write(0x20)
         let isConnect = head.method == .connect
         if let target = head.headers.value(of: isConnect ? .authority : .path) { writer.write(target) }
         writer.write(" HTTP/1.1\r\n")
         if let authority = head.headers.value(of: .authority) {
-            writer.write("host: ")
+            writer.writeHostName(head.headers.hostCase)
             writer.write(authority)
             writer.writeLineEnd()
         }
@@ -32,11 +34,13 @@ package enum HTTP1Encoder {
         let wrote = writer.writeFields(
             of: head.headers, framing: head.framing, keepsDeclaredLength: false, keepsConnection: head.isUpgrade)
         if isBare, !head.method.isBodyless, !head.isUpgrade {
-            writer.write("content-length: 0\r\n")
+            writer.write(field: "content-length: 0\r\n", nameLength: 14)
         } else if !wrote {
             writer.writeFraming(head.framing)
         }
-        if head.isUpgrade, !head.headers.contains(.connection) { writer.write("connection: upgrade\r\n") }
+        if head.isUpgrade, !head.headers.contains(.connection) {
+            writer.write(field: "connection: upgrade\r\n", nameLength: 10)
+        }
         writer.writeLineEnd()
         writer.commit()
     }
@@ -48,9 +52,10 @@ package enum HTTP1Encoder {
     ///   - version: of the request: an HTTP/1.0 client is answered in HTTP/1.0, with `connection: keep-alive` where the
     ///     connection stays. It is never sent chunks; a body of unknown length needs `closes` then (see `framing(_:for:)`).
     package static func writeResponseHead(
-        _ head: borrowing ResponseHead, to stream: ByteStream, closes: Bool, version: HTTPVersion = .http11
+        _ head: borrowing ResponseHead, to stream: ByteStream, closes: Bool, version: HTTPVersion = .http11,
+        names: FieldNameCase = .lower
     ) {
-        var writer = HeadWriter(stream, bound: bound(of: head.headers))
+        var writer = HeadWriter(stream, bound: bound(of: head.headers), names: names)
         writer.write(version == .http10 ? "HTTP/1.0 " : "HTTP/1.1 ")
         writer.write(status: head.status)
         writer.write(0x20)
@@ -61,17 +66,17 @@ package enum HTTP1Encoder {
             of: head.headers, framing: framing, keepsDeclaredLength: head.isBodyless && head.status != 204,
             keepsConnection: head.isUpgrade)
         if closes, !head.isUpgrade {
-            writer.write("connection: close\r\n")
+            writer.write(field: "connection: close\r\n", nameLength: 10)
         } else if version == .http10, !head.isUpgrade {
-            writer.write("connection: keep-alive\r\n")
+            writer.write(field: "connection: keep-alive\r\n", nameLength: 10)
         } else if head.isUpgrade, !head.headers.contains(.connection) {
-            writer.write("connection: upgrade\r\n")
+            writer.write(field: "connection: upgrade\r\n", nameLength: 10)
         }
         if !wrote {
             if framing != .none {
                 writer.writeFraming(framing)
             } else if !head.isBodyless, head.status >= 200, head.status != 204, head.status != 304 {
-                writer.write("content-length: 0\r\n")
+                writer.write(field: "content-length: 0\r\n", nameLength: 14)
             }
         }
         writer.writeLineEnd()

@@ -17,6 +17,8 @@ struct HTTP1FieldReader {
     var mark = -1
     /// Bytes of the unfinished line known to be good.
     var scanned = 0
+    /// Fields dropped for an underscore in their name.
+    var droppedCount = 0
     /// Host fields seen.
     var hostCount = 0
 
@@ -43,13 +45,17 @@ struct HTTP1FieldReader {
         var isTrailers: Bool
         /// Trailers that are to be dropped are checked and not stored.
         var stores: Bool
+        /// Names are stored as they came, too.
+        var keepsCase = false
 
-        static func requestHead(_ underscores: UnderscoreAction) -> Rules {
-            Rules(underscores: underscores, hostIsAuthority: true, isTrailers: false, stores: true)
+        static func requestHead(_ underscores: UnderscoreAction, keepsCase: Bool) -> Rules {
+            Rules(
+                underscores: underscores, hostIsAuthority: true, isTrailers: false, stores: true, keepsCase: keepsCase)
         }
 
-        static func responseHead(_ underscores: UnderscoreAction) -> Rules {
-            Rules(underscores: underscores, hostIsAuthority: false, isTrailers: false, stores: true)
+        static func responseHead(_ underscores: UnderscoreAction, keepsCase: Bool) -> Rules {
+            Rules(
+                underscores: underscores, hostIsAuthority: false, isTrailers: false, stores: true, keepsCase: keepsCase)
         }
 
         static func trailers(_ underscores: UnderscoreAction, stores: Bool) -> Rules {
@@ -103,12 +109,14 @@ struct HTTP1FieldReader {
             position &+= stop &+ 2
             if rules.underscores != .allow, hasUnderscore(line, colon) {
                 if rules.underscores == .reject { return .failed(.underscore) }
+                droppedCount &+= 1
                 continue
             }
             if rules.isTrailers {
                 if isForbiddenTrailer(line, colon) { return .failed(.badTrailer) }
                 if !rules.stores { continue }
             }
+            if rules.keepsCase, !block.storeOriginalName(line, colon, end: end, from: pool) { return .failed(.headTooLarge) }
             guard
                 let token = block.appendScanned(
                     name: line, nameLength: colon, value: line + low, valueLength: high &- low, end: end,
@@ -117,6 +125,9 @@ struct HTTP1FieldReader {
             if token == .host {
                 let failure = storeHost(line + low, high &- low, end, into: &block, rules: rules, pool: pool)
                 if failure != .none { return .failed(failure) }
+                if rules.keepsCase, rules.hostIsAuthority { block.noteHostCase(line) }
+            } else if rules.keepsCase {
+                block.markOriginalName()
             }
         }
         return .needMore

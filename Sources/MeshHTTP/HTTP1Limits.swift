@@ -46,6 +46,8 @@ package struct HTTP1ServerOptions: Sendable {
     package var allowsCustomMethods = false
     /// A fragment is cut off the target; otherwise it gets 400. Default: false.
     package var stripsFragment = false
+    /// Field names are kept as they came, beside their lower-case form. Default: false. Source: `preserve_case`.
+    package var keepsNameCase = false
 
     package init() {}
 }
@@ -58,6 +60,8 @@ package struct HTTP1ClientOptions: Sendable {
     package var allowsChunkedLength = false
     /// Source: `headers_with_underscores_action` of the cluster. Default: allow.
     package var underscores = UnderscoreAction.allow
+    /// As `HTTP1ServerOptions.keepsNameCase`.
+    package var keepsNameCase = false
 
     package init() {}
 }

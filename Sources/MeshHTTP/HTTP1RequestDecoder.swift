@@ -34,6 +34,9 @@ package struct HTTP1RequestDecoder {
     /// Whether nothing of a request was seen since `init` or `reset`, but for empty lines. Bytes may still wait in the ring.
     package var isBetweenMessages: Bool { state == .requestLine && fields.headBytes == 0 && fields.scanned == 0 }
 
+    /// Fields of this message that were dropped for an underscore in their name.
+    package var droppedFields: Int { fields.droppedCount }
+
     /// After the head: whether no body bytes are left to come, so that the next step is `.end` and takes nothing.
     package var isBodyComplete: Bool { state == .body && (body.state == .end || body.state == .done) }
 
@@ -106,7 +109,7 @@ package struct HTTP1RequestDecoder {
         }
         switch fields.read(
             base, count, position: &position, into: &head.headers, limits: limits,
-            rules: .requestHead(options.underscores), pool: pool)
+            rules: .requestHead(options.underscores, keepsCase: options.keepsNameCase), pool: pool)
         {
         case .needMore: return .step(.needMore, position)
         case .failed(let failure): return .failed(failure)

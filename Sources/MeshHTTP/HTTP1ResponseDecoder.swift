@@ -118,7 +118,7 @@ package struct HTTP1ResponseDecoder {
         }
         switch fields.read(
             base, count, position: &position, into: &head.headers, limits: limits,
-            rules: .responseHead(options.underscores), pool: pool)
+            rules: .responseHead(options.underscores, keepsCase: options.keepsNameCase), pool: pool)
         {
         case .needMore: return .step(.needMore, position)
         case .failed(let failure): return .failed(failure)

@@ -8,9 +8,11 @@ struct HeadWriter {
     private let start: UnsafeMutablePointer<UInt8>
     private let limit: UnsafeMutablePointer<UInt8>
     private var cursor: UnsafeMutablePointer<UInt8>
+    private let names: FieldNameCase
 
-    @inline(__always) init(_ stream: ByteStream, bound: Int) {
+    @inline(__always) init(_ stream: ByteStream, bound: Int, names: FieldNameCase = .lower) {
         self.stream = stream
+        self.names = names
         start = stream.reserve(bound &+ HeaderBlock.copySlack).assumingMemoryBound(to: UInt8.self)
         limit = start + bound
         cursor = start
@@ -57,14 +59,30 @@ struct HeadWriter {
         cursor += DecimalText.write(value, to: room, at: 0)
     }
 
+    /// Writes the start of a field of our own, `name: `, or `name: value` and more; `nameLength` bytes of it are the name.
+    @inline(__always) mutating func write(field text: StaticString, nameLength: Int) {
+        let place = cursor
+        write(text)
+        if names == .proper { FieldNameCase.capitalize(place, nameLength) }
+    }
+
+    /// `host: `, with the capitals it came with where they are to be kept.
+    mutating func writeHostName(_ capitals: @autoclosure () -> UInt8) {
+        let place = cursor
+        write(field: "host: ", nameLength: 4)
+        guard names == .original else { return }
+        let bits = capitals()
+        for letter in 0..<4 where bits >> UInt8(letter) & 1 != 0 { place[letter] &= ~0x20 }
+    }
+
     mutating func writeFraming(_ framing: BodyFraming) {
         switch framing {
         case .none, .untilClose: break
         case .length(let length):
-            write("content-length: ")
+            write(field: "content-length: ", nameLength: 14)
             write(decimal: length)
             writeLineEnd()
-        case .chunked: write("transfer-encoding: chunked\r\n")
+        case .chunked: write(field: "transfer-encoding: chunked\r\n", nameLength: 17)
         }
     }
 
@@ -94,17 +112,35 @@ struct HeadWriter {
             let token = headers.token(at: index)
             if handled & (1 &<< UInt64(token.rawValue)) != 0 {
                 guard token == .contentLength, !wroteLength else { continue }
-                if case .length = framing {
-                    writeFraming(framing)
+                if case .length(let length) = framing {
+                    if names == .original {
+                        write(headers.originalName(at: index))
+                        write(": ")
+                        write(decimal: length)
+                        writeLineEnd()
+                    } else {
+                        writeFraming(framing)
+                    }
                     wroteLength = true
                     continue
                 }
                 guard keepsDeclaredLength, framing != .chunked else { continue }
                 wroteLength = true
             }
-            writeField(headers.name(at: index), headers.value(at: index), readableEnd: headers.readableEnd)
+            if names == .lower {
+                writeField(headers.name(at: index), headers.value(at: index), readableEnd: headers.readableEnd)
+            } else {
+                writeCasedField(of: headers, at: index)
+            }
         }
         return wroteLength
+    }
+
+    private mutating func writeCasedField(of headers: borrowing HeaderBlock, at index: Int) {
+        let place = cursor
+        let name = names == .original ? headers.originalName(at: index) : headers.name(at: index)
+        writeField(name, headers.value(at: index), readableEnd: headers.readableEnd)
+        if names == .proper { FieldNameCase.capitalize(place, name.count) }
     }
 
     /// Writes one field. Names and values lie in a header block, whose slab is readable to its end.

@@ -60,6 +60,19 @@ extension HeaderBlock {
         return token
     }
 
+    /// Puts a name as received where the next field's lower-case name will stand right behind it.
+    mutating func storeOriginalName(
+        _ name: UnsafePointer<UInt8>, _ length: Int, end: UnsafePointer<UInt8>, from pool: SlabPool
+    ) -> Bool {
+        guard accepts(nameLength: length, valueLength: length) else { return false }
+        apus_copy_short(place(length, from: pool), name, length, end - name)
+        bytesUsed &+= length
+        return true
+    }
+
+    /// The last field has its original name before it.
+    func markOriginalName() { record(fieldCount &- 1).pointee.flags |= HeaderField.keepsCase }
+
     /// Appends a well-known field; `name` is its name as the caller's constant, so that no table is read for it.
     @inline(__always)
     mutating func appendKnown(

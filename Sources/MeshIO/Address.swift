@@ -43,6 +43,12 @@ public enum Address: Hashable, Sendable {
         }
     }
 
+    /// Whether this is the host's name for itself, 127.0.0.1 or ::1. The rest of 127.0.0.0/8 is not, for Envoy.
+    package var isLocalhost: Bool {
+        if case .ipv4(let host, _) = self { return host == 0x7F00_0001 }
+        return isLoopback
+    }
+
     /// Whether the address is the wildcard of its family (0.0.0.0 or ::).
     package var isWildcard: Bool {
         switch self {

@@ -75,6 +75,11 @@ package final class CompiledHTTP: Sendable {
     let decoderLimits: HTTP1Limits
     let decoderOptions: HTTP1ServerOptions
     let pathNormalization: PathNormalization
+    /// How names of response fields are written.
+    let fieldNames: FieldNameCase
+    /// The local node's cluster and ID, for `add_user_agent`.
+    let nodeCluster: ConstantBytes
+    let nodeID: ConstantBytes
     /// Timeouts in nanoseconds; 0 for none.
     let streamIdleTimeout: UInt64
     let requestTimeout: UInt64
@@ -89,7 +94,7 @@ package final class CompiledHTTP: Sendable {
 
     init(
         terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
-        accessLogs: [CompiledAccessLog], router: RouterOptions
+        accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
     ) {
         self.terminal = terminal
         self.routes = routes
@@ -102,6 +107,9 @@ package final class CompiledHTTP: Sendable {
         decoderLimits = HTTP1Limits(terminal.limits)
         decoderOptions = HTTP1ServerOptions(terminal)
         pathNormalization = PathNormalization(terminal.paths)
+        fieldNames = FieldNameCase(terminal.http1.keyFormat)
+        nodeCluster = ConstantBytes(node.cluster)
+        nodeID = ConstantBytes(node.id)
         streamIdleTimeout = terminal.timeouts.streamIdle.timeoutNanoseconds
         requestTimeout = terminal.timeouts.request.timeoutNanoseconds
         requestHeadersTimeout = terminal.timeouts.requestHeaders.timeoutNanoseconds
@@ -163,11 +171,14 @@ package final class CompiledCluster: Sendable {
     /// 0 for no limit.
     let maxRequestsPerConnection: UInt32
     let name: ConstantBytes
+    /// How names of request fields are written.
+    let fieldNames: FieldNameCase
 
     init(cluster: Cluster, stats: ClusterStats) {
         self.cluster = cluster
         self.stats = stats
         name = ConstantBytes(cluster.name)
+        fieldNames = FieldNameCase(cluster.http.http1.keyFormat)
         connectTimeout = cluster.connectTimeout.nanoseconds
         idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds

@@ -41,6 +41,8 @@ package final class ConfigCompiler: ConfigSink {
     private let workers: Int
     private let sockets: any ListeningSocketSource
     private let logFiles: any LogFileSource
+    private let node: NodeIdentity
+    private let pages: StatPages
     private let publish: (ConfigDelta) -> Void
 
     private var generation: UInt64 = 0
@@ -53,12 +55,17 @@ package final class ConfigCompiler: ConfigSink {
     package private(set) var clusters: [String: CompiledCluster] = [:]
     package private(set) var listeners: [String: CompiledListener] = [:]
 
+    /// - Parameters:
+    ///   - pages: the control thread's own, for gauges that follow from configuration.
+    ///   - node: who this proxy says it is.
     package init(
-        registry: FilterRegistry, catalog: StatCatalog, workers: Int, sockets: any ListeningSocketSource,
-        logFiles: any LogFileSource, publish: @escaping (ConfigDelta) -> Void
+        registry: FilterRegistry, catalog: StatCatalog, pages: StatPages, workers: Int, node: NodeIdentity,
+        sockets: any ListeningSocketSource, logFiles: any LogFileSource, publish: @escaping (ConfigDelta) -> Void
     ) {
         self.registry = registry
         self.catalog = catalog
+        self.pages = pages
+        self.node = node
         self.workers = workers
         self.sockets = sockets
         self.logFiles = logFiles
@@ -108,7 +115,17 @@ package final class ConfigCompiler: ConfigSink {
         let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
         let compiled = CompiledCluster(cluster: cluster, stats: stats)
         clusters[cluster.name] = compiled
+        setMembership(of: cluster, stats)
         delta.clusters.append((id, compiled))
+    }
+
+    /// Endpoints are known when a cluster is configured, whether or not anyone ever uses it.
+    private func setMembership(of cluster: Cluster, _ stats: ClusterStats) {
+        guard case .static(let set) = cluster.discovery else { return }
+        let endpoints = set.allEndpoints
+        pages.set(stats.membershipTotal, UInt64(endpoints.count))
+        pages.set(stats.membershipHealthy, UInt64(endpoints.count { $0.health == .healthy }))
+        pages.set(stats.membershipDegraded, UInt64(endpoints.count { $0.health == .degraded }))
     }
 
     private struct Refusal: Error { let reason: String }
@@ -244,7 +261,7 @@ package final class ConfigCompiler: ConfigSink {
         let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats, accessLogs: try compile(http.accessLogs),
-            router: router)
+            router: router, node: node)
     }
 
     private func decodeRouter(_ filter: TypedConfig) throws(Refusal) -> RouterOptions {

@@ -23,6 +23,16 @@ extension PathNormalization {
     }
 }
 
+extension FieldNameCase {
+    init(_ format: HTTP1Options.KeyFormat) {
+        switch format {
+        case .lowerCase: self = .lower
+        case .properCase: self = .proper
+        case .preserve: self = .original
+        }
+    }
+}
+
 extension HTTP1ServerOptions {
     init(_ terminal: HTTPTerminal) {
         self.init()
@@ -31,6 +41,7 @@ extension HTTP1ServerOptions {
         allowsAbsoluteForm = terminal.http1.allowAbsoluteURL
         enableTrailers = terminal.http1.enableTrailers
         allowsChunkedLength = terminal.http1.allowChunkedLength
+        keepsNameCase = terminal.http1.keyFormat == .preserve
         switch terminal.limits.underscores {
         case .allow: underscores = .allow
         case .reject: underscores = .reject

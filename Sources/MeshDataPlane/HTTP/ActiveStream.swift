@@ -102,6 +102,8 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
+    /// Whether the request's field names are to reach the upstream as the client wrote them.
+    var keepsNameCase: Bool { manager?.config.fieldNames == .original }
     var isFinished: Bool { phase.contains(.finished) }
 
     // MARK: Life
@@ -167,7 +169,8 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
 
     /// Starts the route's timeout: the request is whole.
     func startRouteTimeout() {
-        guard routeTimeout > 0, !phase.contains(.responseEnded) else { return }
+        // A tunnel has no end of the request to count from.
+        guard routeTimeout > 0, !phase.contains(.responseEnded), !phase.contains(.upgradeRequested) else { return }
         worker.loop.timers.arm(routeTimer, at: worker.loop.now.advanced(byNanoseconds: routeTimeout))
     }
 

@@ -21,7 +21,7 @@ enum ForwardedHeaders {
                     request.headers.value(of: .forwardedFor), hopsFromEnd: Int(terminal.xffTrustedHops) - 1)?.address ?? peer
             }
             // A peer on this machine says nothing to the next hop: this machine's own address stands for it.
-            if !terminal.skipXFFAppend { append(peer.isLoopback ? worker.hostAddress : peer, to: &request, worker: worker) }
+            if !terminal.skipXFFAppend { append(peer.isLocalhost ? worker.hostAddress : peer, to: &request, worker: worker) }
             if terminal.xffTrustedHops == 0 || !request.headers.contains(.forwardedProto) {
                 request.headers.replace(.forwardedProto, UnsafeRawBufferPointer("http"), from: pool)
             }

@@ -20,6 +20,8 @@ final class HTTP1ServerCodec {
     private var framing = BodyFraming.none
     private var isReceiving = false
     private var isPausedForPipelining = false
+    /// The client does not read its responses: no further request is taken until it does.
+    private var isPausedForOutput = false
 
     init(config: CompiledHTTP, transport: ByteStream) {
         self.config = config
@@ -42,6 +44,10 @@ final class HTTP1ServerCodec {
                 break
             }
             guard let manager, !manager.isClosed else { break }
+            if current == nil, transport.isAboveHighWatermark {
+                pauseForOutput()
+                break
+            }
             if let current, current.phase.contains(.upgradeRequested) {
                 let count = transport.input.count
                 guard count > 0 else { break }
@@ -79,6 +85,9 @@ final class HTTP1ServerCodec {
             transport.input.consume(step.consumed)
             incoming = nil
             current = stream
+            if decoder.droppedFields > 0 {
+                manager.worker.stats.add(manager.worker.http1Stats.droppedUnderscores, UInt64(decoder.droppedFields))
+            }
             manager.onRequestHead(stream, endStream: stream.request.framing == .none && !isTunnelRequest(stream))
         case .body:
             let slice = transport.input.slice(offset: step.bodyOffset, length: step.bodyLength)
@@ -118,6 +127,20 @@ final class HTTP1ServerCodec {
         transport.pauseReading()
     }
 
+    private func pauseForOutput() {
+        guard !isPausedForOutput else { return }
+        isPausedForOutput = true
+        transport.pauseReading()
+    }
+
+    /// The client has read what was queued for it.
+    func outputDrained() {
+        current?.upstream.resumeReading()
+        guard isPausedForOutput else { return }
+        isPausedForOutput = false
+        transport.resumeReading()
+    }
+
     /// Pipelined bytes read ahead of the response in progress.
     private static let maxPipelinedBytes = 16 << 10
 
@@ -136,6 +159,8 @@ final class HTTP1ServerCodec {
         }
         stream.phase.insert(.closesConnection)
         if failure.isProtocolError { stream.info.flags.insert(.downstreamProtocolError) }
+        // An HTTP/1.0 that is not served is told so in the version that is.
+        if failure == .lowVersion { stream.request.version = .http11 }
         if stream.phase.contains(.responseStarted) {
             stream.info.details = failure.details
             reset(stream)
@@ -188,7 +213,7 @@ final class HTTP1ServerCodec {
 
     func sendInformational(_ stream: ActiveStream) {
         guard stream === current, stream.request.version != .http10 else { return }
-        HTTP1Encoder.writeResponseHead(stream.response, to: transport, closes: false)
+        HTTP1Encoder.writeResponseHead(stream.response, to: transport, closes: false, names: config.fieldNames)
     }
 
     /// Tells the client to go on with its body.
@@ -207,6 +232,11 @@ final class HTTP1ServerCodec {
         if stream.isTunnel {
             framing = .none
             stream.response.framing = .none
+            if stream.request.method == .connect {
+                // RFC 9110 §9.3.6: what follows the head is the tunnel.
+                stream.response.isBodyless = true
+                stream.response.headers.removeAll(.contentLength)
+            }
         } else if stream.request.method == .head, status != 204, status != 304, stream.request.version != .http10,
             !stream.response.headers.contains(.contentLength)
         {
@@ -231,7 +261,7 @@ final class HTTP1ServerCodec {
         }
         HTTP1Encoder.writeResponseHead(
             stream.response, to: transport, closes: stream.phase.contains(.closesConnection) && !stream.isTunnel,
-            version: stream.request.version)
+            version: stream.request.version, names: config.fieldNames)
     }
 
     func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {

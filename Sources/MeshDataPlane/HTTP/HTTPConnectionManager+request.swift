@@ -19,6 +19,7 @@ extension HTTPConnectionManager {
         HopByHop.removeFields(from: &stream.request.headers, keepsUpgrade: stream.request.isUpgrade, pool: pool)
         ForwardedHeaders.apply(to: &stream.request, manager: self)
         addRequestID(stream)
+        if config.terminal.addUserAgent { addUserAgent(&stream.request.headers) }
         if config.via.bytes.count > 0 { appendVia(&stream.request.headers) }
 
         if stream.request.expectsContinue, !config.terminal.proxy100Continue {
@@ -119,6 +120,16 @@ extension HTTPConnectionManager {
         }
     }
 
+    /// Names this proxy to the upstream (`add_user_agent`).
+    private func addUserAgent(_ headers: inout HeaderBlock) {
+        let pool = worker.loop.pool
+        let cluster = config.nodeCluster.bytes
+        guard cluster.count > 0 else { return }
+        headers.replace(.envoyDownstreamServiceCluster, cluster, from: pool)
+        if headers.value(of: .userAgent)?.isEmpty ?? true { headers.replace(.userAgent, cluster, from: pool) }
+        if config.nodeID.bytes.count > 0 { headers.replace(.envoyDownstreamServiceNode, config.nodeID.bytes, from: pool) }
+    }
+
     func appendVia(_ headers: inout HeaderBlock) {
         let pool = worker.loop.pool
         guard let existing = headers.value(of: .via) else {
@@ -148,6 +159,8 @@ extension HTTPConnectionManager {
                 if table.bytes(ofRoute.name).equalsIgnoringCase(name) { isAllowed = ofRoute.isEnabled }
             }
         }
+        // A CONNECT that no route is for is answered as any request without a route.
+        if isConnect, stream.match.route == nil { return nil }
         guard isAllowed else {
             worker.stats.add(counts.wsOnNonWSRoute)
             return .upgradeNotAllowed

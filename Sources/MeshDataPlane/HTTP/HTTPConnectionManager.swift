@@ -100,7 +100,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     override package func onAboveHighWatermark(_ stream: ByteStream) { codec.current?.upstream.pauseReading() }
 
-    override package func onBelowLowWatermark(_ stream: ByteStream) { codec.current?.upstream.resumeReading() }
+    override package func onBelowLowWatermark(_ stream: ByteStream) { codec.outputDrained() }
 
     override package func onDrained(_ stream: ByteStream) {
         if waitingFor == .close, closesWhenDrained { close(byClient: false) }

@@ -52,7 +52,7 @@ package struct LocalReply: Sendable {
         LocalReply(504, details: "max_duration_timeout", body: "downstream duration timeout")
     }
     package static var pathNormalizationFailed: LocalReply {
-        LocalReply(400, details: "path_normalization_failed")
+        LocalReply(400, details: "path_normalization_failed", closesConnection: true)
     }
     package static var absolutePathRejected: LocalReply { LocalReply(404, details: "absolute_path_rejected") }
     package static var upgradeNotAllowed: LocalReply { LocalReply(403, details: "upgrade_failed") }

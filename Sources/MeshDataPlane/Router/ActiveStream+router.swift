@@ -31,6 +31,11 @@ extension ActiveStream {
             return
         }
         worker.stats.add(manager.counts.routerRequests)
+        if needsTLS {
+            worker.stats.add(manager.counts.routerDirectResponses)
+            replyWithTLSRedirect()
+            return
+        }
         guard let route = match.route else {
             worker.stats.add(manager.counts.routerNoRoute)
             reply(.routeNotFound)
@@ -39,7 +44,8 @@ extension ActiveStream {
         phase.insert(.inRouter)
         switch route.pointee.action {
         case .redirect:
-            worker.stats.add(manager.counts.routerRedirects)
+            // Envoy counts a redirect as a direct response.
+            worker.stats.add(manager.counts.routerDirectResponses)
             replyWithRedirect(route, routes)
         case .directResponse:
             worker.stats.add(manager.counts.routerDirectResponses)
@@ -49,6 +55,26 @@ extension ActiveStream {
     }
 
     // MARK: Answers from the route
+
+    /// Whether the virtual host wants this request to come again over TLS (`require_tls`).
+    private var needsTLS: Bool {
+        guard let host = match.virtualHost, host.pointee.tlsRequirement != .none,
+            request.headers.value(of: .forwardedProto)?.equals("https") != true
+        else { return false }
+        return host.pointee.tlsRequirement == .all || !request.headers.contains(.envoyInternal)
+    }
+
+    private func replyWithTLSRedirect() {
+        let pool = worker.loop.pool
+        let sink = worker.scratch
+        sink.removeAll()
+        sink.append("https://")
+        if let host = request.headers.value(of: .authority) { sink.append(host) }
+        if let path = request.headers.value(of: .path) { sink.append(path) }
+        reply(LocalReply(301, details: "direct_response"), body: UnsafeRawBufferPointer(start: nil, count: 0)) { response in
+            response.headers.append(.location, sink.bytes, from: pool)
+        }
+    }
 
     private func replyWithRedirect(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) {
         let pool = worker.loop.pool
@@ -105,10 +131,22 @@ extension ActiveStream {
         phase.insert(.routed)
         var key = PoolKey()
         key.options = workerCluster.connectOptions
+        if endsTunnel(route, routes) { key.wireProtocol = .tcp }
         upstream.start(cluster: workerCluster, endpoint: endpoint, key: key)
         guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
         startRouteTimeout()
         upstream.sendEnd()
+    }
+
+    /// Whether a CONNECT is answered here and its bytes go to the upstream bare (`connect_config`).
+    private func endsTunnel(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) -> Bool {
+        guard request.method == .connect else { return false }
+        let table = routes.compiled.table
+        for index in 0..<route.pointee.upgrades.count {
+            let upgrade = table.upgrade(route, Int(index))
+            if upgrade.terminatesConnect, table.bytes(upgrade.name).equalsIgnoringCase("connect") { return true }
+        }
+        return false
     }
 
     private func chooseCluster(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) -> WorkerCluster? {
@@ -141,7 +179,6 @@ extension ActiveStream {
 
     private func setTimeouts(_ route: UnsafePointer<CompiledRoute>, _ manager: HTTPConnectionManager) {
         routeTimeout = UInt64(max(0, route.pointee.timeoutMilliseconds)) &* 1_000_000
-        if phase.contains(.upgradeRequested) { routeTimeout = 0 }
         // A client the mesh trusts may ask for another timeout; from any other the header was removed on the way in.
         if let text = request.headers.value(of: .envoyUpstreamTimeout) {
             if let milliseconds = DecimalText.parse(text), milliseconds < 1 << 40 { routeTimeout = milliseconds &* 1_000_000 }
@@ -191,6 +228,11 @@ extension ActiveStream {
             sink.append(string: endpoint.endpoint.hostname)
         }
         let pool = worker.loop.pool
+        // A weighted cluster's own literal goes in without a trace of the old host, as in Envoy.
+        if match.target >= 0, routes.compiled.table.target(route, match.target).pointee.rewritesHost {
+            request.headers.replace(.authority, sink.bytes, from: pool)
+            return
+        }
         if route.pointee.appendsXForwardedHost, let host = request.headers.value(of: .authority) {
             appendForwardedHost(host)
         }
@@ -283,7 +325,8 @@ extension ActiveStream {
     func addUpstreamHeaders() {
         guard let manager, let routes, let route = match.route else { return }
         let pool = worker.loop.pool
-        if !manager.config.router.suppressEnvoyHeaders, let sent = info.upstreamHeadSent {
+        // Counted from the end of the request: an answer that came before it carries none.
+        if !manager.config.router.suppressEnvoyHeaders, let sent = info.requestEnd {
             withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
                 let took = worker.loop.now.nanoseconds(since: sent) / 1_000_000
                 let count = DecimalText.write(took, to: buffer, at: 0)

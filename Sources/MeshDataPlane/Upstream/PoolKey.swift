@@ -6,7 +6,11 @@ import MeshStats
 
 /// Everything that must be equal for two requests to share upstream connections to one endpoint. Compared whole.
 package struct PoolKey: Hashable {
-    package enum WireProtocol: UInt8 { case http1 }
+    package enum WireProtocol: UInt8 {
+        case http1
+        /// The bytes of a tunnel that ends here, nothing around them.
+        case tcp
+    }
 
     package var wireProtocol = WireProtocol.http1
     package var options = ConnectOptions()

@@ -67,6 +67,11 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         self.request = request
         isReusable = true
         requestsServed &+= 1
+        if pool.key.wireProtocol == .tcp {
+            isTunnel = true
+            isReusable = false
+            return
+        }
         decoder.expect(
             method: request.stream.request.method, isUpgrade: request.stream.phase.contains(.upgradeRequested))
     }
@@ -270,7 +275,14 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
         switch reason {
         case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
-        case .reset: end(failure: .connectionTermination, isLocal: false)
+        case .reset:
+            // As a FIN: how much of a response had come decides what the upstream did wrong.
+            if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {
+                pool.cluster.stats.add(counts.connectionsProtocolError)
+                end(failure: .protocolError, isLocal: false)
+            } else {
+                end(failure: .connectionTermination, isLocal: false)
+            }
         }
     }
 

@@ -54,8 +54,12 @@ final class UpstreamRequest {
         stream.info.upstreamAddress = endpoint?.address
         stream.info.upstreamLocalAddress = transport.localAddress
         stream.info.upstreamHeadSent = loop.now
-        HTTP1Encoder.writeRequestHead(stream.request, to: transport)
         isHeadSent = true
+        if connection.pool.key.wireProtocol == .tcp {
+            acceptTunnel()
+            return
+        }
+        HTTP1Encoder.writeRequestHead(stream.request, to: transport, names: namesOfFields(cluster))
         if !held.isEmpty {
             held.drain { slice in self.write(slice, to: transport) }
         }
@@ -64,6 +68,19 @@ final class UpstreamRequest {
             sendEnd()
         }
         stream.onUpstreamConnected()
+    }
+
+    /// The tunnel ends here: that the upstream took the connection is the answer to the CONNECT.
+    private func acceptTunnel() {
+        stream.response.reset()
+        stream.response.status = 200
+        stream.onUpstreamConnected()
+        onResponseHead(endStream: false)
+    }
+
+    /// Names that the client's connection kept go out as they came; else the cluster says how.
+    private func namesOfFields(_ cluster: WorkerCluster) -> FieldNameCase {
+        stream.keepsNameCase ? .original : cluster.compiled.fieldNames
     }
 
     /// Sends request body, or holds it until there is a connection.

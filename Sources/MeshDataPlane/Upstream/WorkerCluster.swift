@@ -32,6 +32,7 @@ final class WorkerCluster: TimerTarget {
         var options = HTTP1ClientOptions()
         options.enableTrailers = compiled.cluster.http.http1.enableTrailers
         options.allowsChunkedLength = compiled.cluster.http.http1.allowChunkedLength
+        options.keepsNameCase = compiled.cluster.http.http1.keyFormat == .preserve
         responseOptions = options
         guard case .static(let set) = compiled.cluster.discovery else {
             balancer = nil

@@ -40,6 +40,8 @@ package struct VirtualHost: Equatable, Sendable {
     package var domains: [String]
     /// First match in this order wins.
     package var routes: [Route]
+    /// Which requests that came in clear text are sent to `https`. Source: `require_tls`. Default: none.
+    package var tlsRequirement = TLSRequirement.none
     package var headers = HeaderMutations()
     /// Source: `include_request_attempt_count`. Default: false.
     package var includeRequestAttemptCount = false
@@ -53,6 +55,14 @@ package struct VirtualHost: Equatable, Sendable {
         self.domains = domains
         self.routes = routes
     }
+}
+
+/// Source: `VirtualHost.TlsRequirementType`.
+package enum TLSRequirement: UInt8, BitwiseCopyable, Sendable {
+    case none
+    /// Requests from outside the mesh.
+    case externalOnly
+    case all
 }
 
 /// A condition and what to do with the requests that meet it.

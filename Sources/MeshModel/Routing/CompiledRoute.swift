@@ -93,6 +93,7 @@ package struct HeaderName: BitwiseCopyable, Sendable {
 /// A virtual host's compiled form.
 package struct CompiledVirtualHost: BitwiseCopyable, Sendable {
     package var name = TableRange()
+    package var tlsRequirement = TLSRequirement.none
     package var includesAttemptCount = false
     package var includesAttemptCountInResponse = false
     /// Root of the tree of case-sensitive paths; -1 when it has none.

@@ -199,7 +199,7 @@ extension ConnectionFacts {
     package var isLocalClient: Bool {
         switch (remoteAddress, localAddress) {
         case (.pipe, _), (.internal, _): true
-        case (let remote, let local): remote.isLoopback || remote.withPort(0) == local.withPort(0)
+        case (let remote, let local): remote.isLocalhost || remote.withPort(0) == local.withPort(0)
         }
     }
 }

@@ -124,6 +124,7 @@ struct RouteTableBuilder {
     private mutating func add(_ host: VirtualHost, at path: String) throws(ResourceError) {
         var compiled = CompiledVirtualHost()
         compiled.name = add(host.name)
+        compiled.tlsRequirement = host.tlsRequirement
         compiled.includesAttemptCount = host.includeRequestAttemptCount
         compiled.includesAttemptCountInResponse = host.includeAttemptCountInResponse
         (compiled.requestOperations, compiled.responseOperations) = add(host.headers)

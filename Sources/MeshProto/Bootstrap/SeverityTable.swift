@@ -16,7 +16,7 @@ enum SeverityTable {
 
     /// Refused in whatever message they stand: traffic would go or be taken in clear text, or from anybody.
     private static let refusedNames: Set<String> = [
-        "transport_socket", "transport_socket_matches", "transport_socket_matcher", "require_tls", "tls_context",
+        "transport_socket", "transport_socket_matches", "transport_socket_matcher", "tls_context",
         "rbac",
         "forward_client_cert_details", "dynamic_metadata",
     ]

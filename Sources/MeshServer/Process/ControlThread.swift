@@ -113,7 +113,8 @@ final class ControlThread: TimerTarget {
         if let address = model.adminAddress { try startAdmin(address.address) }
 
         let compiler = ConfigCompiler(
-            registry: .builtin, catalog: catalog, workers: workerCount, sockets: sockets, logFiles: logWriter
+            registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
+            logFiles: logWriter
         ) { [unowned self] delta in
             generation = delta.generation
             if workers.isEmpty { startWorkers() }

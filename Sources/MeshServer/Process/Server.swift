@@ -62,8 +62,10 @@ package enum Server {
 
     /// `--mode validate`: compiles everything, opens nothing.
     private static func validate(_ configuration: LoadedConfiguration, _ options: ServerOptions, _ log: ApplicationLog) -> Int32 {
+        let catalog = StatCatalog()
         let compiler = ConfigCompiler(
-            registry: .builtin, catalog: StatCatalog(), workers: 1, sockets: NoSockets(), logFiles: NoLogFiles()
+            registry: .builtin, catalog: catalog, pages: catalog.makePages(), workers: 1, node: configuration.model.node,
+            sockets: NoSockets(), logFiles: NoLogFiles()
         ) { _ in }
         let rejections = compiler.apply(configuration.model.resources)
         for rejection in rejections { log.critical("config", "\(rejection.kind.rawValue) '\(rejection.name)': \(rejection.reason)") }

@@ -40,6 +40,12 @@ extension Translator {
         host.headers = try headers(
             message.requestHeadersToAdd, message.requestHeadersToRemove, message.responseHeadersToAdd,
             message.responseHeadersToRemove, at: path)
+        host.tlsRequirement =
+            switch message.requireTls {
+            case .all: .all
+            case .externalOnly: .externalOnly
+            default: .none
+            }
         host.includeRequestAttemptCount = message.includeRequestAttemptCount
         host.includeAttemptCountInResponse = message.includeAttemptCountInResponse
         host.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)

@@ -27,7 +27,8 @@ final class DataPlaneRig: ListeningSocketSource, LogFileSource {
             seed: 42, hostAddress: .ipv4(0x0A00_0001, port: 0), report: { _ in }, stopLoop: {})
         let worker = worker
         compiler = ConfigCompiler(
-            registry: FilterRegistry(http: []), catalog: catalog, workers: 1, sockets: self, logFiles: self,
+            registry: FilterRegistry(http: []), catalog: catalog, pages: catalog.makePages(), workers: 1,
+            node: NodeIdentity(), sockets: self, logFiles: self,
             publish: { worker.apply($0) })
     }
 
