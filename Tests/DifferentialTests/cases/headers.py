@@ -102,6 +102,29 @@ _ACTIONS = """
 
 _FORWARD = "[{match: {prefix: /}, route: {cluster: a}}]"
 
+_PRESERVE = {
+    "header_key_format": {
+        "stateful_formatter": {
+            "name": "preserve_case",
+            "typed_config": {
+                "@type": "type.googleapis.com/"
+                "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+            },
+        }
+    }
+}
+_PROPER = {"header_key_format": {"proper_case_words": {}}}
+
+
+def _http1(options):
+    """A cluster's HTTP/1 options."""
+    protocol = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": options},
+    }
+    return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol}}
+
+
 _MANAGERS = {
     "levels": dict(route_config=_LEVELS),
     "specific": dict(
@@ -133,7 +156,11 @@ _MANAGERS = {
     "return_id": dict(routes=_FORWARD, options={"always_set_request_id_in_response": True}),
     "via": dict(routes=_FORWARD, options={"via": "proxy-x"}),
     "user_agent": dict(routes=_FORWARD, options={"add_user_agent": True}),
-    "case": dict(routes=_FORWARD, options={"http_protocol_options": {"header_key_format": {"proper_case_words": {}}}}),
+    "case": dict(routes=_FORWARD, options={"http_protocol_options": _PROPER}),
+    "proper": dict(routes=_FORWARD.replace("cluster: a", "cluster: proper")),
+    "preserve": dict(
+        routes=_FORWARD.replace("cluster: a", "cluster: preserve"), options={"http_protocol_options": _PRESERVE}
+    ),
     "attempts": dict(
         virtual_hosts=[
             {
@@ -151,7 +178,11 @@ _MANAGERS = {
 def _build(ports):
     return (
         [listener(name, ports[name], hcm(**fields)) for name, fields in _MANAGERS.items()],
-        [cluster("a", ports["a"])],
+        [
+            cluster("a", ports["a"]),
+            cluster("proper", ports["a"], **_http1(_PROPER)),
+            cluster("preserve", ports["a"], **_http1(_PRESERVE)),
+        ],
     )
 
 
@@ -468,6 +499,21 @@ GROUP = Group(
         _seen("add_user_agent", "adds the cluster's name", "user-agent", "user_agent"),
         _seen("add_user_agent", "keeps a given one", "user-agent: curl", "user_agent", [("user-agent", "curl")]),
         _seen("header_key_format", "proper_case_words downstream", "X-Upstream", "case"),
+        _seen("header_key_format", "proper_case_words upstream", "X-New: 1", "proper", [("x-new", "1")]),
+        _seen(
+            "header_key_format",
+            "preserve_case upstream",
+            "X-MiXed: 1",
+            "preserve",
+            [("X-MiXed", "1"), ("x-LOW", "2"), ("Content-LENGTH", "0")],
+        ),
+        _seen(
+            "header_key_format",
+            "preserve_case downstream",
+            "X-MiXed-R: 1",
+            "preserve",
+            upstream=BODY_THEN(response(200, b"ok", [("X-MiXed-R", "1"), ("x-low", "2")])),
+        ),
         _seen("attempt count", "request and response", "x-envoy-attempt-count: 1", "attempts"),
         _seen(
             "duplicate headers",
