@@ -42,7 +42,7 @@ package enum HTTP1Encoder {
             writer.write(field: "connection: upgrade\r\n", nameLength: 10)
         }
         writer.writeLineEnd()
-        writer.commit()
+        writer.commit(to: stream)
     }
 
     /// Writes a response head.
@@ -80,7 +80,7 @@ package enum HTTP1Encoder {
             }
         }
         writer.writeLineEnd()
-        writer.commit()
+        writer.commit(to: stream)
     }
 
     /// How a body is framed towards a client of `version`: of unknown length it is chunked for HTTP/1.1, and runs to the
@@ -138,7 +138,7 @@ package enum HTTP1Encoder {
         writer.write("0\r\n")
         _ = writer.writeFields(of: trailers, framing: .none, keepsDeclaredLength: false, keepsConnection: false)
         writer.writeLineEnd()
-        writer.commit()
+        writer.commit(to: stream)
     }
 
     /// `HTTP/1.1 100 Continue`, or another 1xx without fields.

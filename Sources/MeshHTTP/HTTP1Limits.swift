@@ -27,11 +27,13 @@ package enum UnderscoreAction: UInt8, Sendable {
 }
 
 /// How requests are read.
-package struct HTTP1ServerOptions: Sendable {
+// Sendable because its one pointer is to bytes that never change.
+package struct HTTP1ServerOptions: @unchecked Sendable {
     /// HTTP/1.0 requests are served; otherwise they get 426. Default: false. Source: `accept_http_10`.
     package var acceptsHTTP10 = false
     /// `:authority` of an HTTP/1.0 request without Host; empty: such a request gets 400. Source: `default_host_for_http_10`.
-    package var defaultHostForHTTP10: [UInt8] = []
+    /// Bytes that outlive every decoder with these options: an array would be counted whenever a decoder is lent.
+    package var defaultHostForHTTP10 = UnsafeRawBufferPointer(start: nil, count: 0)
     /// A target in absolute form is taken apart; otherwise it is the `:path` as it came. Default: true.
     /// Source: `allow_absolute_url`.
     package var allowsAbsoluteForm = true

@@ -132,7 +132,7 @@ extension HTTP1RequestDecoder {
         if head.version == .http10 {
             if head.headers.contains(.authority) { return fragmentFailure }
             if !options.defaultHostForHTTP10.isEmpty {
-                options.defaultHostForHTTP10.withUnsafeBytes { _ = head.headers.append(.authority, $0, from: pool) }
+                head.headers.append(.authority, options.defaultHostForHTTP10, from: pool)
                 return fragmentFailure
             }
         }

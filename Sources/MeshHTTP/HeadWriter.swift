@@ -4,22 +4,20 @@ import MeshIO
 
 /// Writes a head into room reserved at the end of a stream's output. The caller states a bound that holds.
 struct HeadWriter {
-    private let stream: ByteStream
     private let start: UnsafeMutablePointer<UInt8>
     private let limit: UnsafeMutablePointer<UInt8>
     private var cursor: UnsafeMutablePointer<UInt8>
     private let names: FieldNameCase
 
     @inline(__always) init(_ stream: ByteStream, bound: Int, names: FieldNameCase = .lower) {
-        self.stream = stream
         self.names = names
         start = stream.reserve(bound &+ HeaderBlock.copySlack).assumingMemoryBound(to: UInt8.self)
         limit = start + bound
         cursor = start
     }
 
-    /// Queues what was written.
-    @inline(__always) func commit() {
+    /// Queues what was written, on the stream the writer was made with (which it does not hold: that would count it).
+    @inline(__always) func commit(to stream: ByteStream) {
         precondition(cursor <= limit, "a head outgrew its bound")
         stream.commit(cursor - start)
     }

@@ -36,7 +36,7 @@ extension HeaderBlock {
         let bit: UInt64 = 1 &<< UInt64(token.rawValue)
         if token.rawValue != 0, presence & bit == 0 {
             presence |= bit
-            firstIndices[unchecked: Int(token.rawValue & 63)] = UInt16(truncatingIfNeeded: index)
+            firstIndices[Int(token.rawValue & 63)] = UInt16(truncatingIfNeeded: index)
         }
     }
 
@@ -58,6 +58,17 @@ extension HeaderBlock {
         apus_copy_short(place + nameLength, value, valueLength, end - value)
         note(nameLength: nameLength, valueLength: valueLength, token: token)
         return token
+    }
+
+    /// Appends a well-known field with any value.
+    mutating func appendKnown(_ token: HeaderToken, _ value: UnsafeRawBufferPointer, from pool: SlabPool) -> Bool {
+        let name = HeaderToken.paddedName(token)
+        guard accepts(nameLength: name.length, valueLength: value.count) else { return false }
+        let place = place(name.length &+ value.count, from: pool)
+        apus_copy_short(place, name.bytes, name.length, HeaderToken.paddedSize)
+        if let start = value.baseAddress { UnsafeMutableRawPointer(place + name.length).copyMemory(from: start, byteCount: value.count) }
+        note(nameLength: name.length, valueLength: value.count, token: token)
+        return true
     }
 
     /// Puts a name as received where the next field's lower-case name will stand right behind it.

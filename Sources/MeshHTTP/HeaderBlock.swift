@@ -25,8 +25,8 @@ public import MeshIO
     @inlinable static var removed: UInt8 { 1 }
 }
 
-/// The header fields of one message, pseudo-headers included, in one slab: bytes grow from its front, 16-byte field
-/// records from its back.
+/// The header fields of one message, pseudo-headers included, in one slab: behind the table of first indices bytes grow
+/// from its front, 16-byte field records from its back.
 ///
 /// Names are lower case. Order and duplicates are kept. Deleting leaves a tombstone and replacing appends, so an index
 /// stays valid while the block lives. Well-known names are found in O(1) by their token.
@@ -34,7 +34,8 @@ public import MeshIO
 /// Invariants:
 /// - `bytesUsed + fieldCount * 16 <= slab.capacity`;
 /// - `presence` has the bit of a token exactly when a live field carries it, and then `firstIndices` holds the first one;
-/// - a block without fields may hold no slab.
+/// - a block without fields may hold no slab;
+/// - the value itself stays small, for lending a block to a function that is not inlined copies it.
 @frozen @usableFromInline package struct HeaderBlock: ~Copyable {
     @usableFromInline var slab: Slab?
     @usableFromInline var bytesUsed: Int
@@ -43,18 +44,24 @@ public import MeshIO
     /// Fields that were not deleted.
     @usableFromInline package private(set) var liveCount: Int
     @usableFromInline var presence: UInt64
-    @usableFromInline var firstIndices: InlineArray<64, UInt16>
+
+    /// Bytes at the front of the slab: the first field of each token, two bytes each.
+    @inlinable static var tableSize: Int { HeaderToken.count &* 2 }
+
+    /// Places of the first fields, by token; meaningful where `presence` has the token's bit.
+    @inlinable var firstIndices: UnsafeMutablePointer<UInt16> {
+        slab.unsafelyUnwrapped.bytes.assumingMemoryBound(to: UInt16.self)
+    }
 
     /// Most fields one block can hold, whatever its owner allows.
     @inlinable package static var maxFields: Int { 16_000 }
 
     @inlinable package init() {
         slab = nil
-        bytesUsed = 0
+        bytesUsed = HeaderBlock.tableSize
         fieldCount = 0
         liveCount = 0
         presence = 0
-        firstIndices = InlineArray(repeating: 0)
     }
 
     @inlinable deinit { slab?.release() }
@@ -63,7 +70,7 @@ public import MeshIO
     @inlinable package mutating func reset() {
         slab?.release()
         slab = nil
-        bytesUsed = 0
+        bytesUsed = HeaderBlock.tableSize
         fieldCount = 0
         liveCount = 0
         presence = 0
@@ -72,7 +79,7 @@ public import MeshIO
     // MARK: Reading
 
     /// Bytes of names and values, deleted ones included: what the block costs beside its records.
-    @inlinable package var byteCount: Int { bytesUsed }
+    @inlinable package var byteCount: Int { bytesUsed &- HeaderBlock.tableSize }
 
     @inlinable func record(_ index: Int) -> UnsafeMutablePointer<HeaderField> {
         assert(index >= 0 && index < fieldCount)
@@ -227,13 +234,7 @@ public import MeshIO
     package mutating func append(
         _ token: HeaderToken, _ value: UnsafeRawBufferPointer, from pool: SlabPool
     ) -> Bool {
-        let name = token.name
-        guard accepts(nameLength: name.count, valueLength: value.count) else { return false }
-        let place = startField(name.count &+ value.count, from: pool)
-        if let start = name.baseAddress { place.copyMemory(from: start, byteCount: name.count) }
-        if let start = value.baseAddress { (place + name.count).copyMemory(from: start, byteCount: value.count) }
-        finishField(nameLength: name.count, valueLength: value.count, token: token)
-        return true
+        appendKnown(token, value, from: pool)
     }
 
     /// Appends a well-known field with a constant value.

@@ -132,6 +132,27 @@ private enum TokenTable {
 }
 
 extension HeaderToken {
+    /// Bytes of a padded name; the longest is 39 letters, and copies go in steps of sixteen.
+    static var paddedSize: Int { 64 }
+
+    /// Every name at a distance of `paddedSize`, zeros behind it, with its length in the last byte.
+    // Sendable because it is written once, before it is published, and never freed.
+    nonisolated(unsafe) private static let paddedNames: UnsafePointer<UInt8> = {
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: count * paddedSize)
+        memory.initialize(repeating: 0, count: count * paddedSize)
+        for (index, name) in names.enumerated() {
+            (memory + index * paddedSize).update(from: name.utf8Start, count: name.utf8CodeUnitCount)
+            memory[index * paddedSize + paddedSize - 1] = UInt8(truncatingIfNeeded: name.utf8CodeUnitCount)
+        }
+        return UnsafePointer(memory)
+    }()
+
+    /// The name of a token where sixteen bytes behind it can be read too.
+    @inline(__always) static func paddedName(_ token: HeaderToken) -> (bytes: UnsafePointer<UInt8>, length: Int) {
+        let bytes = paddedNames + Int(token.rawValue & 63) &* paddedSize
+        return (bytes, Int(bytes[paddedSize &- 1]))
+    }
+
     /// A place of the table of known names; `name` is nil where it is free.
     struct Place {
         var name: UnsafePointer<UInt8>?

@@ -3,6 +3,10 @@ package import MeshIO
 
 /// Fields that belong to one connection and are not forwarded (RFC 9110 §7.6.1).
 package enum HopByHop {
+    private static var names: HeaderTokenSet {
+        HeaderTokenSet(.connection, .upgrade, .http2Settings, .keepAlive, .proxyConnection, .transferEncoding, .te)
+    }
+
     /// Removes them: what `Connection` nominates, Connection, Keep-Alive, Proxy-Connection, Upgrade, Transfer-Encoding and
     /// HTTP2-Settings; TE is reduced to `trailers`, the only value that means something to the next hop.
     ///
@@ -11,6 +15,7 @@ package enum HopByHop {
     /// - Parameter keepsUpgrade: Connection and Upgrade stay as they are, and nominated fields too, for the next hop has to
     ///   see the upgrade.
     package static func removeFields(from headers: inout HeaderBlock, keepsUpgrade: Bool, pool: SlabPool) {
+        guard headers.containsAny(of: names) else { return }
         if !keepsUpgrade {
             if headers.contains(.connection) { removeNominated(from: &headers) }
             headers.removeAll(.connection)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CBytes
 
 /// UUIDs of version 4 (RFC 9562 §5.4) as text, for `x-request-id`.
 package enum UUIDText {
@@ -11,16 +12,7 @@ package enum UUIDText {
         // Version 4 in the top of the seventh byte, variant 10 in the top of the ninth.
         let high = high & ~0xF000 | 0x4000
         let low = low & ~(0xC000 << 48) | 0x8000 << 48
-        var offset = 0
-        for index in 0..<32 {
-            if index == 8 || index == 12 || index == 16 || index == 20 {
-                buffer[offset] = UInt8(ascii: "-")
-                offset &+= 1
-            }
-            let word = index < 16 ? high : low
-            let nibble = UInt8(truncatingIfNeeded: word >> UInt64((15 - index % 16) * 4)) & 0xF
-            buffer[offset] = HexText.lower(nibble)
-            offset &+= 1
-        }
+        guard let start = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+        apus_write_uuid(start, high, low)
     }
 }

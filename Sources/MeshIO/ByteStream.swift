@@ -12,6 +12,8 @@
 /// - a pause is counted: reading goes on when every pause has been taken back.
 open class ByteStream {
     @usableFromInline package final let loop: EventLoop
+    /// The loop's pool, at hand: two steps of references would count one of them.
+    @usableFromInline package final let pool: SlabPool
     /// Received bytes that the handler has not consumed.
     @usableFromInline package final var input = ReceiveRing()
     /// Bytes to write. Use `write`, which counts watermarks and schedules the flush.
@@ -48,6 +50,7 @@ open class ByteStream {
 
     package init(loop: EventLoop, localAddress: Address, remoteAddress: Address) {
         self.loop = loop
+        pool = loop.pool
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
     }
@@ -141,20 +144,20 @@ open class ByteStream {
     /// Queues a copy of `bytes` and has the stream flushed at the end of the turn.
     @inlinable package final func write(copying bytes: UnsafeRawBufferPointer) {
         guard !isClosed, bytes.count > 0 else { return }
-        output.append(copying: bytes, from: loop.pool)
+        output.append(copying: bytes, from: pool)
         outputGrew()
     }
 
     /// Queues a slice without copying it (unless it is short) and has the stream flushed at the end of the turn.
     @inlinable package final func write(_ slice: consuming SlabSlice) {
         guard !isClosed else { return }
-        output.append(slice, from: loop.pool)
+        output.append(slice, from: pool)
         outputGrew()
     }
 
     /// Contiguous room for `count` bytes at the end of the output, for encoders; follow with `commit`.
     @inlinable package final func reserve(_ count: Int) -> UnsafeMutableRawPointer {
-        output.reserve(count, from: loop.pool)
+        output.reserve(count, from: pool)
     }
 
     /// Queues `count` bytes written to the room `reserve` returned.

@@ -25,8 +25,9 @@ open class EventLoop {
 
     /// Streams to flush and objects to call at the end of this turn, each with a spare array: a round works on what was
     /// there when it began, and what it causes is the next round's.
-    private final var dirty: [ByteStream] = []
-    private final var flushing: [ByteStream] = []
+    /// A dirty stream is retained by hand, once, until it was flushed.
+    private final var dirty = UncountedStack<ByteStream>(capacity: 256)
+    private final var flushing = UncountedStack<ByteStream>(capacity: 256)
     private final var turnEnds: [any EndOfTurn] = []
     private final var ending: [any EndOfTurn] = []
 
@@ -39,8 +40,6 @@ open class EventLoop {
         self.wallClock = wallClock
         pool = SlabPool()
         timers = TimerWheel(now: now)
-        dirty.reserveCapacity(256)
-        flushing.reserveCapacity(256)
         turnEnds.reserveCapacity(256)
         ending.reserveCapacity(256)
     }
@@ -68,11 +67,18 @@ open class EventLoop {
 
     // MARK: End of turn
 
+    /// Objects that ended while they, or someone above them, were being called.
+    private final var retired: [AnyObject] = []
+
+    /// Keeps an object alive until no call of this turn is under way any more: handlers are called without being counted,
+    /// so whoever drops the last reference to one that may be running hands it over here.
+    package final func keepUntilEndOfTurn(_ object: AnyObject) { retired.append(object) }
+
     /// Has `stream` flushed at the end of this turn. Calling it again in the same turn costs nothing.
     package final func scheduleFlush(_ stream: ByteStream) {
         guard !stream.isFlushScheduled else { return }
         stream.isFlushScheduled = true
-        dirty.append(stream)
+        dirty.push(Unmanaged.passRetained(stream))
     }
 
     /// Calls `object.onEndOfTurn()` once before the loop blocks; for deferred release and batching.
@@ -86,17 +92,29 @@ open class EventLoop {
     /// Flushes dirty streams and runs end-of-turn work. Implementations call it right before blocking.
     package final func runEndOfTurn() {
         for _ in 0..<EventLoop.flushRounds {
-            if dirty.isEmpty && turnEnds.isEmpty { return }
+            if dirty.isEmpty && turnEnds.isEmpty { break }
             swap(&dirty, &flushing)
-            for stream in flushing {
-                stream.isFlushScheduled = false
-                stream.flush()
+            // By index: `flush` may run handlers, which dirty streams for the next round.
+            for index in 0..<flushing.count {
+                let stream = flushing[index]
+                stream._withUnsafeGuaranteedRef {
+                    $0.isFlushScheduled = false
+                    $0.flush()
+                }
+                stream.release()
             }
-            flushing.removeAll(keepingCapacity: true)
+            flushing.removeAll()
+            guard !turnEnds.isEmpty else { continue }
             swap(&turnEnds, &ending)
             for object in ending { object.onEndOfTurn() }
             ending.removeAll(keepingCapacity: true)
         }
+        releaseRetired()
+    }
+
+    private final func releaseRetired() {
+        // Called from the loop itself, with no handler on the stack; what the objects' ends retire waits for the next turn.
+        if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
     }
 }
 

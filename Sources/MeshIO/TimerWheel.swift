@@ -39,9 +39,12 @@ package final class TimerWheel {
     private static let levels = 4
     private static let tickNanoseconds: UInt64 = 1_000_000
 
-    private var nodes: [Node] = []
+    // Bare memory: the nodes are touched several times a request, and an array would check on each touch that it is alone.
+    private var nodes: UnsafeMutablePointer<Node>
+    private var nodeCount = 0
+    private var nodeCapacity = 64
     private var freeNodes: [UInt32] = []
-    private var heads: [UInt32]
+    private let heads: UnsafeMutablePointer<UInt32>
     private var currentTick: UInt64
     /// Nodes of the slot being fired, walked by index so that a callback may cancel any of them.
     private var firing: UInt32 = .max
@@ -52,8 +55,15 @@ package final class TimerWheel {
     package private(set) var earliestArmed: UInt64 = .max
 
     package init(now: MonotonicInstant) {
-        heads = Array(repeating: .max, count: TimerWheel.slotCount * TimerWheel.levels)
+        nodes = .allocate(capacity: nodeCapacity)
+        heads = .allocate(capacity: TimerWheel.slotCount * TimerWheel.levels)
+        heads.initialize(repeating: .max, count: TimerWheel.slotCount * TimerWheel.levels)
         currentTick = now.nanoseconds / TimerWheel.tickNanoseconds
+    }
+
+    deinit {
+        nodes.deinitialize(count: nodeCount).deallocate()
+        heads.deallocate()
     }
 
     /// Makes a timer that calls `target.onTimer(tag)`. The target is not retained: call `free` before it dies.
@@ -62,12 +72,22 @@ package final class TimerWheel {
         if let reused = freeNodes.popLast() {
             index = reused
         } else {
-            index = UInt32(truncatingIfNeeded: nodes.count)
-            nodes.append(Node())
+            if nodeCount == nodeCapacity { grow() }
+            index = UInt32(truncatingIfNeeded: nodeCount)
+            (nodes + nodeCount).initialize(to: Node())
+            nodeCount += 1
         }
         nodes[Int(index)].target = target
         nodes[Int(index)].tag = tag
         return TimerID(index: index)
+    }
+
+    private func grow() {
+        let wider = UnsafeMutablePointer<Node>.allocate(capacity: nodeCapacity * 2)
+        wider.moveInitialize(from: nodes, count: nodeCount)
+        nodes.deallocate()
+        nodes = wider
+        nodeCapacity *= 2
     }
 
     /// Cancels the timer and gives its node back. `id` becomes none.

@@ -123,7 +123,7 @@ package final class UVStream: ByteStream, EndOfTurn {
     @discardableResult
     private func receive() -> Bool {
         if let outflow, outflow.isSplicing, outflow.receive() { return false }
-        let room = input.prepare(minimum: 1, preferred: preferredRead, from: loop.pool)
+        let room = input.prepare(minimum: 1, preferred: preferredRead, from: pool)
         let count = apus_recv(descriptor, room.baseAddress, room.count)
         if count > 0 {
             input.commit(count)
@@ -132,10 +132,10 @@ package final class UVStream: ByteStream, EndOfTurn {
             outflow?.didCopy(isLong: count >= SlabPool.standardCapacity)
             deliverInput()
             // A closed stream has given its slab back already.
-            input.settle(from: loop.pool)
+            input.settle(from: pool)
             return !isClosed && !isReadingPaused
         }
-        input.settle(from: loop.pool)
+        input.settle(from: pool)
         didReceive(count)
         return false
     }
@@ -287,7 +287,7 @@ package final class UVStream: ByteStream, EndOfTurn {
             hasResumed = false
             if !isReadingPaused, !input.isEmpty {
                 deliverInput()
-                input.settle(from: loop.pool)
+                input.settle(from: pool)
             }
         }
         if let failure, !isClosed {

@@ -19,7 +19,8 @@ def test_client_ends_at_every_byte_of_a_request(proxy, how):
         connection.send(_REQUEST[:length])
         connection.reset() if how == "reset" else connection.close()
     assert all(not r.complete or r.framing == "none" for r in proxy.upstream.requests) or how == "close"
-    assert proxy.upstream.wait_until(lambda u: all(r.body in (b"", b"hello", b"helloworld") for r in u.requests))
+    # Whatever had arrived when the end was noticed may have been passed on, in order and with nothing added.
+    assert proxy.upstream.wait_until(lambda u: all(b"helloworld".startswith(r.body) for r in u.requests))
 
 
 def test_request_split_at_every_byte(proxy):

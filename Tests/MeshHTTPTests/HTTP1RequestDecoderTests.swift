@@ -103,7 +103,7 @@ struct HTTP1RequestDecoderTests {
         #expect(requests("GET / HTTP/1.0\n\n", accepts).failure == .missingHost)
         let trace = requests("GET / HTTP/1.0\n\n") {
             $0.serverOptions.acceptsHTTP10 = true
-            $0.serverOptions.defaultHostForHTTP10 = Array("default.test".utf8)
+            $0.serverOptions.defaultHostForHTTP10 = UnsafeRawBufferPointer("default.test" as StaticString)
         }
         #expect(trace.heads.first?.contains(":authority: default.test") == true)
     }

@@ -169,6 +169,36 @@ static inline int apus_equal(const uint8_t *a, const uint8_t *b, size_t count) {
     return 1;
 }
 
+/// The sixteen hexadecimal digits of `value`, most significant first.
+static inline void apus_write_hex64(uint8_t *to, uint64_t value) {
+#if defined(__SSE2__)
+    const __m128i bytes = _mm_cvtsi64_si128((long long)__builtin_bswap64(value));
+    const __m128i mask = _mm_set1_epi8(0x0f);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), mask), low = _mm_and_si128(bytes, mask);
+    const __m128i nibbles = _mm_unpacklo_epi8(high, low);
+    const __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(nibbles, _mm_set1_epi8(9)), _mm_set1_epi8('a' - '0' - 10));
+    _mm_storeu_si128((__m128i *)to, _mm_add_epi8(_mm_add_epi8(nibbles, _mm_set1_epi8('0')), letters));
+#else
+    for (int i = 0; i < 16; i++) to[i] = (uint8_t)"0123456789abcdef"[value >> (60 - 4 * i) & 15];
+#endif
+}
+
+/// A UUID as text, 36 bytes, from its two halves.
+static inline void apus_write_uuid(uint8_t *to, uint64_t high, uint64_t low) {
+    uint8_t digits[32];
+    apus_write_hex64(digits, high);
+    apus_write_hex64(digits + 16, low);
+    memcpy(to, digits, 8);
+    to[8] = '-';
+    memcpy(to + 9, digits + 8, 4);
+    to[13] = '-';
+    memcpy(to + 14, digits + 12, 4);
+    to[18] = '-';
+    memcpy(to + 19, digits + 16, 4);
+    to[23] = '-';
+    memcpy(to + 24, digits + 20, 12);
+}
+
 /// Eight bytes as one number, in memory order.
 static inline uint64_t apus_load64(const uint8_t *p) {
     uint64_t x;

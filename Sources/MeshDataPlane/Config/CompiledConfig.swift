@@ -74,6 +74,7 @@ package final class CompiledHTTP: Sendable {
     let router: RouterOptions
     let decoderLimits: HTTP1Limits
     let decoderOptions: HTTP1ServerOptions
+    private let defaultHost: ConstantBytes
     let pathNormalization: PathNormalization
     /// How names of response fields are written.
     let fieldNames: FieldNameCase
@@ -105,7 +106,8 @@ package final class CompiledHTTP: Sendable {
         serverName = ConstantBytes(terminal.serverName)
         via = ConstantBytes(terminal.via)
         decoderLimits = HTTP1Limits(terminal.limits)
-        decoderOptions = HTTP1ServerOptions(terminal)
+        defaultHost = ConstantBytes(terminal.http1.defaultHostForHTTP10)
+        decoderOptions = HTTP1ServerOptions(terminal, defaultHost: defaultHost)
         pathNormalization = PathNormalization(terminal.paths)
         fieldNames = FieldNameCase(terminal.http1.keyFormat)
         nodeCluster = ConstantBytes(node.cluster)

@@ -34,10 +34,11 @@ extension FieldNameCase {
 }
 
 extension HTTP1ServerOptions {
-    init(_ terminal: HTTPTerminal) {
+    /// - Parameter defaultHost: `default_host_for_http_10`; outlives the options.
+    init(_ terminal: HTTPTerminal, defaultHost: ConstantBytes) {
         self.init()
         acceptsHTTP10 = terminal.http1.acceptHTTP10
-        defaultHostForHTTP10 = Array(terminal.http1.defaultHostForHTTP10.utf8)
+        defaultHostForHTTP10 = defaultHost.bytes
         allowsAbsoluteForm = terminal.http1.allowAbsoluteURL
         enableTrailers = terminal.http1.enableTrailers
         allowsChunkedLength = terminal.http1.allowChunkedLength

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
 import MeshModel
 
 /// A route table on one worker, with this worker's regexes and scratch. Streams pin this object, whose count no other
@@ -6,10 +7,18 @@ import MeshModel
 final class ActiveRoutes {
     let compiled: CompiledRoutes
     let matcher: RouteMatcher
+    /// The compiled table, one step away.
+    let table: RouteTable
 
     init(_ compiled: CompiledRoutes) {
         self.compiled = compiled
         matcher = RouteMatcher(compiled.table)
+        table = compiled.table
+    }
+
+    /// The route of a request.
+    func match(_ headers: borrowing HeaderBlock, random: UInt64) -> StreamRoute {
+        StreamRoute(matcher.match(headers, random: random), in: table, random: random)
     }
 }
 

@@ -7,23 +7,22 @@ import MeshStats
 // The request's way: connection manager → filters → router.
 extension ActiveStream {
     /// The head is normalised and routed: shows it to the filters, then to the router.
-    func onRequestHead(endStream: Bool) {
+    func onRequestHead(_ manager: HTTPConnectionManager, endStream: Bool) {
         phase.insert(.requestStarted)
-        guard let manager else { return }
         if manager.config.filters.isEmpty {
-            routeRequest(endStream: endStream)
+            routeRequest(manager, endStream: endStream)
             return
         }
         filters.make(manager.config.filters, for: self)
-        continueRequestHead(from: 0)
+        continueRequestHead(from: 0, manager)
     }
 
     func markRequestReceived() {
         phase.insert(.requestReceived)
-        info.requestEnd = worker.loop.now
+        info.requestEnd = loop.now
     }
 
-    private func continueRequestHead(from first: Int) {
+    private func continueRequestHead(from first: Int, _ manager: HTTPConnectionManager) {
         let endStream = phase.contains(.requestReceived) && filters.heldRequest.isEmpty
         var index = first
         while index < filters.count {
@@ -39,7 +38,7 @@ extension ActiveStream {
             }
             if phase.contains(.responseStarted) || phase.contains(.finished) { return }
         }
-        routeRequest(endStream: endStream)
+        routeRequest(manager, endStream: endStream)
         if !filters.heldRequest.isEmpty || phase.contains(.requestReceived), !endStream { releaseHeldRequest() }
     }
 
@@ -50,10 +49,10 @@ extension ActiveStream {
 
     /// Goes on after a filter's pause.
     package func resumeRequest() {
-        guard phase.contains(.requestPaused), !phase.contains(.finished) else { return }
+        guard phase.contains(.requestPaused), !phase.contains(.finished), let manager else { return }
         phase.remove(.requestPaused)
         resumeDownstreamAfterFilter()
-        continueRequestHead(from: filters.requestPausedAt + 1)
+        continueRequestHead(from: filters.requestPausedAt + 1, manager)
     }
 
     /// Request body arrived.
@@ -64,7 +63,7 @@ extension ActiveStream {
         // What arrives behind a reply is read and dropped, so that the client can be told before it stops sending.
         guard !phase.contains(.localReply), !phase.contains(.upstreamEnded) else { return }
         if phase.contains(.requestPaused) || (phase.contains(.upgradeRequested) && !phase.contains(.tunnel)) {
-            filters.heldRequest.append(slice, from: worker.loop.pool)
+            filters.heldRequest.append(slice, from: pool)
             holdIfTooMuch()
             return
         }
@@ -74,7 +73,7 @@ extension ActiveStream {
     private func holdIfTooMuch() {
         guard let manager, filters.heldRequest.pinnedBytes > manager.chain.bufferLimit else { return }
         if filters.needsWholeRequest {
-            worker.stats.add(manager.config.stats.requestsTooLarge)
+            stats.add(manager.config.stats.requestsTooLarge)
             reply(.payloadTooLarge)
         } else {
             pauseDownstreamForFilter()
@@ -97,7 +96,7 @@ extension ActiveStream {
     }
 
     /// The request is whole (trailers, if any, are in `requestTrailers`).
-    func onRequestEnd() {
+    func onRequestEnd(_ manager: HTTPConnectionManager) {
         guard !phase.contains(.finished), !phase.contains(.requestReceived) else { return }
         markRequestReceived()
         touch()

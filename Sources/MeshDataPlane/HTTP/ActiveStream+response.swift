@@ -19,8 +19,11 @@ extension ActiveStream {
     }
 
     func onUpstreamHead(endStream: Bool) {
-        guard !phase.contains(.responseStarted), !phase.contains(.finished) else { return }
-        let loop = worker.loop
+        guard !phase.contains(.responseStarted), !phase.contains(.finished), let managerReference else { return }
+        managerReference._withUnsafeGuaranteedRef { forwardUpstreamHead($0, endStream: endStream) }
+    }
+
+    private func forwardUpstreamHead(_ manager: HTTPConnectionManager, endStream: Bool) {
         info.upstreamFirstByte = loop.now
         touch()
         info.status = response.status
@@ -35,8 +38,8 @@ extension ActiveStream {
                 phase.insert(.closesConnection)
             }
         }
-        addUpstreamHeaders()
-        passResponseHead(from: filters.count - 1, endStream: endStream)
+        addUpstreamHeaders(manager)
+        passResponseHead(manager, from: filters.count - 1, endStream: endStream)
         if phase.contains(.tunnel) { releaseUpgradeBytes() }
     }
 
@@ -44,7 +47,7 @@ extension ActiveStream {
         guard phase.contains(.responseStarted) || phase.contains(.responsePaused), !phase.contains(.finished) else { return }
         touch()
         if phase.contains(.responsePaused) {
-            filters.heldResponse.append(slice, from: worker.loop.pool)
+            filters.heldResponse.append(slice, from: pool)
             if filters.heldResponse.pinnedBytes > (manager?.chain.bufferLimit ?? 0) { upstream.pauseReading() }
             return
         }
@@ -54,7 +57,7 @@ extension ActiveStream {
     /// The upstream's response is whole.
     func onUpstreamEnd() {
         phase.insert(.upstreamEnded)
-        info.upstreamLastByte = worker.loop.now
+        info.upstreamLastByte = loop.now
         guard !phase.contains(.finished), !phase.contains(.responsePaused) else { return }
         passResponseEnd()
     }
@@ -70,7 +73,7 @@ extension ActiveStream {
         } else {
             self.reply(failure.reply, body: UnsafeRawBufferPointer(failure.reply.body)) { response in
                 guard failure == .overflow, let manager = self.manager, !manager.config.router.suppressEnvoyHeaders else { return }
-                response.headers.append(.envoyOverloaded, "true", from: self.worker.loop.pool)
+                response.headers.append(.envoyOverloaded, "true", from: self.pool)
             }
         }
     }
@@ -104,7 +107,6 @@ extension ActiveStream {
         if reply.closesConnection { phase.insert(.closesConnection) }
         info.status = reply.status
         info.details = reply.details
-        let pool = worker.loop.pool
         response.reset()
         response.status = reply.status
         prepare(&response)
@@ -116,7 +118,7 @@ extension ActiveStream {
         }
         response.framing = body.count > 0 ? .length(UInt64(body.count)) : .none
         if phase.contains(.inRouter) { finishRouterReply() }
-        passResponseHead(from: filters.count - 1, endStream: body.count == 0)
+        passResponseHead(manager, from: filters.count - 1, endStream: body.count == 0)
         guard !phase.contains(.finished), body.count > 0 else { return }
         if !phase.contains(.responseHasNoBody) {
             info.sentBodyBytes &+= UInt64(body.count)
@@ -130,7 +132,7 @@ extension ActiveStream {
             let digits = DecimalText.write(UInt64(count), to: buffer, at: 0)
             response.headers.append(
                 .contentLength, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<digits]),
-                from: worker.loop.pool)
+                from: pool)
         }
     }
 
@@ -147,7 +149,7 @@ extension ActiveStream {
 
     // MARK: Through the filters
 
-    private func passResponseHead(from last: Int, endStream: Bool) {
+    private func passResponseHead(_ manager: HTTPConnectionManager, from last: Int, endStream: Bool) {
         var index = last
         while index >= 0 {
             if filters[index].phases.contains(.responseHead) {
@@ -167,16 +169,16 @@ extension ActiveStream {
             index -= 1
         }
         phase.insert(.responseStarted)
-        manager?.sendHead(self, endStream: endStream)
+        manager.sendHead(self, endStream: endStream)
         if endStream, phase.contains(.localReply) { passResponseEnd() }
     }
 
     /// Goes on after a filter's pause of the response.
     package func resumeResponse() {
-        guard phase.contains(.responsePaused), !phase.contains(.finished) else { return }
+        guard phase.contains(.responsePaused), !phase.contains(.finished), let manager else { return }
         phase.remove(.responsePaused)
         upstream.resumeReading()
-        passResponseHead(from: filters.responsePausedAt - 1, endStream: filters.responseEndsWithHead)
+        passResponseHead(manager, from: filters.responsePausedAt - 1, endStream: filters.responseEndsWithHead)
         guard phase.contains(.responseStarted) else { return }
         filters.heldResponse.drain { slice in self.passResponseBody(slice) }
         if phase.contains(.upstreamEnded), !phase.contains(.finished) { passResponseEnd() }
@@ -203,6 +205,6 @@ extension ActiveStream {
                 _ = filters[index].onResponseTrailers(self)
             }
         }
-        manager?.sendEnd(self)
+        managerReference?._withUnsafeGuaranteedRef { $0.sendEnd(self) }
     }
 }

@@ -46,8 +46,18 @@ struct StreamPhase: OptionSet {
 ///
 /// Pooled: a worker uses finished streams again, at the end of the turn in which they finished, so that nobody up the
 /// call stack holds a stream that already serves another request.
-package final class ActiveStream: EndOfTurn, TimerTarget {
+///
+/// A worker owns its streams for as long as it lives, and a connection manager ends its streams before it ends itself: so
+/// neither is counted when the one refers to the other.
+package final class ActiveStream: TimerTarget {
     let worker: Worker
+    // What every request uses, one step away: a reference reached over two is counted.
+    let loop: EventLoop
+    let pool: SlabPool
+    let stats: StatPages
+    private let timers: TimerWheel
+    /// Place in the worker's list of streams.
+    var place = -1
     /// The request as it will be sent upstream; filters, routes and logs see this one head.
     package var request = RequestHead()
     package var response = ResponseHead()
@@ -56,14 +66,16 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
     package var info = StreamInfo()
     var phase: StreamPhase = []
 
-    /// The connection; nil once the stream is finished.
-    private(set) var manager: HTTPConnectionManager?
-    /// The route table that was current when the stream began, and what matched in it.
-    var routes: ActiveRoutes?
+    /// The connection; nil once the stream is over.
+    private(set) var managerReference: Unmanaged<HTTPConnectionManager>?
+    /// The route table that was current when the stream began, retained by `pin(_:)` until the stream is used again, and what
+    /// matched in it.
+    private(set) var routesReference: Unmanaged<ActiveRoutes>?
     var match = StreamRoute()
-    /// The cluster chosen by the route, for logs and counters.
-    var cluster: CompiledCluster?
-    private var upstreamSlot: UpstreamRequest?
+    /// The cluster chosen by the route, for logs and counters, retained likewise.
+    private(set) var clusterReference: Unmanaged<WorkerCluster>?
+    /// The upstream attempt, used again for every one.
+    private(set) lazy var upstream = UpstreamRequest(stream: self)
 
     var filters = FilterChainState()
 
@@ -87,31 +99,41 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
 
     init(worker: Worker) {
         self.worker = worker
-        let timers = worker.loop.timers
+        loop = worker.loop
+        pool = worker.loop.pool
+        stats = worker.stats
+        timers = worker.loop.timers
         idleTimer = timers.make(target: self, tag: TimerTag.idle)
         routeTimer = timers.make(target: self, tag: TimerTag.route)
         durationTimer = timers.make(target: self, tag: TimerTag.duration)
     }
 
-    /// The upstream attempt, made with the first request that needs one.
-    var upstream: UpstreamRequest {
-        if let upstreamSlot { return upstreamSlot }
-        let made = UpstreamRequest(stream: self)
-        upstreamSlot = made
-        return made
+    /// The connection, counted: for what is rare. On the way of a request the manager is handed on instead.
+    var manager: HTTPConnectionManager? { managerReference?.takeUnretainedValue() }
+    /// As `manager`.
+    var routes: ActiveRoutes? { routesReference?.takeUnretainedValue() }
+    /// As `manager`.
+    var cluster: CompiledCluster? { clusterReference?._withUnsafeGuaranteedRef { $0.compiled } }
+
+    /// Keeps a route table for as long as the stream may refer to it.
+    func pin(_ routes: ActiveRoutes) { routesReference = Unmanaged.passRetained(routes) }
+
+    /// Keeps the chosen cluster.
+    func pin(_ cluster: WorkerCluster) {
+        clusterReference?.release()
+        clusterReference = Unmanaged.passRetained(cluster)
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
     /// Whether the request's field names are to reach the upstream as the client wrote them.
-    var keepsNameCase: Bool { manager?.config.fieldNames == .original }
+    var keepsNameCase: Bool { managerReference?._withUnsafeGuaranteedRef { $0.config.fieldNames == .original } ?? false }
     var isFinished: Bool { phase.contains(.finished) }
 
     // MARK: Life
 
     /// The head is complete: the stream begins.
     func begin(_ manager: HTTPConnectionManager) {
-        self.manager = manager
-        let loop = worker.loop
+        managerReference = Unmanaged.passUnretained(manager)
         info.start = loop.now
         info.startWallClock = loop.wallClock
         info.version = request.version
@@ -120,73 +142,72 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
         // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
         if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleTimeout)) }
         if manager.config.maxStreamDuration > 0 {
-            loop.timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
+            timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
         }
     }
 
     /// Logs, counts, lets go of everything, and has the object used again after this turn.
-    func finish() {
-        guard !phase.contains(.finished), let manager else { return }
+    func finish(_ manager: HTTPConnectionManager) {
+        guard !phase.contains(.finished) else { return }
         phase.insert(.finished)
-        let loop = worker.loop
         // The idle timer stays armed: when it fires on a stream that is not in use, it does nothing.
-        if routeTimeout > 0 { loop.timers.cancel(routeTimer) }
-        loop.timers.cancel(durationTimer)
+        if routeTimeout > 0 { timers.cancel(routeTimer) }
+        timers.cancel(durationTimer)
         if !phase.contains(.upstreamEnded), phase.contains(.routed) { upstream.cancel() }
-        filters.end(self)
+        if filters.count > 0 { filters.end(self) }
         manager.record(self)
-        loop.atEndOfTurn(self)
+        worker.streamFinished(self)
     }
 
-    package func onEndOfTurn() {
+    /// The turn in which the stream finished is over: it lets go of everything.
+    func clear() {
         request.reset()
         response.reset()
         requestTrailers.reset()
         responseTrailers.reset()
         info.reset()
         phase = []
-        manager = nil
-        routes = nil
+        managerReference = nil
+        routesReference?.release()
+        routesReference = nil
         match = StreamRoute()
-        cluster = nil
+        clusterReference?.release()
+        clusterReference = nil
         routeTimeout = 0
         idleTimeout = 0
         filters.reset()
-        worker.giveBack(self)
     }
 
     /// The object is about to be freed.
     func releaseTimers() {
-        worker.loop.timers.free(&idleTimer)
-        worker.loop.timers.free(&routeTimer)
-        worker.loop.timers.free(&durationTimer)
+        timers.free(&idleTimer)
+        timers.free(&routeTimer)
+        timers.free(&durationTimer)
     }
 
     // MARK: Timers
 
     /// A byte moved in either direction.
-    func touch() { lastActivity = worker.loop.now }
+    func touch() { lastActivity = loop.now }
 
     /// Starts the route's timeout: the request is whole.
     func startRouteTimeout() {
         // A tunnel has no end of the request to count from.
         guard routeTimeout > 0, !phase.contains(.responseEnded), !phase.contains(.upgradeRequested) else { return }
-        worker.loop.timers.arm(routeTimer, at: worker.loop.now.advanced(byNanoseconds: routeTimeout))
+        timers.arm(routeTimer, at: loop.now.advanced(byNanoseconds: routeTimeout))
     }
 
     /// Has the idle timer fire at `deadline` or earlier.
     private func armIdleTimer(at deadline: MonotonicInstant) {
-        let timers = worker.loop.timers
         if timers.isArmed(idleTimer), idleDeadline <= deadline { return }
         idleDeadline = deadline
         timers.arm(idleTimer, at: deadline)
     }
 
-    func cancelRouteTimeout() { worker.loop.timers.cancel(routeTimer) }
+    func cancelRouteTimeout() { timers.cancel(routeTimer) }
 
     /// Applies a route's own `max_stream_duration`, counted from the start of the stream.
     func setMaxDuration(_ nanoseconds: UInt64) {
-        let timers = worker.loop.timers
         if nanoseconds == 0 {
             timers.cancel(durationTimer)
         } else {
@@ -197,12 +218,11 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
     /// Applies a route's own idle timeout.
     func setIdleTimeout(_ nanoseconds: UInt64) {
         idleTimeout = nanoseconds
-        if nanoseconds > 0 { armIdleTimer(at: worker.loop.now.advanced(byNanoseconds: nanoseconds)) }
+        if nanoseconds > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: nanoseconds)) }
     }
 
     package func onTimer(_ tag: UInt32) {
         guard let manager, !phase.contains(.finished) else { return }
-        let loop = worker.loop
         switch tag {
         case TimerTag.idle:
             guard idleTimeout > 0 else { return }
@@ -211,14 +231,14 @@ package final class ActiveStream: EndOfTurn, TimerTarget {
                 armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleTimeout))
                 return
             }
-            worker.stats.add(manager.config.stats.requestsIdleTimeout)
+            stats.add(manager.config.stats.requestsIdleTimeout)
             info.flags.insert(.streamIdleTimeout)
             fail(with: phase.contains(.requestReceived) ? .streamIdleWhileWaiting : .streamIdleWhileReceiving)
         case TimerTag.route:
-            if let cluster { worker.stats.add(cluster.stats.requestsTimeout) }
+            if let cluster { stats.add(cluster.stats.requestsTimeout) }
             fail(with: .upstreamTimeout)
         default:
-            worker.stats.add(manager.config.stats.requestsMaxDuration)
+            stats.add(manager.config.stats.requestsMaxDuration)
             fail(with: .maxStreamDuration)
         }
     }

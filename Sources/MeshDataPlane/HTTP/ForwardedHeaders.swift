@@ -81,20 +81,32 @@ enum ForwardedHeaders {
 
     /// Headers that a client outside the mesh must not set.
     private static func removeEdgeHeaders(_ headers: inout HeaderBlock) {
+        guard headers.containsAny(of: edgeNames) else { return }
         headers.removeAll(.envoyDecoratorOperation)
         headers.removeAll(.envoyDownstreamServiceCluster)
         headers.removeAll(.envoyDownstreamServiceNode)
     }
 
+    private static var edgeNames: HeaderTokenSet {
+        HeaderTokenSet(.envoyDecoratorOperation, .envoyDownstreamServiceCluster, .envoyDownstreamServiceNode)
+    }
+    private static var internalNames: HeaderTokenSet {
+        HeaderTokenSet(
+            .envoyRetryOn, .envoyMaxRetries, .envoyUpstreamTimeout, .envoyUpstreamTimeoutPerTry, .envoyExpectedTimeout,
+            .envoyForceTrace, .envoyOriginalPath, .envoyIPTags)
+    }
+
     private static func removeInternalHeaders(_ headers: inout HeaderBlock) {
-        headers.removeAll(.envoyRetryOn)
-        headers.removeAll(.envoyMaxRetries)
-        headers.removeAll(.envoyUpstreamTimeout)
-        headers.removeAll(.envoyUpstreamTimeoutPerTry)
-        headers.removeAll(.envoyExpectedTimeout)
-        headers.removeAll(.envoyForceTrace)
-        headers.removeAll(.envoyOriginalPath)
-        headers.removeAll(.envoyIPTags)
+        if headers.containsAny(of: internalNames) {
+            headers.removeAll(.envoyRetryOn)
+            headers.removeAll(.envoyMaxRetries)
+            headers.removeAll(.envoyUpstreamTimeout)
+            headers.removeAll(.envoyUpstreamTimeoutPerTry)
+            headers.removeAll(.envoyExpectedTimeout)
+            headers.removeAll(.envoyForceTrace)
+            headers.removeAll(.envoyOriginalPath)
+            headers.removeAll(.envoyIPTags)
+        }
         // The rest have no token; one pass finds them all, and on almost every request finds none.
         var index = 0
         while index < headers.fieldCount {

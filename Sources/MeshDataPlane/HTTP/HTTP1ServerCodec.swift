@@ -6,16 +6,18 @@ import MeshStats
 
 /// HTTP/1 on a downstream connection: one stream at a time, the next request waits in the input until the response of the
 /// current one is queued.
+///
+/// The manager owns the codec and hands itself to every call that needs it, and streams belong to their worker: so nothing
+/// on the way of a request is counted.
 final class HTTP1ServerCodec {
     private let transport: ByteStream
+    private let pool: SlabPool
     private let config: CompiledHTTP
-    /// The manager owns the codec.
-    private unowned(unsafe) var manager: HTTPConnectionManager?
     private var decoder: HTTP1RequestDecoder
     /// The stream being received or answered.
-    private(set) var current: ActiveStream?
+    private var current: Unmanaged<ActiveStream>?
     /// The stream object the next head is read into, from its first complete line on.
-    private var incoming: ActiveStream?
+    private var incoming: Unmanaged<ActiveStream>?
     /// How the response in progress is framed on the wire.
     private var framing = BodyFraming.none
     private var isReceiving = false
@@ -26,67 +28,74 @@ final class HTTP1ServerCodec {
     init(config: CompiledHTTP, transport: ByteStream) {
         self.config = config
         self.transport = transport
+        pool = transport.pool
         decoder = HTTP1RequestDecoder(limits: config.decoderLimits, options: config.decoderOptions)
     }
 
-    func attach(_ manager: HTTPConnectionManager) { self.manager = manager }
+    @inline(__always) private func isCurrent(_ stream: ActiveStream) -> Bool {
+        current?.toOpaque() == Unmanaged.passUnretained(stream).toOpaque()
+    }
 
     // MARK: Receiving
 
     /// Reads what is in the input, as far as it may be read now.
-    func receive() {
+    func receive(_ manager: HTTPConnectionManager) {
         // A reply sent while a head is handled ends its stream inside this loop; the loop goes on by itself then.
         guard !isReceiving else { return }
         isReceiving = true
-        while !transport.isClosed, !transport.input.isEmpty || (current != nil && decoder.isBodyComplete) {
-            if let current, current.phase.contains(.requestReceived) {
-                pauseForPipelining()
-                break
-            }
-            guard let manager, !manager.isClosed else { break }
-            if current == nil, transport.isAboveHighWatermark {
-                pauseForOutput()
-                break
-            }
-            if let current, current.phase.contains(.upgradeRequested) {
-                let count = transport.input.count
-                guard count > 0 else { break }
-                let slice = transport.input.slice(offset: 0, length: count)
-                transport.input.consume(count)
-                if let slice { current.onRequestBody(slice) }
-                continue
-            }
-            guard step(manager) else { break }
-        }
+        while !transport.isClosed, !transport.input.isEmpty || (current != nil && decoder.isBodyComplete), !manager.isClosed,
+            receiveOne(manager)
+        {}
         isReceiving = false
     }
 
-    /// One step of the decoder; false when it needs more input or gave up.
-    private func step(_ manager: HTTPConnectionManager) -> Bool {
-        let stream: ActiveStream
+    /// Whether there may be more to do at once.
+    private func receiveOne(_ manager: HTTPConnectionManager) -> Bool {
         if let current {
-            stream = current
-        } else if let incoming {
-            stream = incoming
-        } else {
-            stream = manager.worker.takeStream()
-            incoming = stream
-            manager.headStarted()
+            return current._withUnsafeGuaranteedRef { stream in
+                if stream.phase.contains(.requestReceived) {
+                    pauseForPipelining()
+                    return false
+                }
+                return stream.phase.contains(.upgradeRequested) ? passOn(to: stream) : step(stream, manager)
+            }
         }
+        if transport.isAboveHighWatermark {
+            pauseForOutput()
+            return false
+        }
+        if let incoming { return incoming._withUnsafeGuaranteedRef { step($0, manager) } }
+        let stream = manager.worker.takeStream()
+        incoming = stream
+        manager.headStarted()
+        return stream._withUnsafeGuaranteedRef { step($0, manager) }
+    }
+
+    /// Bytes behind a request for an upgrade are not HTTP/1 any more.
+    private func passOn(to stream: ActiveStream) -> Bool {
+        let count = transport.input.count
+        guard count > 0 else { return false }
+        let slice = transport.input.slice(offset: 0, length: count)
+        transport.input.consume(count)
+        if let slice { stream.onRequestBody(slice) }
+        return true
+    }
+
+    /// One step of the decoder; false when it needs more input or gave up.
+    private func step(_ stream: ActiveStream, _ manager: HTTPConnectionManager) -> Bool {
         let step = decoder.next(
-            transport.input.readable, head: &stream.request, trailers: &stream.requestTrailers,
-            pool: transport.loop.pool)
+            transport.input.readable, head: &stream.request, trailers: &stream.requestTrailers, pool: pool)
         switch step.kind {
         case .needMore:
             transport.input.consume(step.consumed)
-            if current == nil, decoder.isBetweenMessages { returnIncoming() }
+            if current == nil, decoder.isBetweenMessages { returnIncoming(manager) }
             return false
         case .head:
             transport.input.consume(step.consumed)
             incoming = nil
-            current = stream
+            current = Unmanaged.passUnretained(stream)
             if decoder.droppedFields > 0 {
-                manager.worker.stats.add(manager.worker.http1Stats.droppedUnderscores, UInt64(decoder.droppedFields))
+                manager.stats.add(manager.worker.http1Stats.droppedUnderscores, UInt64(decoder.droppedFields))
             }
             manager.onRequestHead(stream, endStream: stream.request.framing == .none && !isTunnelRequest(stream))
         case .body:
@@ -98,8 +107,8 @@ final class HTTP1ServerCodec {
         case .end:
             transport.input.consume(step.consumed)
             manager.requestEnded()
-            stream.onRequestEnd()
-            endIfComplete(stream)
+            stream.onRequestEnd(manager)
+            endIfComplete(stream, manager)
         case .failed:
             fail(stream, step.failure, manager)
             return false
@@ -112,11 +121,13 @@ final class HTTP1ServerCodec {
         stream.request.method == .connect || (stream.request.isUpgrade && stream.request.framing == .none)
     }
 
-    private func returnIncoming() {
+    private func returnIncoming(_ manager: HTTPConnectionManager) {
         guard let stream = incoming else { return }
         incoming = nil
-        stream.request.reset()
-        manager?.worker.giveBack(stream)
+        stream._withUnsafeGuaranteedRef {
+            $0.request.reset()
+            manager.worker.giveBack($0)
+        }
     }
 
     /// The next request waits for this one's response. Reading goes on for as long as little is pending, so that a client
@@ -133,9 +144,12 @@ final class HTTP1ServerCodec {
         transport.pauseReading()
     }
 
+    /// The client is slower than the upstream.
+    func outputBackedUp() { current?._withUnsafeGuaranteedRef { $0.upstream.pauseReading() } }
+
     /// The client has read what was queued for it.
     func outputDrained() {
-        current?.upstream.resumeReading()
+        current?._withUnsafeGuaranteedRef { $0.upstream.resumeReading() }
         guard isPausedForOutput else { return }
         isPausedForOutput = false
         transport.resumeReading()
@@ -154,7 +168,7 @@ final class HTTP1ServerCodec {
         if isNew {
             // A head that broke the protocol is not shown to anyone, as if it had not come.
             if failure.isProtocolError { stream.request.headers.reset() }
-            current = stream
+            current = Unmanaged.passUnretained(stream)
             manager.startStream(stream)
         }
         stream.phase.insert(.closesConnection)
@@ -163,68 +177,76 @@ final class HTTP1ServerCodec {
         if failure == .lowVersion { stream.request.version = .http11 }
         if stream.phase.contains(.responseStarted) {
             stream.info.details = failure.details
-            reset(stream)
+            reset(stream, manager)
             return
         }
         stream.reply(LocalReply(failure.status, details: failure.details, body: failure.body, closesConnection: true))
     }
 
     /// A timeout ends a request whose head never became complete.
-    func rejectCurrent(_ reply: LocalReply) {
-        guard let manager, current == nil else { return }
+    func rejectCurrent(_ reply: LocalReply, _ manager: HTTPConnectionManager) {
+        guard current == nil else { return }
         let stream = incoming ?? manager.worker.takeStream()
         incoming = nil
         current = stream
-        manager.startStream(stream)
-        stream.reply(reply)
+        stream._withUnsafeGuaranteedRef {
+            manager.startStream($0)
+            $0.reply(reply)
+        }
     }
 
+    /// A timeout ends the request in progress.
+    func failCurrent(_ reply: LocalReply) { current?._withUnsafeGuaranteedRef { $0.fail(with: reply) } }
+
     /// The client closed its sending side. HTTP/1 has no half-closed request: it is gone, whatever was in flight.
-    func inputEnded() {
-        guard let manager else { return }
-        if let current, !current.isFinished {
-            current.info.flags.insert(.downstreamConnectionTermination)
-            if current.isTunnel, current.phase.contains(.responseStarted) {
-                current.info.details = nil
-            } else if current.info.details == nil || current.info.status == 0 {
-                current.info.details = "downstream_remote_disconnect"
+    func inputEnded(_ manager: HTTPConnectionManager) {
+        current?._withUnsafeGuaranteedRef { stream in
+            guard !stream.isFinished else { return }
+            stream.info.flags.insert(.downstreamConnectionTermination)
+            if stream.isTunnel, stream.phase.contains(.responseStarted) {
+                stream.info.details = nil
+            } else if stream.info.details == nil || stream.info.status == 0 {
+                stream.info.details = "downstream_remote_disconnect"
             }
         }
         manager.close(byClient: true)
     }
 
     func transportLost() {
-        if let current, !current.isFinished {
-            current.info.flags.insert(.downstreamConnectionTermination)
-            current.info.details = "downstream_remote_disconnect"
+        current?._withUnsafeGuaranteedRef { stream in
+            guard !stream.isFinished else { return }
+            stream.info.flags.insert(.downstreamConnectionTermination)
+            stream.info.details = "downstream_remote_disconnect"
         }
     }
 
     /// The connection is closed; a stream in flight ends without an answer.
-    func connectionClosed(byClient: Bool) {
-        returnIncoming()
+    func connectionClosed(_ manager: HTTPConnectionManager, byClient: Bool) {
+        returnIncoming(manager)
         guard let stream = current else { return }
         current = nil
-        if byClient, !stream.isFinished { manager?.worker.stats.add(config.stats.requestsResetReceived) }
-        stream.finish()
+        stream._withUnsafeGuaranteedRef {
+            if byClient, !$0.isFinished { manager.stats.add(config.stats.requestsResetReceived) }
+            $0.finish(manager)
+        }
     }
 
     // MARK: Sending
 
     func sendInformational(_ stream: ActiveStream) {
-        guard stream === current, stream.request.version != .http10 else { return }
+        guard isCurrent(stream), stream.request.version != .http10 else { return }
         HTTP1Encoder.writeResponseHead(stream.response, to: transport, closes: false, names: config.fieldNames)
     }
 
     /// Tells the client to go on with its body.
     func sendContinue(_ stream: ActiveStream) {
-        guard stream === current, stream.request.version != .http10 else { return }
+        guard isCurrent(stream), stream.request.version != .http10 else { return }
         HTTP1Encoder.writeContinue(to: transport)
     }
 
     /// Writes the head, with the framing the rest of the response will have.
     func sendHead(_ stream: ActiveStream, endStream: Bool) {
-        guard stream === current else { return }
+        guard isCurrent(stream) else { return }
         let status = stream.response.status
         let hasNoBody = stream.request.method == .head || status == 204 || status == 304
         stream.response.isBodyless = hasNoBody
@@ -265,7 +287,7 @@ final class HTTP1ServerCodec {
     }
 
     func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
-        guard stream === current, !stream.phase.contains(.responseHasNoBody) else { return }
+        guard isCurrent(stream), !stream.phase.contains(.responseHasNoBody) else { return }
         if framing == .chunked {
             HTTP1Encoder.writeChunk(slice, to: transport)
         } else {
@@ -274,7 +296,7 @@ final class HTTP1ServerCodec {
     }
 
     func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
-        guard stream === current, !stream.phase.contains(.responseHasNoBody) else { return }
+        guard isCurrent(stream), !stream.phase.contains(.responseHasNoBody) else { return }
         if framing == .chunked {
             HTTP1Encoder.writeChunk(copying: bytes, to: transport)
         } else {
@@ -283,8 +305,8 @@ final class HTTP1ServerCodec {
     }
 
     /// The response is whole.
-    func sendEnd(_ stream: ActiveStream) {
-        guard stream === current else { return }
+    func sendEnd(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
+        guard isCurrent(stream) else { return }
         if framing == .chunked, !stream.phase.contains(.responseHasNoBody) {
             if config.terminal.http1.enableTrailers {
                 HTTP1Encoder.writeLastChunk(trailers: stream.responseTrailers, to: transport)
@@ -294,42 +316,41 @@ final class HTTP1ServerCodec {
         }
         stream.phase.insert(.responseEnded)
         if stream.phase.contains(.closesConnection) || stream.isTunnel || !stream.phase.contains(.requestReceived) {
-            closeAfter(stream)
+            closeAfter(stream, manager)
         } else {
-            endIfComplete(stream)
+            endIfComplete(stream, manager)
         }
     }
 
-    private func closeAfter(_ stream: ActiveStream) {
-        guard let manager else { return }
+    private func closeAfter(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         current = nil
         let clientExpectsClose = stream.phase.contains(.clientCloses) && stream.phase.contains(.requestReceived)
         let isClean = stream.phase.contains(.requestReceived) && transport.input.isEmpty
-        stream.finish()
+        stream.finish(manager)
         manager.closeAfterFlush(lingers: !(clientExpectsClose && isClean))
     }
 
     /// Both messages are whole: the connection goes on with the next request.
-    private func endIfComplete(_ stream: ActiveStream) {
-        guard stream === current, stream.phase.contains([.requestReceived, .responseEnded]) else { return }
+    private func endIfComplete(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
+        guard isCurrent(stream), stream.phase.contains([.requestReceived, .responseEnded]) else { return }
         current = nil
         decoder.reset()
-        stream.finish()
-        guard let manager, !manager.isClosed else { return }
+        stream.finish(manager)
+        guard !manager.isClosed else { return }
         if isPausedForPipelining {
             isPausedForPipelining = false
             transport.resumeReading()
         }
         manager.waitForRequest()
-        if !transport.input.isEmpty { receive() }
+        if !transport.input.isEmpty { receive(manager) }
     }
 
     /// The response cannot be completed.
-    func reset(_ stream: ActiveStream) {
-        guard stream === current, let manager else { return }
+    func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
+        guard isCurrent(stream) else { return }
         current = nil
         let hadClosed = manager.isClosed
-        stream.finish()
+        stream.finish(manager)
         guard !hadClosed else { return }
         if framing == .untilClose || stream.isTunnel {
             manager.abort()

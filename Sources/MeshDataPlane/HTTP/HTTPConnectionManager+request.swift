@@ -9,7 +9,6 @@ import MeshStats
 extension HTTPConnectionManager {
     /// Prepares the head of `stream` in place. Returns the reply when the request must not go on.
     func admit(_ stream: ActiveStream) -> LocalReply? {
-        let pool = worker.loop.pool
         if !stream.request.isKeepAlive { stream.phase.insert(.clientCloses) }
 
         if let refusal = normalizePath(stream) { return refusal }
@@ -27,7 +26,7 @@ extension HTTPConnectionManager {
             stream.request.headers.removeAll(.expect)
             codec.sendContinue(stream)
         }
-        stream.selectRoute()
+        stream.selectRoute(self)
         return admitUpgrade(stream)
     }
 
@@ -39,7 +38,7 @@ extension HTTPConnectionManager {
         guard let path = stream.request.headers.value(of: .path), path.count > 0 else { return nil }
         if path[0] != UInt8(ascii: "/") {
             // `*` is for OPTIONS alone and the codec has seen to that; a proxy cannot route it.
-            worker.stats.add(counts.requestsNonRelativePath)
+            stats.add(counts.requestsNonRelativePath)
             return .absolutePathRejected
         }
         guard options.normalize || options.mergeSlashes || options.escapedSlashes != .keepUnchanged else { return nil }
@@ -56,17 +55,17 @@ extension HTTPConnectionManager {
         switch outcome {
         case .unchanged: return nil
         case .changed:
-            stream.request.headers.replace(.path, sink.bytes, from: worker.loop.pool)
+            stream.request.headers.replace(.path, sink.bytes, from: pool)
             return nil
         case .rejected: return .pathNormalizationFailed
         case .redirect:
-            worker.stats.add(counts.requestsRedirectedWithNormalizedPath)
-            stream.request.headers.replace(.path, sink.bytes, from: worker.loop.pool)
+            stats.add(counts.requestsRedirectedWithNormalizedPath)
+            stream.request.headers.replace(.path, sink.bytes, from: pool)
             stream.reply(
                 LocalReply(307, details: "path_normalization_failed"), body: UnsafeRawBufferPointer(start: nil, count: 0)
             ) { response in
                 if let path = stream.request.headers.value(of: .path) {
-                    response.headers.append(.location, path, from: self.worker.loop.pool)
+                    response.headers.append(.location, path, from: self.pool)
                 }
             }
             return nil
@@ -95,7 +94,7 @@ extension HTTPConnectionManager {
                 sink.removeAll()
                 sink.append(UnsafeRawBufferPointer(rebasing: host[..<(end - 1)]))
                 sink.append(UnsafeRawBufferPointer(rebasing: host[end...]))
-                stream.request.headers.replace(.authority, sink.bytes, from: worker.loop.pool)
+                stream.request.headers.replace(.authority, sink.bytes, from: pool)
                 return
             }
             end -= 1
@@ -116,13 +115,12 @@ extension HTTPConnectionManager {
         if stream.request.headers.contains(.requestID), !isForced { return }
         withUnsafeTemporaryAllocation(byteCount: 36, alignment: 1) { buffer in
             UUIDText.write(worker.random.next(), worker.random.next(), to: buffer)
-            stream.request.headers.replace(.requestID, UnsafeRawBufferPointer(buffer), from: worker.loop.pool)
+            stream.request.headers.replace(.requestID, UnsafeRawBufferPointer(buffer), from: pool)
         }
     }
 
     /// Names this proxy to the upstream (`add_user_agent`).
     private func addUserAgent(_ headers: inout HeaderBlock) {
-        let pool = worker.loop.pool
         let cluster = config.nodeCluster.bytes
         guard cluster.count > 0 else { return }
         headers.replace(.envoyDownstreamServiceCluster, cluster, from: pool)
@@ -131,7 +129,6 @@ extension HTTPConnectionManager {
     }
 
     func appendVia(_ headers: inout HeaderBlock) {
-        let pool = worker.loop.pool
         guard let existing = headers.value(of: .via) else {
             headers.append(.via, config.via.bytes, from: pool)
             return
@@ -162,7 +159,7 @@ extension HTTPConnectionManager {
         // A CONNECT that no route is for is answered as any request without a route.
         if isConnect, stream.match.route == nil { return nil }
         guard isAllowed else {
-            worker.stats.add(counts.wsOnNonWSRoute)
+            stats.add(counts.wsOnNonWSRoute)
             return .upgradeNotAllowed
         }
         stream.phase.insert(.upgradeRequested)
@@ -173,7 +170,6 @@ extension HTTPConnectionManager {
 
     /// The last changes to a response head, whoever made it.
     func finishResponseHead(_ stream: ActiveStream) {
-        let pool = worker.loop.pool
         HopByHop.removeFields(from: &stream.response.headers, keepsUpgrade: stream.isTunnel, pool: pool)
         switch config.terminal.serverHeaderTransformation {
         case .overwrite: stream.response.headers.replace(.server, config.serverName.bytes, from: pool)

@@ -16,6 +16,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let facts: ConnectionFacts
     private let account: ConnectionAccount
     let codec: HTTP1ServerCodec
+    // What the request path uses most, one step away: a reference reached over two is counted.
+    let loop: EventLoop
+    let pool: SlabPool
+    let stats: StatPages
+    private let timers: TimerWheel
 
     /// One timer for what can only be waited for one at a time: idling, a head, a delayed close, the oldest age.
     private var timer = TimerID.none
@@ -45,27 +50,29 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         self.facts = facts
         self.account = account
         transport = stream
+        loop = worker.loop
+        pool = worker.loop.pool
+        timers = worker.loop.timers
+        stats = worker.stats
         lastActivity = worker.loop.now
         codec = HTTP1ServerCodec(config: config, transport: stream)
         super.init()
-        codec.attach(self)
     }
 
     var counts: HTTPConnectionManagerStats { config.stats }
 
     /// Takes the transport over and reads what is already there.
     func begin() {
-        let stats = worker.stats
         stats.add(counts.connectionsTotal)
         stats.add(counts.connectionsHTTP1Total)
         stats.increment(counts.connectionsActive)
         stats.increment(counts.connectionsHTTP1Active)
         transport.setBufferLimit(chain.bufferLimit)
-        timer = worker.loop.timers.make(target: self, tag: TimerTag.wait)
+        timer = timers.make(target: self, tag: TimerTag.wait)
         if config.maxConnectionDuration > 0 {
-            maxDurationTimer = worker.loop.timers.make(target: self, tag: TimerTag.maxDuration)
-            worker.loop.timers.arm(
-                maxDurationTimer, at: worker.loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
+            maxDurationTimer = timers.make(target: self, tag: TimerTag.maxDuration)
+            timers.arm(
+                maxDurationTimer, at: loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
         }
         isDraining = worker.isDraining || listener.isDraining
         waitForRequest()
@@ -76,13 +83,13 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     // MARK: Events of the transport
 
     override package func onInput(_ stream: ByteStream) {
-        lastActivity = worker.loop.now
+        lastActivity = loop.now
         if waitingFor == .close {
             // Lingering: the client may still be sending what we will not read.
             stream.input.detach()
             return
         }
-        codec.receive()
+        codec.receive(self)
     }
 
     override package func onEndOfInput(_ stream: ByteStream) {
@@ -90,7 +97,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             close(byClient: true)
             return
         }
-        codec.inputEnded()
+        codec.inputEnded(self)
     }
 
     override package func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
@@ -98,7 +105,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         close(byClient: true)
     }
 
-    override package func onAboveHighWatermark(_ stream: ByteStream) { codec.current?.upstream.pauseReading() }
+    override package func onAboveHighWatermark(_ stream: ByteStream) { codec.outputBackedUp() }
 
     override package func onBelowLowWatermark(_ stream: ByteStream) { codec.outputDrained() }
 
@@ -118,18 +125,18 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             return
         }
         waitingFor = .request
-        lastActivity = worker.loop.now
+        lastActivity = loop.now
         if isDraining { return waitForFirstRequest() }
         // Armed lazily: a timer that is already running is checked when it fires.
-        if config.idleTimeout > 0, !worker.loop.timers.isArmed(timer) {
-            worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
+        if config.idleTimeout > 0, !timers.isArmed(timer) {
+            timers.arm(timer, at: loop.now.advanced(byNanoseconds: config.idleTimeout))
         }
     }
 
     /// A draining connection that has not carried a request yet: its client has just connected and is about to send one, so
     /// it gets the time of a round trip, and the request its answer.
     private func waitForFirstRequest() {
-        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: HTTPConnectionManager.firstRequestPatience))
+        timers.arm(timer, at: loop.now.advanced(byNanoseconds: HTTPConnectionManager.firstRequestPatience))
     }
 
     /// - Unit: nanoseconds. A slow path's round trip with one repeated SYN is below a second.
@@ -141,59 +148,59 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         waitingFor = .head
         let headers = config.requestHeadersTimeout
         let limit = headers > 0 ? headers : config.requestTimeout
-        if limit > 0 { worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit)) }
+        if limit > 0 { timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit)) }
     }
 
     /// A head is complete; with `request_timeout` the rest of the request is waited for.
     private func headEnded(endStream: Bool) {
         if waitingFor == .head, config.requestHeadersTimeout > 0 || config.requestTimeout > 0 {
-            worker.loop.timers.cancel(timer)
+            timers.cancel(timer)
         }
         waitingFor = .nothing
         guard config.requestTimeout > 0, !endStream else { return }
         waitingFor = .body
-        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.requestTimeout))
+        timers.arm(timer, at: loop.now.advanced(byNanoseconds: config.requestTimeout))
     }
 
     /// The request is whole.
     func requestEnded() {
         if waitingFor == .body {
-            worker.loop.timers.cancel(timer)
+            timers.cancel(timer)
             waitingFor = .nothing
         }
     }
 
     package func onTimer(_ tag: UInt32) {
         if tag == TimerTag.maxDuration {
-            worker.stats.add(counts.connectionsMaxDuration)
+            stats.add(counts.connectionsMaxDuration)
             drain()
             return
         }
         switch waitingFor {
         case .request where isDraining:
-            worker.stats.add(counts.connectionsDrainClose)
+            stats.add(counts.connectionsDrainClose)
             closeAfterFlush(lingers: false)
         case .request:
-            let quiet = worker.loop.now.nanoseconds(since: lastActivity)
+            let quiet = loop.now.nanoseconds(since: lastActivity)
             if quiet < config.idleTimeout {
-                worker.loop.timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
+                timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
                 return
             }
-            worker.stats.add(counts.connectionsIdleTimeout)
+            stats.add(counts.connectionsIdleTimeout)
             close(byClient: false)
         case .head:
             if config.requestHeadersTimeout > 0 {
-                worker.stats.add(counts.requestsHeaderTimeout)
-                codec.rejectCurrent(.requestHeaderTimeout)
+                stats.add(counts.requestsHeaderTimeout)
+                codec.rejectCurrent(.requestHeaderTimeout, self)
             } else if config.requestTimeout > 0 {
-                worker.stats.add(counts.requestsTimeout)
-                codec.rejectCurrent(.requestTimeout)
+                stats.add(counts.requestsTimeout)
+                codec.rejectCurrent(.requestTimeout, self)
             }
         case .body:
-            worker.stats.add(counts.requestsTimeout)
-            codec.current?.fail(with: .requestTimeout)
+            stats.add(counts.requestsTimeout)
+            codec.failCurrent(.requestTimeout)
         case .close:
-            worker.stats.add(counts.connectionsDelayedCloseTimeout)
+            stats.add(counts.connectionsDelayedCloseTimeout)
             close(byClient: false)
         case .nothing:
             break
@@ -212,12 +219,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             return
         }
         guard !stream.phase.contains(.responseStarted) else { return }
-        stream.onRequestHead(endStream: endStream)
+        stream.onRequestHead(self, endStream: endStream)
     }
 
     /// Counts a stream in; for one that is refused before it has a usable head, too.
     func startStream(_ stream: ActiveStream) {
-        let stats = worker.stats
         requestsServed &+= 1
         activeStreams += 1
         stats.add(counts.requestsTotal)
@@ -232,7 +238,6 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// A stream is over: counters and access log.
     func record(_ stream: ActiveStream) {
-        let stats = worker.stats
         activeStreams -= 1
         stats.decrement(counts.requestsActive)
         let status = stream.info.status
@@ -248,8 +253,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         }
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
-            counts.requestDuration, worker.loop.now.nanoseconds(since: stream.info.start) / 1_000_000)
-        for log in config.accessLogs { worker.logs.write(log, stream) }
+            counts.requestDuration, loop.now.nanoseconds(since: stream.info.start) / 1_000_000)
+        if !config.accessLogs.isEmpty {
+            for log in config.accessLogs { worker.logs.write(log, stream) }
+        }
     }
 
     func sendInformational(_ stream: ActiveStream) { codec.sendInformational(stream) }
@@ -259,30 +266,30 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         decideClose(stream)
         finishResponseHead(stream)
         if stream.isTunnel {
-            worker.stats.add(counts.upgradesTotal)
-            worker.stats.increment(counts.upgradesActive)
+            stats.add(counts.upgradesTotal)
+            stats.increment(counts.upgradesActive)
         }
         codec.sendHead(stream, endStream: endStream)
     }
 
     func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) { codec.sendBody(stream, slice) }
     func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) { codec.sendBody(stream, copying: bytes) }
-    func sendEnd(_ stream: ActiveStream) { codec.sendEnd(stream) }
+    func sendEnd(_ stream: ActiveStream) { codec.sendEnd(stream, self) }
 
     /// The response cannot be completed: the client must not take it for whole.
-    func resetStream(_ stream: ActiveStream) { codec.reset(stream) }
+    func resetStream(_ stream: ActiveStream) { codec.reset(stream, self) }
 
     /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
     private func decideClose(_ stream: ActiveStream) {
         if isDraining {
             stream.phase.insert(.closesConnection)
-            worker.stats.add(counts.connectionsDrainClose)
+            stats.add(counts.connectionsDrainClose)
         }
         if stream.phase.contains(.clientCloses) { stream.phase.insert(.closesConnection) }
         if !stream.phase.contains(.requestReceived), !stream.isTunnel {
             // The rest of the request would be taken for the next one.
             stream.phase.insert(.closesConnection)
-            worker.stats.add(counts.responsesBeforeRequestComplete)
+            stats.add(counts.responsesBeforeRequestComplete)
         }
     }
 
@@ -290,13 +297,13 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     func pauseReading() {
         transport.pauseReading()
-        worker.stats.add(counts.flowControlPausedReading)
+        stats.add(counts.flowControlPausedReading)
     }
 
     func resumeReading() {
         guard !isClosed else { return }
         transport.resumeReading()
-        worker.stats.add(counts.flowControlResumedReading)
+        stats.add(counts.flowControlResumedReading)
     }
 
     // MARK: Closing
@@ -313,13 +320,13 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             } else {
                 transport.reportsDrained = true
                 let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1_000_000_000
-                worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit))
+                timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit))
             }
             return
         }
         transport.closeWrite()
         let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1
-        worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: limit))
+        timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit))
     }
 
     /// Tells the client to go away after what is in flight.
@@ -328,7 +335,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         isDraining = true
         guard activeStreams == 0, waitingFor == .request else { return }
         if requestsServed == 0 { return waitForFirstRequest() }
-        worker.stats.add(counts.connectionsDrainClose)
+        stats.add(counts.connectionsDrainClose)
         closeAfterFlush(lingers: false)
     }
 
@@ -344,9 +351,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func close(byClient: Bool) {
         guard !isClosed else { return }
         isClosed = true
-        let stats = worker.stats
         let hadRequest = activeStreams > 0
-        codec.connectionClosed(byClient: byClient)
+        codec.connectionClosed(self, byClient: byClient)
         stats.add(counts.connectionsDestroyed)
         stats.add(byClient ? counts.connectionsDestroyedRemote : counts.connectionsDestroyedLocal)
         if hadRequest {
@@ -358,9 +364,9 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         stats.decrement(counts.connectionsHTTP1Active)
         stats.add(counts.bytesReceived, transport.receivedBytes)
         stats.add(counts.bytesSent, transport.sentBytes)
-        stats.record(counts.connectionDuration, worker.loop.now.nanoseconds(since: account.start) / 1_000_000)
-        worker.loop.timers.free(&timer)
-        worker.loop.timers.free(&maxDurationTimer)
+        stats.record(counts.connectionDuration, loop.now.nanoseconds(since: account.start) / 1_000_000)
+        timers.free(&timer)
+        timers.free(&maxDurationTimer)
         transport.close()
         account.end(self)
     }

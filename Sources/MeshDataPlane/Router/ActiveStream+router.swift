@@ -8,36 +8,37 @@ import MeshStats
 // request to an endpoint of the route's cluster.
 extension ActiveStream {
     /// Finds the route of the head as it is now. Called once before the filters, and again by `clearRouteCache`.
-    func selectRoute() {
-        guard let manager else { return }
-        if routes == nil { routes = worker.routes[manager.config.routes] }
-        guard let routes else {
+    func selectRoute(_ manager: HTTPConnectionManager) {
+        if routesReference == nil, let routes = worker.routes[manager.config.routes] { pin(routes) }
+        guard let routesReference else {
             match = StreamRoute()
             return
         }
         let random = worker.random.next()
-        match = StreamRoute(
-            routes.matcher.match(request.headers, random: random), in: routes.compiled.table, random: random)
+        match = routesReference._withUnsafeGuaranteedRef { $0.match(request.headers, random: random) }
     }
 
     /// Forgets the route, so that it is matched again by a filter that changed the head.
-    package func clearRouteCache() { selectRoute() }
+    package func clearRouteCache() { if let manager { selectRoute(manager) } }
 
     /// Every filter has let the request pass.
-    func routeRequest(endStream: Bool) {
-        guard let manager else { return }
-        guard let routes else {
+    func routeRequest(_ manager: HTTPConnectionManager, endStream: Bool) {
+        guard let routesReference else {
             reply(LocalReply(404, details: "route_configuration_not_found", flags: .noRouteFound))
             return
         }
-        worker.stats.add(manager.counts.routerRequests)
+        routesReference._withUnsafeGuaranteedRef { routeRequest(manager, $0, endStream: endStream) }
+    }
+
+    private func routeRequest(_ manager: HTTPConnectionManager, _ routes: ActiveRoutes, endStream: Bool) {
+        stats.add(manager.counts.routerRequests)
         if needsTLS {
-            worker.stats.add(manager.counts.routerDirectResponses)
+            stats.add(manager.counts.routerDirectResponses)
             replyWithTLSRedirect()
             return
         }
         guard let route = match.route else {
-            worker.stats.add(manager.counts.routerNoRoute)
+            stats.add(manager.counts.routerNoRoute)
             reply(.routeNotFound)
             return
         }
@@ -45,10 +46,10 @@ extension ActiveStream {
         switch route.pointee.action {
         case .redirect:
             // Envoy counts a redirect as a direct response.
-            worker.stats.add(manager.counts.routerDirectResponses)
+            stats.add(manager.counts.routerDirectResponses)
             replyWithRedirect(route, routes)
         case .directResponse:
-            worker.stats.add(manager.counts.routerDirectResponses)
+            stats.add(manager.counts.routerDirectResponses)
             replyDirectly(route, routes)
         case .forward: forward(route, routes, manager, endStream: endStream)
         }
@@ -65,19 +66,17 @@ extension ActiveStream {
     }
 
     private func replyWithTLSRedirect() {
-        let pool = worker.loop.pool
         let sink = worker.scratch
         sink.removeAll()
         sink.append("https://")
         if let host = request.headers.value(of: .authority) { sink.append(host) }
         if let path = request.headers.value(of: .path) { sink.append(path) }
         reply(LocalReply(301, details: "direct_response"), body: UnsafeRawBufferPointer(start: nil, count: 0)) { response in
-            response.headers.append(.location, sink.bytes, from: pool)
+            response.headers.append(.location, sink.bytes, from: self.pool)
         }
     }
 
     private func replyWithRedirect(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) {
-        let pool = worker.loop.pool
         rewritePath(route, routes, keepsOriginal: false)
         let sink = worker.scratch
         sink.removeAll()
@@ -86,15 +85,14 @@ extension ActiveStream {
             LocalReply(route.pointee.status, details: "direct_response"),
             body: UnsafeRawBufferPointer(start: nil, count: 0)
         ) { response in
-            response.headers.append(.location, sink.bytes, from: pool)
+            response.headers.append(.location, sink.bytes, from: self.pool)
         }
     }
 
     private func replyDirectly(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) {
         let status = route.pointee.status
-        let pool = worker.loop.pool
         reply(
-            LocalReply(status, details: "direct_response"), body: routes.compiled.table.bytes(route.pointee.body)
+            LocalReply(status, details: "direct_response"), body: routes.table.bytes(route.pointee.body)
         ) { response in
             // Envoy: a 201 names what was created, which is what was asked for.
             guard status == 201 else { return }
@@ -104,7 +102,7 @@ extension ActiveStream {
             sink.append("://")
             if let host = self.request.headers.value(of: .authority) { sink.append(host) }
             if let path = self.request.headers.value(of: .path) { sink.append(path) }
-            response.headers.append(.location, sink.bytes, from: pool)
+            response.headers.append(.location, sink.bytes, from: self.pool)
         }
     }
 
@@ -114,34 +112,37 @@ extension ActiveStream {
         _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ manager: HTTPConnectionManager, endStream: Bool
     ) {
         guard let workerCluster = chooseCluster(route, routes) else {
-            worker.stats.add(manager.counts.routerNoCluster)
+            stats.add(manager.counts.routerNoCluster)
             reply(LocalReply(route.pointee.status, details: "cluster_not_found", flags: .noClusterFound))
             return
         }
-        cluster = workerCluster.compiled
-        guard
-            let endpoint = workerCluster.pickEndpoint(
-                original: originalDestination(workerCluster) ?? (manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil))
-        else {
+        pin(workerCluster)
+        guard let endpoint = pickEndpoint(workerCluster, manager) else {
             reply(.noHealthyUpstream)
             return
         }
         setTimeouts(route, manager)
-        prepareUpstreamHead(route, routes, endpoint, manager)
+        endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
         phase.insert(.routed)
-        var key = PoolKey()
-        key.options = workerCluster.connectOptions
-        if endsTunnel(route, routes) { key.wireProtocol = .tcp }
-        upstream.start(cluster: workerCluster, endpoint: endpoint, key: key)
+        let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
+            endsTunnel(route, routes) ? endpoint.tunnelPool : endpoint.sharedPool
+        }
+        pool._withUnsafeGuaranteedRef { upstream.start($0) }
         guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
         startRouteTimeout()
         upstream.sendEnd()
     }
 
+    private func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {
+        if cluster.isBalanced { return cluster.pickEndpoint() }
+        let restored = manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil
+        return cluster.endpoint(at: originalDestination(cluster) ?? restored)
+    }
+
     /// Whether a CONNECT is answered here and its bytes go to the upstream bare (`connect_config`).
     private func endsTunnel(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) -> Bool {
         guard request.method == .connect else { return false }
-        let table = routes.compiled.table
+        let table = routes.table
         for index in 0..<route.pointee.upgrades.count {
             let upgrade = table.upgrade(route, Int(index))
             if upgrade.terminatesConnect, table.bytes(upgrade.name).equalsIgnoringCase("connect") { return true }
@@ -150,7 +151,7 @@ extension ActiveStream {
     }
 
     private func chooseCluster(_ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes) -> WorkerCluster? {
-        let table = routes.compiled.table
+        let table = routes.table
         if route.pointee.cluster >= 0 {
             return worker.clusters.cluster(routes.compiled.clusters[Int(route.pointee.cluster)])
         }
@@ -197,7 +198,6 @@ extension ActiveStream {
         _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint,
         _ manager: HTTPConnectionManager
     ) {
-        let pool = worker.loop.pool
         let addsEnvoyHeaders = !manager.config.router.suppressEnvoyHeaders
         if addsEnvoyHeaders {
             if routeTimeout > 0 { setNumber(.envoyExpectedTimeout, routeTimeout / 1_000_000) }
@@ -213,7 +213,7 @@ extension ActiveStream {
         withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
             let count = DecimalText.write(value, to: buffer, at: 0)
             request.headers.replace(
-                token, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: worker.loop.pool)
+                token, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
         }
     }
 
@@ -227,9 +227,8 @@ extension ActiveStream {
             guard route.pointee.hostRewrite == .automatic, !endpoint.endpoint.hostname.isEmpty else { return }
             sink.append(string: endpoint.endpoint.hostname)
         }
-        let pool = worker.loop.pool
         // A weighted cluster's own literal goes in without a trace of the old host, as in Envoy.
-        if match.target >= 0, routes.compiled.table.target(route, match.target).pointee.rewritesHost {
+        if match.target >= 0, routes.table.target(route, match.target).pointee.rewritesHost {
             request.headers.replace(.authority, sink.bytes, from: pool)
             return
         }
@@ -243,7 +242,6 @@ extension ActiveStream {
     }
 
     private func appendForwardedHost(_ host: UnsafeRawBufferPointer) {
-        let pool = worker.loop.pool
         guard let existing = request.headers.value(of: .forwardedHost) else {
             // `host` lies in this very block, whose memory may move: copy it out first.
             let copy = ByteSink(capacity: host.count)
@@ -262,7 +260,6 @@ extension ActiveStream {
         guard routes.matcher.rewritesPath(route), let path = request.headers.value(of: .path) else { return }
         let sink = worker.scratch
         sink.removeAll()
-        let pool = worker.loop.pool
         if keepsOriginal {
             sink.append(path)
             request.headers.replace(.envoyOriginalPath, sink.bytes, from: pool)
@@ -294,13 +291,12 @@ extension ActiveStream {
         guard let routes, let route = match.route else { return }
         if let cluster, route.pointee.action == .forward { countReply(cluster.stats) }
         routes.matcher.applyResponseOperations(
-            route, target: match.target, to: &response.headers, from: worker.loop.pool, context: self)
+            route, target: match.target, to: &response.headers, from: pool, context: self)
         addAttemptCount()
     }
 
     /// A reply in place of an upstream's answer counts as that cluster's, as in Envoy.
     private func countReply(_ counts: ClusterStats) {
-        let stats = worker.stats
         switch response.status / 100 {
         case 4: stats.add(counts.requests4xx)
         case 5: stats.add(counts.requests5xx)
@@ -317,26 +313,27 @@ extension ActiveStream {
             let count = DecimalText.write(UInt64(info.attempts), to: buffer, at: 0)
             response.headers.replace(
                 .envoyAttemptCount, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]),
-                from: worker.loop.pool)
+                from: pool)
         }
     }
 
     /// Header operations of the route, and what Envoy's router adds to an upstream's response.
-    func addUpstreamHeaders() {
-        guard let manager, let routes, let route = match.route else { return }
-        let pool = worker.loop.pool
+    func addUpstreamHeaders(_ manager: HTTPConnectionManager) {
+        guard let routesReference, let route = match.route else { return }
         // Counted from the end of the request: an answer that came before it carries none.
         if !manager.config.router.suppressEnvoyHeaders, let sent = info.requestEnd {
             withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-                let took = worker.loop.now.nanoseconds(since: sent) / 1_000_000
+                let took = loop.now.nanoseconds(since: sent) / 1_000_000
                 let count = DecimalText.write(took, to: buffer, at: 0)
                 response.headers.replace(
                     .envoyUpstreamServiceTime,
                     UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
             }
         }
-        routes.matcher.applyResponseOperations(
-            route, target: match.target, to: &response.headers, from: pool, context: self)
+        routesReference._withUnsafeGuaranteedRef {
+            $0.matcher.applyResponseOperations(
+                route, target: match.target, to: &response.headers, from: pool, context: self)
+        }
         addAttemptCount()
     }
 }

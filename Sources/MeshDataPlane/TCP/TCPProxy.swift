@@ -119,7 +119,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         }
         // Only a restored address is a destination of somebody else's; our own would connect us to ourselves.
         let original = facts.isLocalAddressRestored ? facts.localAddress : nil
-        guard let endpoint = cluster.pickEndpoint(original: original) else {
+        let picked = cluster.isBalanced ? cluster.pickEndpoint() : cluster.endpoint(at: original)
+        guard let endpoint = picked?.takeUnretainedValue() else {
             refuse(.noHealthyUpstream)
             return
         }

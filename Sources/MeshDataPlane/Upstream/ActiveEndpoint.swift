@@ -10,6 +10,8 @@ final class ActiveEndpoint {
     /// The cluster owns its endpoints.
     unowned(unsafe) let cluster: WorkerCluster
     private var pools: ContiguousArray<ConnectionPool> = []
+    /// The pool that almost every request uses, once there is one.
+    private var shared: Unmanaged<ConnectionPool>?
 
     /// Where the balancer reads the requests in flight; own memory for an endpoint that is not balanced.
     private let activeRequestsPlace: UnsafeMutablePointer<UInt32>
@@ -40,12 +42,30 @@ final class ActiveEndpoint {
 
     var address: Address { endpoint.address }
 
-    /// The pool for `key`, made on first use. Almost every endpoint has exactly one.
-    func pool(_ key: PoolKey) -> ConnectionPool {
-        for pool in pools where pool.key == key { return pool }
+    /// The pool of requests that ask for nothing special. It lives as long as the endpoint.
+    var sharedPool: Unmanaged<ConnectionPool> {
+        if let shared { return shared }
+        var key = PoolKey()
+        key.options = cluster.connectOptions
+        let made = pool(key)
+        shared = made
+        return made
+    }
+
+    /// The pool of connections for tunnels that end here.
+    var tunnelPool: Unmanaged<ConnectionPool> {
+        var key = PoolKey()
+        key.options = cluster.connectOptions
+        key.wireProtocol = .tcp
+        return pool(key)
+    }
+
+    /// The pool for `key`, made on first use.
+    func pool(_ key: PoolKey) -> Unmanaged<ConnectionPool> {
+        for pool in pools where pool.key == key { return Unmanaged.passUnretained(pool) }
         let pool = ConnectionPool(cluster: cluster, endpoint: self, key: key)
         pools.append(pool)
-        return pool
+        return Unmanaged.passUnretained(pool)
     }
 
     /// Whether nothing refers to the endpoint any more, so that it can be forgotten.

@@ -12,8 +12,16 @@ final class ConnectionPool {
     let endpoint: ActiveEndpoint
     let key: PoolKey
     private(set) var state = PoolState()
+    private let stats: StatPages
+    private let compiled: CompiledCluster
+    let counts: ClusterStats
+    let address: Address
+    /// How names of request fields are written.
+    let fieldNames: FieldNameCase
+    /// Connections carry one tunnel each, which ends at this proxy on the other side.
+    let isTunnel: Bool
 
-    private var idle: ContiguousArray<UpstreamConnection> = []
+    private var idle = UncountedStack<UpstreamConnection>()
     private var waiting: ContiguousArray<UpstreamRequest?> = []
     private var firstWaiting = 0
     /// Every connection, in no order; what keeps them alive.
@@ -25,33 +33,42 @@ final class ConnectionPool {
         self.cluster = cluster
         self.endpoint = endpoint
         self.key = key
+        stats = cluster.stats
+        compiled = cluster.compiled
+        counts = cluster.compiled.stats
+        address = endpoint.address
+        fieldNames = cluster.compiled.fieldNames
+        isTunnel = key.wireProtocol == .tcp
     }
 
     // MARK: Requests
 
     /// Finds a connection for `request`, which is told at once or later through `onConnection` or `onPoolFailure`.
     func start(_ request: UpstreamRequest) {
-        let stats = cluster.stats
-        switch state.requestArrived(limits: cluster.compiled.cluster.breakers, usage: &cluster.usage) {
+        switch state.requestArrived(limits: compiled.cluster.breakers, usage: &cluster.usage) {
         case .useIdle:
-            assign(idle.removeLast(), to: request)
+            guard let connection = idle.pop() else {
+                assertionFailure("PoolState counts an idle connection that the pool does not have")
+                return request.onPoolFailure(.localReset)
+            }
+            connection._withUnsafeGuaranteedRef { assign($0, to: request) }
         case .connectAndQueue:
             enqueue(request)
             connect()
         case .queue:
             enqueue(request)
         case .overflow(.pending):
-            stats.add(cluster.compiled.stats.requestsPendingOverflow)
+            stats.add(counts.requestsPendingOverflow)
             request.onPoolFailure(.overflow)
         case .overflow(.requests):
-            stats.add(cluster.compiled.stats.requestsPendingOverflow)
+            stats.add(counts.requestsPendingOverflow)
             request.onPoolFailure(.overflow)
         }
     }
 
     private func enqueue(_ request: UpstreamRequest) {
-        cluster.stats.add(cluster.compiled.stats.requestsPendingTotal)
-        cluster.stats.increment(cluster.compiled.stats.requestsPendingActive)
+        stats.add(counts.requestsPendingTotal)
+        stats.increment(counts.requestsPendingActive)
         request.isWaiting = true
         waiting.append(request)
     }
@@ -69,12 +86,12 @@ final class ConnectionPool {
         }
         stoppedWaiting(request)
         state.waitingEnded(usage: &cluster.usage)
-        cluster.stats.add(cluster.compiled.stats.requestsCancelled)
+        stats.add(counts.requestsCancelled)
     }
 
     private func stoppedWaiting(_ request: UpstreamRequest) {
         request.isWaiting = false
-        cluster.stats.decrement(cluster.compiled.stats.requestsPendingActive)
+        stats.decrement(counts.requestsPendingActive)
     }
 
     private func nextWaiting() -> UpstreamRequest? {
@@ -114,7 +131,7 @@ final class ConnectionPool {
         if state.connected(usage: &cluster.usage) {
             giveToWaiting(connection)
         } else {
-            idle.append(connection)
+            idle.push(Unmanaged.passUnretained(connection))
             connection.becameIdle()
         }
     }
@@ -125,7 +142,7 @@ final class ConnectionPool {
         if state.released(usage: &cluster.usage) {
             giveToWaiting(connection)
         } else {
-            idle.append(connection)
+            idle.push(Unmanaged.passUnretained(connection))
             connection.becameIdle()
         }
     }
@@ -152,11 +169,11 @@ final class ConnectionPool {
             while let request = nextWaiting() {
                 stoppedWaiting(request)
                 state.waitingEnded(usage: &cluster.usage)
-                cluster.stats.add(cluster.compiled.stats.requestsPendingFailureEject)
+                stats.add(counts.requestsPendingFailureEject)
                 request.onPoolFailure(failure ?? .connectFailure(0))
             }
         case .idle:
-            if let index = idle.lastIndex(where: { $0 === connection }) { idle.remove(at: index) }
+            _ = idle.remove(connection)
             state.idleClosed(usage: &cluster.usage)
         case .busy:
             endpoint.activeRequests &-= 1
@@ -164,11 +181,13 @@ final class ConnectionPool {
         case .closed:
             break
         }
-        if state.shouldReconnect(limits: cluster.compiled.cluster.breakers, usage: &cluster.usage) { connect() }
+        if state.shouldReconnect(limits: compiled.cluster.breakers, usage: &cluster.usage) { connect() }
     }
 
     private func remove(_ connection: UpstreamConnection) {
         guard connection.place >= 0, let last = all.last else { return }
+        // It may be the one that is being called.
+        cluster.loop.keepUntilEndOfTurn(connection)
         all[connection.place] = last
         last.place = connection.place
         all.removeLast()
@@ -178,7 +197,7 @@ final class ConnectionPool {
     /// Ends idle connections now and the others with their request.
     func drain() {
         isDraining = true
-        while let connection = idle.last { connection.closeIdle() }
+        while idle.count > 0 { idle[idle.count - 1]._withUnsafeGuaranteedRef { $0.closeIdle() } }
     }
 
     /// Ends everything.

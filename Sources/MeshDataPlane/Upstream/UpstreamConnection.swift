@@ -14,8 +14,16 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     private(set) var phase = Phase.connecting
     /// Set by `connect` before anything can call back.
     private(set) var stream: ByteStream?
+    /// The same one, to be read without counting.
+    private(set) var transport: Unmanaged<ByteStream>?
     private var decoder: HTTP1ResponseDecoder
-    private var request: UpstreamRequest?
+    /// The request being served. Its stream owns it and ends it before it lets go of it.
+    private var request: Unmanaged<UpstreamRequest>?
+    private let loop: EventLoop
+    private let timers: TimerWheel
+    private let slabs: SlabPool
+    private let stats: StatPages
+    private let compiled: CompiledCluster
     /// After 101 or a CONNECT 200 bytes pass as they are.
     private var isTunnel = false
     /// Whether the response allows the connection to be used again.
@@ -28,35 +36,39 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
 
     init(pool: ConnectionPool) {
         self.pool = pool
+        loop = pool.cluster.loop
+        timers = pool.cluster.loop.timers
+        slabs = pool.cluster.loop.pool
+        stats = pool.cluster.stats
+        compiled = pool.cluster.compiled
         decoder = HTTP1ResponseDecoder(limits: pool.cluster.responseLimits, options: pool.cluster.responseOptions)
         started = pool.cluster.loop.now
         lastActivity = started
         super.init()
     }
 
-    private var loop: EventLoop { pool.cluster.loop }
-    private var counts: ClusterStats { pool.cluster.compiled.stats }
+    private var counts: ClusterStats { compiled.stats }
 
     // MARK: Life
 
     func connect() {
-        let cluster = pool.cluster
-        cluster.stats.add(counts.connectionsTotal)
-        cluster.stats.add(counts.connectionsHTTP1Total)
-        cluster.stats.increment(counts.connectionsActive)
-        timer = loop.timers.make(target: self)
-        loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: cluster.compiled.connectTimeout))
+        stats.add(counts.connectionsTotal)
+        stats.add(counts.connectionsHTTP1Total)
+        stats.increment(counts.connectionsActive)
+        timer = timers.make(target: self)
+        timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
         let stream = loop.connect(to: pool.endpoint.address, options: pool.key.options, handler: self)
-        stream.setBufferLimit(Int(cluster.compiled.cluster.bufferLimitBytes))
+        stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
         self.stream = stream
+        transport = Unmanaged.passUnretained(stream)
     }
 
     override func onConnected(_ stream: ByteStream) {
-        loop.timers.cancel(timer)
+        timers.cancel(timer)
         lastActivity = loop.now
-        pool.cluster.stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
-        let longest = pool.cluster.compiled.maxConnectionDuration
-        if longest > 0 { loop.timers.arm(timer, at: started.advanced(byNanoseconds: longest)) }
+        stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
+        let longest = compiled.maxConnectionDuration
+        if longest > 0 { timers.arm(timer, at: started.advanced(byNanoseconds: longest)) }
         phase = .busy
         pool.connected(self)
     }
@@ -64,7 +76,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     /// A request takes the connection.
     func begin(_ request: UpstreamRequest) {
         phase = .busy
-        self.request = request
+        self.request = Unmanaged.passUnretained(request)
         isReusable = true
         requestsServed &+= 1
         if pool.key.wireProtocol == .tcp {
@@ -72,25 +84,25 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
             isReusable = false
             return
         }
-        decoder.expect(
-            method: request.stream.request.method, isUpgrade: request.stream.phase.contains(.upgradeRequested))
+        request.stream._withUnsafeGuaranteedRef {
+            decoder.expect(method: $0.request.method, isUpgrade: $0.phase.contains(.upgradeRequested))
+        }
     }
 
     /// Nobody needs the connection now.
     func becameIdle() {
         phase = .idle
         lastActivity = loop.now
-        let timeout = pool.cluster.compiled.idleTimeout
+        let timeout = compiled.idleTimeout
         // Armed once and checked when it fires: arming it for every response would cost more than it saves.
-        if timeout > 0, !loop.timers.isArmed(timer) {
-            loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: timeout))
+        if timeout > 0, !timers.isArmed(timer) {
+            timers.arm(timer, at: loop.now.advanced(byNanoseconds: timeout))
         }
     }
 
     func onTimer(_ tag: UInt32) {
-        let compiled = pool.cluster.compiled
         if phase == .connecting {
-            pool.cluster.stats.add(counts.connectionsConnectTimeout)
+            stats.add(counts.connectionsConnectTimeout)
             end(failure: .connectFailure(0), isLocal: true)
             return
         }
@@ -100,7 +112,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
             if age >= compiled.maxConnectionDuration {
                 isReusable = false
                 if phase == .idle {
-                    pool.cluster.stats.add(counts.connectionsMaxDuration)
+                    stats.add(counts.connectionsMaxDuration)
                     end(failure: nil, isLocal: true)
                     return
                 }
@@ -111,13 +123,13 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         if compiled.idleTimeout > 0 {
             let quiet = phase == .idle ? loop.now.nanoseconds(since: lastActivity) : 0
             if quiet >= compiled.idleTimeout {
-                pool.cluster.stats.add(counts.connectionsIdleTimeout)
+                stats.add(counts.connectionsIdleTimeout)
                 end(failure: nil, isLocal: true)
                 return
             }
             next = min(next, compiled.idleTimeout - quiet)
         }
-        if next != .max { loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
+        if next != .max { timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
     }
 
     /// Closes a connection that is idle.
@@ -129,7 +141,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     /// The request is over before its response was: the connection cannot be used again.
     func abandon() {
         request = nil
-        pool.cluster.stats.add(counts.requestsSentReset)
+        stats.add(counts.requestsSentReset)
         end(failure: nil, isLocal: true)
     }
 
@@ -139,8 +151,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         phase = .closed
         let hadRequest = request
         request = nil
-        loop.timers.free(&timer)
-        let stats = pool.cluster.stats
+        timers.free(&timer)
         if was != .connecting {
             stats.add(counts.connectionsDestroyed)
             stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
@@ -162,7 +173,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
             stream.close()
         }
         pool.ended(self, was: was, failure: failure)
-        if let hadRequest, let failure { hadRequest.onConnectionFailure(failure) }
+        if let hadRequest, let failure { hadRequest._withUnsafeGuaranteedRef { $0.onConnectionFailure(failure) } }
     }
 
     // MARK: Events of the stream
@@ -176,72 +187,82 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
 
     private func receive(_ stream: ByteStream) {
         while phase == .busy, let request, !stream.input.isEmpty || decoder.isBodyComplete {
-            if isTunnel {
-                guard !stream.input.isEmpty else { return }
-                let count = stream.input.count
-                let slice = stream.input.slice(offset: 0, length: count)
-                stream.input.consume(count)
-                if let slice { request.onResponseBody(slice) }
-                continue
+            let goesOn = request._withUnsafeGuaranteedRef { request in
+                request.stream._withUnsafeGuaranteedRef {
+                    isTunnel ? passOn(stream, to: request) : step(stream, request, $0)
+                }
             }
-            let step = decoder.next(
-                stream.input.readable, head: &request.stream.response, trailers: &request.stream.responseTrailers,
-                pool: loop.pool)
-            switch step.kind {
-            case .needMore:
-                if step.consumed > 0 { stream.input.consume(step.consumed) }
-                return
-            case .head:
-                stream.input.consume(step.consumed)
-                onHead(request)
-            case .body:
-                let slice = stream.input.slice(offset: step.bodyOffset, length: step.bodyLength)
-                stream.input.consume(step.consumed)
-                if let slice { request.onResponseBody(slice) }
-            case .trailers:
-                stream.input.consume(step.consumed)
-                request.hasResponseTrailers = true
-            case .end:
-                stream.input.consume(step.consumed)
-                finish(request)
-                return
-            case .failed:
-                pool.cluster.stats.add(counts.connectionsProtocolError)
-                end(failure: .protocolError, isLocal: true)
-                return
-            }
+            guard goesOn else { break }
         }
         if phase == .idle, !stream.input.isEmpty {
             // Bytes nobody asked for: the next response could not be told from them.
-            pool.cluster.stats.add(counts.connectionsProtocolError)
+            stats.add(counts.connectionsProtocolError)
             end(failure: nil, isLocal: true)
         }
     }
 
-    private func onHead(_ request: UpstreamRequest) {
-        let status = request.stream.response.status
-        if status == 101 || (request.stream.request.method == .connect && status / 100 == 2) {
+    private func passOn(_ stream: ByteStream, to request: UpstreamRequest) -> Bool {
+        let count = stream.input.count
+        guard count > 0 else { return false }
+        let slice = stream.input.slice(offset: 0, length: count)
+        stream.input.consume(count)
+        if let slice { request.onResponseBody(slice) }
+        return true
+    }
+
+    /// One step of the decoder; false when it needs more input, or the response is over.
+    private func step(_ stream: ByteStream, _ request: UpstreamRequest, _ active: ActiveStream) -> Bool {
+        let step = decoder.next(
+            stream.input.readable, head: &active.response, trailers: &active.responseTrailers, pool: slabs)
+        switch step.kind {
+        case .needMore:
+            if step.consumed > 0 { stream.input.consume(step.consumed) }
+            return false
+        case .head:
+            stream.input.consume(step.consumed)
+            onHead(request, active)
+        case .body:
+            let slice = stream.input.slice(offset: step.bodyOffset, length: step.bodyLength)
+            stream.input.consume(step.consumed)
+            if let slice { request.onResponseBody(slice) }
+        case .trailers:
+            stream.input.consume(step.consumed)
+            request.hasResponseTrailers = true
+        case .end:
+            stream.input.consume(step.consumed)
+            finish(request, stream)
+            return false
+        case .failed:
+            stats.add(counts.connectionsProtocolError)
+            end(failure: .protocolError, isLocal: true)
+            return false
+        }
+        return true
+    }
+
+    private func onHead(_ request: UpstreamRequest, _ active: ActiveStream) {
+        let status = active.response.status
+        if status == 101 || (active.request.method == .connect && status / 100 == 2) {
             isTunnel = true
             isReusable = false
         } else if status / 100 == 1 {
             request.onInformationalHead()
             return
         }
-        if !request.stream.response.isKeepAlive { isReusable = false }
-        request.onResponseHead(endStream: request.stream.response.framing == .none && !isTunnel)
+        if !active.response.isKeepAlive { isReusable = false }
+        request.onResponseHead(active, endStream: active.response.framing == .none && !isTunnel)
     }
 
     /// The response is whole.
-    private func finish(_ request: UpstreamRequest) {
+    private func finish(_ request: UpstreamRequest, _ stream: ByteStream) {
         self.request = nil
-        let compiled = pool.cluster.compiled
         if compiled.maxRequestsPerConnection > 0, requestsServed >= compiled.maxRequestsPerConnection {
             isReusable = false
-            pool.cluster.stats.add(counts.connectionsMaxRequests)
+            stats.add(counts.connectionsMaxRequests)
         }
         // An upstream that answered before it had the whole request cannot tell the rest of it from the next one.
-        let keeps = isReusable && request.isRequestComplete && !pool.isDraining && !(stream?.isInputEnded ?? true)
-            && (stream?.input.isEmpty ?? true)
+        let keeps = isReusable && request.isRequestComplete && !pool.isDraining && !stream.isInputEnded
+            && stream.input.isEmpty
         if keeps {
             pool.released(self)
         } else {
@@ -257,17 +278,17 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         }
         if isTunnel {
             isReusable = false
-            finish(request)
+            request._withUnsafeGuaranteedRef { finish($0, stream) }
             return
         }
         let step = decoder.endOfInput()
         if step.kind == .end {
             isReusable = false
-            finish(request)
+            request._withUnsafeGuaranteedRef { finish($0, stream) }
         } else {
             // Nothing of a response: the upstream just went away. Half of one: it broke its own framing.
             let isEmpty = step.failure == .closedBeforeHead
-            if !isEmpty { pool.cluster.stats.add(counts.connectionsProtocolError) }
+            if !isEmpty { stats.add(counts.connectionsProtocolError) }
             end(failure: isEmpty ? .connectionTermination : .protocolError, isLocal: false)
         }
     }
@@ -278,7 +299,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         case .reset:
             // As a FIN: how much of a response had come decides what the upstream did wrong.
             if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {
-                pool.cluster.stats.add(counts.connectionsProtocolError)
+                stats.add(counts.connectionsProtocolError)
                 end(failure: .protocolError, isLocal: false)
             } else {
                 end(failure: .connectionTermination, isLocal: false)
@@ -287,12 +308,12 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     }
 
     override func onAboveHighWatermark(_ stream: ByteStream) {
-        pool.cluster.stats.add(counts.flowControlBackedUp)
-        request?.onUpstreamAboveHighWatermark()
+        stats.add(counts.flowControlBackedUp)
+        request?._withUnsafeGuaranteedRef { $0.onUpstreamAboveHighWatermark() }
     }
 
     override func onBelowLowWatermark(_ stream: ByteStream) {
-        pool.cluster.stats.add(counts.flowControlDrained)
-        request?.onUpstreamBelowLowWatermark()
+        stats.add(counts.flowControlDrained)
+        request?._withUnsafeGuaranteedRef { $0.onUpstreamBelowLowWatermark() }
     }
 }

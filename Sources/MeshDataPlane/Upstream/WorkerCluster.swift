@@ -14,6 +14,8 @@ final class WorkerCluster: TimerTarget {
     let responseOptions: HTTP1ClientOptions
 
     private var endpoints: ContiguousArray<ActiveEndpoint> = []
+    /// The same ones, to be read without counting.
+    private var references: UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>?
     /// Nil for an ORIGINAL_DST cluster, which has nothing to choose from.
     private let balancer: LoadBalancer?
     /// Requests in flight by endpoint, where the balancer reads them.
@@ -49,32 +51,40 @@ final class WorkerCluster: TimerTarget {
             members.enumerated().map { index, endpoint in
                 ActiveEndpoint(endpoint: endpoint, cluster: self, activeRequests: activeRequests + index)
             })
+        let references = UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>.allocate(capacity: max(members.count, 1))
+        for (index, endpoint) in endpoints.enumerated() {
+            (references + index).initialize(to: Unmanaged.passUnretained(endpoint))
+        }
+        self.references = references
     }
 
-    deinit { activeRequests.deallocate() }
+    deinit {
+        activeRequests.deallocate()
+        references?.deallocate()
+    }
 
-    /// Chooses an endpoint.
-    ///
-    /// - Parameter original: where an ORIGINAL_DST cluster connects to: the restored local address of the downstream
-    ///   connection.
-    /// - Returns: nil when no endpoint is healthy, or there is no usable original destination.
-    func pickEndpoint(original: Address?) -> ActiveEndpoint? {
-        switch compiled.cluster.discovery {
-        case .static:
-            let index = balancer?.pick(active: activeRequests) ?? -1
-            guard index >= 0, index < endpoints.count else {
-                stats.add(compiled.stats.connectionsNoneHealthy)
-                return nil
-            }
-            return endpoints[index]
-        case .originalDestination(let options):
-            guard var address = original, address.isIP else {
-                stats.add(compiled.stats.connectionsNoneHealthy)
-                return nil
-            }
-            if let port = options.portOverride { address = address.withPort(port) }
-            return originalDestination(address)
+    /// Whether endpoints are chosen here; those of an ORIGINAL_DST cluster are named by the connection or the request.
+    var isBalanced: Bool { balancer != nil }
+
+    /// Chooses an endpoint; nil when none is healthy. It lives as long as the cluster.
+    func pickEndpoint() -> Unmanaged<ActiveEndpoint>? {
+        let index = balancer?.pick(active: activeRequests) ?? -1
+        guard index >= 0, index < endpoints.count, let references else {
+            stats.add(compiled.stats.connectionsNoneHealthy)
+            return nil
         }
+        return references[index]
+    }
+
+    /// The endpoint of an ORIGINAL_DST cluster at `original`, the restored local address of the downstream connection or what
+    /// a header says. Nil where there is no usable address. It lives until it has been without use for a while.
+    func endpoint(at original: Address?) -> Unmanaged<ActiveEndpoint>? {
+        guard case .originalDestination(let options) = compiled.cluster.discovery, var address = original, address.isIP else {
+            stats.add(compiled.stats.connectionsNoneHealthy)
+            return nil
+        }
+        if let port = options.portOverride { address = address.withPort(port) }
+        return Unmanaged.passUnretained(originalDestination(address))
     }
 
     private func originalDestination(_ address: Address) -> ActiveEndpoint {

@@ -58,7 +58,7 @@ package final class WorkerHandle: Sendable {
 /// One loop's world: its listeners, connections, clusters, and its private view of the configuration.
 ///
 /// Everything it owns is made on its own thread and stays there.
-package final class Worker {
+package final class Worker: EndOfTurn {
     package let index: Int
     package let loop: EventLoop
     package let stats: StatPages
@@ -85,8 +85,12 @@ package final class Worker {
     /// Process-wide connection limit and count, shared by all workers.
     let connectionLimit: ConnectionLimit
 
+    /// Every stream there is; what keeps them alive.
+    private var streams: ContiguousArray<ActiveStream> = []
     /// Streams that are over and wait to be used again.
-    private var freeStreams: ContiguousArray<ActiveStream> = []
+    private var freeStreams = UncountedStack<ActiveStream>(capacity: Worker.maxFreeStreams)
+    /// Streams that finished in this turn.
+    private var finishedStreams = UncountedStack<ActiveStream>()
     /// More free streams than this are given back to the allocator.
     private static let maxFreeStreams = 256
 
@@ -157,18 +161,40 @@ package final class Worker {
 
     // MARK: Streams
 
-    /// A clean stream, from the pool when there is one.
-    func takeStream() -> ActiveStream {
-        freeStreams.popLast() ?? ActiveStream(worker: self)
+    /// A clean stream, from the pool when there is one. It lives until some turn after it was given back.
+    func takeStream() -> Unmanaged<ActiveStream> {
+        if let free = freeStreams.pop() { return free }
+        let stream = ActiveStream(worker: self)
+        stream.place = streams.count
+        streams.append(stream)
+        return Unmanaged.passUnretained(stream)
     }
 
-    /// Takes a stream back; the caller must not touch it again.
+    /// The stream is over; at the end of the turn it is cleared and can be used again.
+    func streamFinished(_ stream: ActiveStream) {
+        if finishedStreams.isEmpty { loop.atEndOfTurn(self) }
+        finishedStreams.push(Unmanaged.passUnretained(stream))
+    }
+
+    package func onEndOfTurn() {
+        while let stream = finishedStreams.pop() {
+            stream._withUnsafeGuaranteedRef {
+                $0.clear()
+                giveBack($0)
+            }
+        }
+    }
+
+    /// Takes a clean stream back; the caller must not touch it again.
     func giveBack(_ stream: ActiveStream) {
         if freeStreams.count < Worker.maxFreeStreams {
-            freeStreams.append(stream)
-        } else {
-            stream.releaseTimers()
+            freeStreams.push(Unmanaged.passUnretained(stream))
+            return
         }
+        stream.releaseTimers()
+        guard let last = streams.popLast(), last !== stream else { return }
+        streams[stream.place] = last
+        last.place = stream.place
     }
 
     // MARK: Drain and stop

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A growable stack of objects that it does not keep alive: pushing and popping count no references, and a steady state
+/// allocates nothing.
+///
+/// Whoever pushes an object sees to it that it lives until it is popped. The request path keeps its idle and dirty
+/// objects in these, for an `Array` retains and releases each element on the way in and out.
+@frozen @usableFromInline package struct UncountedStack<Object: AnyObject>: ~Copyable {
+    @usableFromInline var items: UnsafeMutablePointer<Unmanaged<Object>>
+    @usableFromInline package private(set) var count: Int
+    @usableFromInline var capacity: Int
+
+    /// An empty stack with room for `capacity` objects (at least one).
+    @inlinable package init(capacity: Int = 8) {
+        self.capacity = max(capacity, 1)
+        items = .allocate(capacity: self.capacity)
+        count = 0
+    }
+
+    @inlinable deinit { items.deallocate() }
+
+    @inlinable package var isEmpty: Bool { count == 0 }
+
+    @inlinable package mutating func push(_ object: Unmanaged<Object>) {
+        if count == capacity { grow() }
+        (items + count).initialize(to: object)
+        count &+= 1
+    }
+
+    /// The object pushed last; nil when there is none.
+    @inlinable package mutating func pop() -> Unmanaged<Object>? {
+        guard count > 0 else { return nil }
+        count &-= 1
+        return items[count]
+    }
+
+    /// The object at `index`, counted from the bottom.
+    @inlinable package subscript(index: Int) -> Unmanaged<Object> {
+        assert(index >= 0 && index < count)
+        return items[index]
+    }
+
+    /// Takes `object` out wherever it is, keeping the order of the others. Linear; false when it is not there.
+    package mutating func remove(_ object: Object) -> Bool {
+        var index = count &- 1
+        while index >= 0, items[index].toOpaque() != Unmanaged.passUnretained(object).toOpaque() { index &-= 1 }
+        guard index >= 0 else { return false }
+        while index &+ 1 < count {
+            items[index] = items[index &+ 1]
+            index &+= 1
+        }
+        count &-= 1
+        return true
+    }
+
+    @inlinable package mutating func removeAll() { count = 0 }
+
+    @usableFromInline mutating func grow() {
+        let wider = UnsafeMutablePointer<Unmanaged<Object>>.allocate(capacity: capacity * 2)
+        wider.update(from: items, count: count)
+        items.deallocate()
+        items = wider
+        capacity *= 2
+    }
+}
