@@ -191,14 +191,11 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
             worker.stats.add(offersProtocols ? stats.alpnFound : stats.alpnNotFound)
             return .next
         case .notTLS:
-            if options.closesOnParsingErrors {
-                worker.stats.add(listener.compiled.stats.listenerFilterError)
-                return .close
-            }
+            if options.closesOnParsingErrors { return .close }
             if let stats { worker.stats.add(stats.tlsNotFound) }
             return .next
         case .tooLarge:
-            worker.stats.add(listener.compiled.stats.listenerFilterError)
+            // Unlike other filters, this one's closing is no `downstream_listener_filter_error` for Envoy.
             if let stats { worker.stats.add(stats.clientHelloTooLarge) }
             return .close
         }

@@ -11,64 +11,38 @@ struct ClientHelloFacts: Equatable {
     private enum Extension {
         static let serverName = 0
         static let applicationProtocols = 16
-        static let supportedVersions = 43
     }
 
-    /// TLS 1.0 to 1.3.
+    /// What the `legacy_version` field may say: TLS 1.0 to 1.3. The extension with the versions is the handshake's affair.
     private static let knownVersions = 0x0301...0x0304
 
-    /// Reads the body of a ClientHello; nil when no handshake could go on from it: it is malformed, offers no version
-    /// from TLS 1.0 to 1.3 or no null compression, or names no possible server (RFC 6066: not empty, no NUL; 255 bytes
-    /// is the longest name there is).
+    /// Reads the body of a ClientHello; nil when it is malformed, has a version that is none of TLS, has an extension
+    /// twice, or names no possible server (RFC 6066: not empty, no NUL; 255 bytes is the longest name there is).
     init?(_ body: UnsafeRawBufferPointer) {
         var reader = WireReader(body)
-        guard let version = reader.number(2), reader.skip(32), let session = reader.block(1), session.count <= 32,
+        guard let version = reader.number(2), Self.knownVersions.contains(version), reader.skip(32),
+            let session = reader.block(1), session.count <= 32,
             let ciphers = reader.block(2), ciphers.count >= 2, ciphers.count % 2 == 0,
-            let compressions = reader.block(1), compressions.contains(0)
+            let compressions = reader.block(1), !compressions.isEmpty
         else { return nil }
-        var versions: UnsafeRawBufferPointer?
-        var name: UnsafeRawBufferPointer?
-        var protocols: UnsafeRawBufferPointer?
-        if !reader.isAtEnd {
-            guard let block = reader.block(2), reader.isAtEnd else { return nil }
-            var extensions = WireReader(block)
-            while !extensions.isAtEnd {
-                guard let type = extensions.number(2), let content = extensions.block(2) else { return nil }
-                switch type {
-                // Of an extension that is there twice, two readers could take different ones (RFC 8446 §4.2).
-                case Extension.serverName:
-                    guard name == nil else { return nil }
-                    name = content
-                case Extension.applicationProtocols:
-                    guard protocols == nil else { return nil }
-                    protocols = content
-                case Extension.supportedVersions:
-                    guard versions == nil else { return nil }
-                    versions = content
-                default: break
-                }
+        if reader.isAtEnd { return }
+        guard let block = reader.block(2), reader.isAtEnd else { return nil }
+        var types: [UInt16] = []
+        var extensions = WireReader(block)
+        while !extensions.isAtEnd {
+            guard let type = extensions.number(2), let content = extensions.block(2) else { return nil }
+            types.append(UInt16(truncatingIfNeeded: type))
+            switch type {
+            case Extension.serverName:
+                guard let name = Self.hostName(content) else { return nil }
+                serverName = name
+            case Extension.applicationProtocols: applicationProtocols = Self.names(content)
+            default: break
             }
         }
-        if let versions {
-            guard Self.offersKnownVersion(versions) else { return nil }
-        } else if version < Self.knownVersions.lowerBound {
-            return nil
-        }
-        if let name {
-            guard let host = Self.hostName(name) else { return nil }
-            serverName = host
-        }
-        if let protocols { applicationProtocols = Self.names(protocols) }
-    }
-
-    private static func offersKnownVersion(_ content: UnsafeRawBufferPointer) -> Bool {
-        var reader = WireReader(content)
-        guard let list = reader.block(1), reader.isAtEnd, list.count % 2 == 0 else { return false }
-        var versions = WireReader(list)
-        while let version = versions.number(2) {
-            if knownVersions.contains(version) { return true }
-        }
-        return false
+        // Of an extension that is there twice, two readers could take different ones (RFC 8446 §4.2). At most 4096 fit.
+        types.sort()
+        for index in types.indices.dropFirst() where types[index] == types[index - 1] { return nil }
     }
 
     /// A list of exactly one name, of type host_name.
