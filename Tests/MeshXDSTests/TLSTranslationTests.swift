@@ -95,7 +95,7 @@ struct TLSTranslationTests {
         let tls = try downstream("common_tls_context: {tls_certificates: [\(pair)]}")
         var context = TLSContextConfig()
         context.certificates = [
-            TLSCertificateSource(
+            TLSCertificateConfig(
                 chain: .inline(Array(Self.certificate.utf8)), privateKey: .inline(Array(Self.key.utf8)))
         ]
         #expect(tls == DownstreamTLS(context: context))
@@ -191,7 +191,7 @@ struct TLSTranslationTests {
             """
             common_tls_context: {tls_certificates: [\(pair)], validation_context: {trusted_ca: {filename: "\(chain)"}}}
             """)
-        let expected = TLSCertificateSource(chain: .file(chain), privateKey: .file(key), watchedDirectory: folder.path)
+        let expected = TLSCertificateConfig(chain: .file(chain), privateKey: .file(key), watchedDirectory: folder.path)
         #expect(tls.context.certificates == [expected])
         #expect(tls.context.validation?.trustedCA == .file(chain))
     }

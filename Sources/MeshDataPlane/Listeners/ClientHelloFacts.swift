@@ -13,7 +13,7 @@ struct ClientHelloFacts: Equatable {
         static let applicationProtocols = 16
     }
 
-    /// What the `legacy_version` field may say: TLS 1.0 to 1.3. The extension with the versions is the handshake's affair.
+    /// What `legacy_version` may say: TLS 1.0 to 1.3. The extension with the versions is the handshake's affair.
     private static let knownVersions = 0x0301...0x0304
 
     /// Reads the body of a ClientHello; nil when it is malformed, has a version that is none of TLS, has an extension

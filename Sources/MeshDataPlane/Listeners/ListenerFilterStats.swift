@@ -34,7 +34,7 @@ package struct TLSInspectorStats: Sendable {
         alpnNotFound = scope.counter("alpn_not_found", "ClientHellos without a list of protocols.")
         sniFound = scope.counter("sni_found", "ClientHellos with a server name.")
         sniNotFound = scope.counter("sni_not_found", "ClientHellos without a server name.")
-        clientHelloTooLarge = scope.counter("client_hello_too_large", "Connections closed for the size of their ClientHello.")
+        clientHelloTooLarge = scope.counter("client_hello_too_large", "Connections closed for a ClientHello too long.")
     }
 }
 

@@ -7,7 +7,7 @@ package struct TLSContextConfig: Hashable, Sendable {
     package var parameters = TLSParameters()
     /// Downstream one or more, the one for a client by its name and key type; upstream at most one.
     /// Source: `tls_certificates`.
-    package var certificates: [TLSCertificateSource] = []
+    package var certificates: [TLSCertificateConfig] = []
     /// What a peer's certificate has to be. Source: `validation_context`, or the static part of
     /// `combined_validation_context`. Default: nil (no certificate is asked for, or any is taken).
     package var validation: CertificateValidation?
@@ -70,9 +70,9 @@ package struct UpstreamTLS: Hashable, Sendable {
 /// Versions and algorithms. Source: `envoy.extensions.transport_sockets.tls.v3.TlsParameters`.
 package struct TLSParameters: Hashable, Sendable {
     /// Source: `tls_minimum_protocol_version`. Default: TLS 1.2.
-    package var minimumVersion = TLSVersion.tls12
+    package var minimumVersion = TLSProtocolVersion.tls12
     /// Source: `tls_maximum_protocol_version`. Default: nil: TLS 1.3 as a server, TLS 1.2 as a client.
-    package var maximumVersion: TLSVersion?
+    package var maximumVersion: TLSProtocolVersion?
     /// For TLS 1.2 and below, by OpenSSL's or IANA's name; `[a|b]` are of equal preference. Source: `cipher_suites`.
     /// Default: empty (`defaultCipherSuites`).
     package var cipherSuites: [String] = []
@@ -92,13 +92,13 @@ package struct TLSParameters: Hashable, Sendable {
 }
 
 /// A version of TLS, by its number on the wire.
-package enum TLSVersion: UInt16, Comparable, Sendable {
+package enum TLSProtocolVersion: UInt16, Comparable, Sendable {
     case tls10 = 0x0301
     case tls11 = 0x0302
     case tls12 = 0x0303
     case tls13 = 0x0304
 
-    package static func < (one: TLSVersion, other: TLSVersion) -> Bool { one.rawValue < other.rawValue }
+    package static func < (one: TLSProtocolVersion, other: TLSProtocolVersion) -> Bool { one.rawValue < other.rawValue }
 }
 
 /// Where PEM text or key bytes are. Source: `envoy.config.core.v3.DataSource`.
@@ -110,7 +110,7 @@ package enum TLSDataSource: Hashable, Sendable {
 }
 
 /// A certificate chain with its key. Source: `envoy.extensions.transport_sockets.tls.v3.TlsCertificate`.
-package struct TLSCertificateSource: Hashable, Sendable {
+package struct TLSCertificateConfig: Hashable, Sendable {
     /// PEM, the leaf first. Source: `certificate_chain`.
     package var chain: TLSDataSource
     /// PEM. Source: `private_key`.

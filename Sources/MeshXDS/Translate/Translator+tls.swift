@@ -95,7 +95,8 @@ extension Translator {
     }
 
     private func parameters(_ message: Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters) -> TLSParameters {
-        func version(_ version: Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.TlsProtocol) -> TLSVersion? {
+        typealias Number = Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.TlsProtocol
+        func version(_ version: Number) -> TLSProtocolVersion? {
             switch version {
             case .tlsv10: .tls10
             case .tlsv11: .tls11
@@ -127,15 +128,16 @@ extension Translator {
 
     private func certificate(
         _ message: Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate, at path: String
-    ) throws(ConfigError) -> TLSCertificateSource {
+    ) throws(ConfigError) -> TLSCertificateConfig {
         guard message.hasCertificateChain else {
             throw error(path + ".certificate_chain", found: "nothing", allowed: "a certificate chain")
         }
         guard message.hasPrivateKey else {
             throw error(path + ".private_key", found: "nothing", allowed: "the certificate's private key")
         }
-        return TLSCertificateSource(
-            chain: try pem(message.certificateChain, " CERTIFICATE-----", "certificates", at: path + ".certificate_chain"),
+        return TLSCertificateConfig(
+            chain: try pem(
+                message.certificateChain, " CERTIFICATE-----", "certificates", at: path + ".certificate_chain"),
             privateKey: try pem(message.privateKey, "PRIVATE KEY-----", "a private key", at: path + ".private_key"),
             watchedDirectory: message.watchedDirectory.path.isEmpty ? nil : message.watchedDirectory.path)
     }

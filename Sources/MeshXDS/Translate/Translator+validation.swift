@@ -25,7 +25,8 @@ extension Translator {
         validation.keyPins = try keyPins(message, at: path + ".verify_certificate_spki")
         validation.names = try names(message, at: path)
         if !validation.names.isEmpty {
-            let field = message.matchTypedSubjectAltNames.isEmpty ? "match_subject_alt_names" : "match_typed_subject_alt_names"
+            let isTyped = !message.matchTypedSubjectAltNames.isEmpty
+            let field = isTyped ? "match_typed_subject_alt_names" : "match_subject_alt_names"
             try requireCA(validation, "names to match", at: "\(path).\(field)")
         }
         if message.allowExpiredCertificate {
