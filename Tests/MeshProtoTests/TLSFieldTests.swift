@@ -6,7 +6,7 @@ import Testing
 /// Which fields of a TLS context are honoured, and what is made of the others.
 struct TLSFieldTests {
     private static let anything =
-        "{name: n, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}"
+        "{name: extension, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}"
 
     private func rows(_ context: String, fields: String = "") throws -> [String] {
         let type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
