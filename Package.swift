@@ -92,7 +92,7 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.targets += [
         .target(name: "CFuzz", path: "Tests/Fuzz/CFuzz"),
         .executableTarget(
-            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshHTTP", "MeshIO", "MeshModel", "MeshProto"],
+            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshDataPlane", "MeshHTTP", "MeshIO", "MeshModel", "MeshProto"],
             path: "Tests/Fuzz/ApusFuzz",
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
     ]

@@ -200,7 +200,7 @@ struct BootstrapDecoderTests {
             of: "stat_prefix: in", with: "stat_prefix: in\n          sta_prefix: 5"
         )
         .replacingOccurrences(
-            of: "type: STATIC", with: "type: STATIC\n    transport_socket: {name: tls}\n    respect_dns_ttl: true")
+            of: "type: STATIC", with: "type: STATIC\n    transport_socket_matches: [{name: tls}]\n    respect_dns_ttl: true")
         let decoded = try Fixture.decode(text, allowsUnknownFields: true)
         #expect(
             decoded.unsupported.map(\.description) == [
@@ -209,8 +209,8 @@ struct BootstrapDecoderTests {
                 (envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager has no such field; \
                 did you mean "stat_prefix"?)
                 """,
+                "refused: static_resources.clusters[0].transport_socket_matches = a list of 1 (the field is not supported)",
                 "degraded: static_resources.clusters[0].respect_dns_ttl = true (the field is not supported)",
-                "refused: static_resources.clusters[0].transport_socket = {name} (the field is not supported)",
             ])
     }
 

@@ -19,6 +19,8 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
     /// Position of the filter at work.
     private var position = 0
     private var inspector = HTTPInspector()
+    /// Made at the first look of the filter at work; nil for other filters.
+    private var tlsInspector: TLSInspector?
     private var timer = TimerID.none
     /// Only the listener that accepted a connection hands it on.
     private var mayHandOff: Bool
@@ -50,7 +52,9 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
     private func run() {
         while position < listener.filters.count {
             switch step(listener.filters[position]) {
-            case .next: position += 1
+            case .next:
+                position += 1
+                tlsInspector = nil
             case .wait:
                 wait()
                 return
@@ -128,6 +132,7 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
         worker.stats.increment(target.compiled.stats.preConnectionsActive)
         position = 0
         inspector = HTTPInspector()
+        tlsInspector = nil
         if isReading { armTimer() }
         return true
     }
@@ -138,6 +143,7 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
         if let disabled = filter.disabled, disabled.holds(port: facts.localAddress.port) { return .next }
         switch filter.kind {
         case .httpInspector: return inspect()
+        case .tlsInspector(let options): return inspectTLS(options)
         case .proxyProtocol(let options): return readProxyHeader(ProxyProtocolParser(options: options))
         case .originalDestination:
             restoreDestination()
@@ -165,6 +171,34 @@ package final class AcceptedConnection: DownstreamConnection, TimerTarget, EndOf
             if let stats { worker.stats.add(stats.httpNotFound) }
         }
         return .next
+    }
+
+    private func inspectTLS(_ options: TLSInspectorOptions) -> Step {
+        let stats = listener.compiled.filterStats.tlsInspector
+        var inspector = tlsInspector ?? TLSInspector(maxBytes: Int(options.maxClientHelloBytes))
+        let verdict = inspector.inspect(stream.input.readable)
+        tlsInspector = inspector
+        switch verdict {
+        case .needMore: return .wait
+        case .found(let hello):
+            facts.transportProtocol = .tls
+            facts.serverName = hello.serverName
+            let offersProtocols = !hello.applicationProtocols.isEmpty
+            if offersProtocols { facts.applicationProtocols = hello.applicationProtocols }
+            guard let stats else { return .next }
+            worker.stats.add(stats.tlsFound)
+            worker.stats.add(hello.serverName.isEmpty ? stats.sniNotFound : stats.sniFound)
+            worker.stats.add(offersProtocols ? stats.alpnFound : stats.alpnNotFound)
+            return .next
+        case .notTLS:
+            if options.closesOnParsingErrors { return .close }
+            if let stats { worker.stats.add(stats.tlsNotFound) }
+            return .next
+        case .tooLarge:
+            // Unlike other filters, this one's closing is no `downstream_listener_filter_error` for Envoy.
+            if let stats { worker.stats.add(stats.clientHelloTooLarge) }
+            return .close
+        }
     }
 
     private func readProxyHeader(_ parser: ProxyProtocolParser) -> Step {

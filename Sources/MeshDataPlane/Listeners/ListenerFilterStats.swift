@@ -17,6 +17,27 @@ package struct HTTPInspectorStats: Sendable {
     }
 }
 
+/// The TLS inspector. Scope `tls_inspector.`, shared by all listeners as in Envoy.
+package struct TLSInspectorStats: Sendable {
+    let tlsFound: CounterID
+    let tlsNotFound: CounterID
+    let alpnFound: CounterID
+    let alpnNotFound: CounterID
+    let sniFound: CounterID
+    let sniNotFound: CounterID
+    let clientHelloTooLarge: CounterID
+
+    init(in scope: inout StatScope) {
+        tlsFound = scope.counter("tls_found", "Connections that began with a ClientHello.")
+        tlsNotFound = scope.counter("tls_not_found", "Connections that began with something else.")
+        alpnFound = scope.counter("alpn_found", "ClientHellos with a list of protocols.")
+        alpnNotFound = scope.counter("alpn_not_found", "ClientHellos without a list of protocols.")
+        sniFound = scope.counter("sni_found", "ClientHellos with a server name.")
+        sniNotFound = scope.counter("sni_not_found", "ClientHellos without a server name.")
+        clientHelloTooLarge = scope.counter("client_hello_too_large", "Connections closed for a ClientHello too long.")
+    }
+}
+
 /// The PROXY protocol filter. Scope `proxy_proto.` or `proxy_proto.<stat_prefix>.`.
 package struct ProxyProtocolStats: Sendable {
     let notFoundDisallowed: CounterID
@@ -48,6 +69,7 @@ struct ProxyProtocolVersionStats: Sendable {
 /// The stats of one listener's filters, declared by the control thread.
 package struct ListenerFilterStats: Sendable {
     let httpInspector: HTTPInspectorStats?
+    let tlsInspector: TLSInspectorStats?
     /// By position in `listener.listenerFilters`; nil for other filters.
     let proxyProtocol: [ProxyProtocolStats?]
 
@@ -55,6 +77,9 @@ package struct ListenerFilterStats: Sendable {
         let inspects = listener.listenerFilters.contains { $0.kind == .httpInspector }
         httpInspector =
             inspects ? catalog.declare(.literal("http_inspector.")) { HTTPInspectorStats(in: &$0) } : nil
+        let inspectsTLS = listener.listenerFilters.contains { if case .tlsInspector = $0.kind { true } else { false } }
+        tlsInspector =
+            inspectsTLS ? catalog.declare(.literal("tls_inspector.")) { TLSInspectorStats(in: &$0) } : nil
         proxyProtocol = listener.listenerFilters.map { filter in
             guard case .proxyProtocol(let options) = filter.kind else { return nil }
             let prefix = options.statPrefix.isEmpty ? "proxy_proto." : "proxy_proto.\(options.statPrefix)."

@@ -21,6 +21,8 @@ package struct Cluster: Equatable, Sendable {
     /// Thresholds of priority `HIGH`.
     package var highPriorityBreakers = CircuitBreakerThresholds()
     package var http = UpstreamHTTPOptions()
+    /// Source: `transport_socket`. Default: nil (plain).
+    package var tls: UpstreamTLS?
     /// Source: `upstream_bind_config`, `upstream_connection_options`.
     package var connectOptions = ConnectOptions()
     /// Source address for IPv6 upstreams. Source: `upstream_bind_config.extra_source_addresses`. Default: nil.
@@ -102,6 +104,15 @@ package struct UpstreamHTTPOptions: Equatable, Sendable {
     /// Limit on response headers. Source: `common_http_protocol_options.max_headers_count`. Default: 100.
     package var maxResponseHeadersCount: UInt32 = 100
     package var http1 = HTTP1Options()
+    package var http2 = HTTP2Options()
+    /// Send the request's host, or the value of `autoSNIHeader`, as the server name. Source:
+    /// `upstream_http_protocol_options.auto_sni`. Default: false.
+    package var autoSNI = false
+    /// Check that the server's certificate is for that name. Source: `auto_san_validation`. Default: false.
+    package var autoSANValidation = false
+    /// Header that the server name is taken from, lower case; the host where a request has none.
+    /// Source: `override_auto_sni_header`. Default: empty (the host).
+    package var autoSNIHeader = ""
 
     /// Which protocol is spoken.
     package enum ProtocolSelection: UInt8, Sendable {
@@ -109,6 +120,8 @@ package struct UpstreamHTTPOptions: Equatable, Sendable {
         case http2
         /// The downstream's. Source: `use_downstream_protocol_config`.
         case downstream
+        /// By ALPN. Source: `auto_config`.
+        case auto
     }
 
     package init() {}

@@ -8,6 +8,10 @@ package struct FilterChain: Equatable, Sendable {
     package var name: String
     /// Source: `filter_chain_match`; absent means everything matches.
     package var match = FilterChainMatch()
+    /// Source: `transport_socket`. Default: nil (plain).
+    package var tls: DownstreamTLS?
+    /// How long the handshake may take. Source: `transport_socket_connect_timeout`. Default: nil (as long as it likes).
+    package var transportConnectTimeout: Duration?
     /// Filters before the terminal, in order; decoded by the filter registry.
     package var networkFilters: [TypedConfig] = []
     /// The last filter of the chain.

@@ -45,6 +45,8 @@ package struct HTTPTerminal: Equatable, Sendable {
     package var limits = HeadLimits()
     package var timeouts = DownstreamTimeouts()
     package var http1 = HTTP1Options()
+    package var http2 = HTTP2Options()
+    package var forwardClientCertificate = ForwardClientCertificate()
     /// Requests after which a connection is closed. Source: `common_http_protocol_options.max_requests_per_connection`.
     /// Default: nil (no limit); 0 in the configuration means no limit.
     package var maxRequestsPerConnection: UInt32?

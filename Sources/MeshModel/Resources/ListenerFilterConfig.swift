@@ -14,6 +14,8 @@ package struct ListenerFilterConfig: Equatable, Sendable {
     package enum Kind: Equatable, Sendable {
         /// Detects HTTP/1.0, HTTP/1.1 and h2c. Source: `…listener.http_inspector.v3.HttpInspector`.
         case httpInspector
+        /// Detects TLS, its server name and protocols. Source: `…listener.tls_inspector.v3.TlsInspector`.
+        case tlsInspector(TLSInspectorOptions)
         /// Reads a PROXY protocol header. Source: `…listener.proxy_protocol.v3.ProxyProtocol`.
         case proxyProtocol(ProxyProtocolOptions)
         /// Restores the destination from before a redirect. Source: `…listener.original_dst.v3.OriginalDst`.
@@ -40,6 +42,22 @@ package struct ProxyProtocolOptions: Equatable, Sendable {
     package var acceptsVersion2 = true
     /// Scope of the filter's stats (`proxy_proto.` or `proxy_proto.<prefix>.`). Source: `stat_prefix`. Default: empty.
     package var statPrefix = ""
+
+    package init() {}
+}
+
+/// Options of the TLS inspector.
+///
+/// - Source: `envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`.
+package struct TLSInspectorOptions: Hashable, Sendable {
+    /// Bytes read at first, doubled while the ClientHello is not over; never more than `maxClientHelloBytes`. A hint
+    /// without effect here: what has been received is looked at. Source: `initial_read_buffer_size`. Default: 16,384.
+    package var initialReadBufferSize: UInt32 = 16_384
+    /// A longer ClientHello closes the connection. Source: `max_client_hello_size`. Default: 16,384, which is the most.
+    package var maxClientHelloBytes: UInt32 = 16_384
+    /// Close what does not begin with a ClientHello. Source: `close_connection_on_client_hello_parsing_errors`.
+    /// Default: false (it is a plain connection).
+    package var closesOnParsingErrors = false
 
     package init() {}
 }

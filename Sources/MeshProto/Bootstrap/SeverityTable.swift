@@ -4,6 +4,9 @@
 enum SeverityTable {
     static func severity(field: String, of message: String) -> UnsupportedField.Severity {
         if refusedNames.contains(field) || refusedFields.contains(message + "." + field) { return .refused }
+        if message.hasPrefix(tlsPackage), refusedTLSFields.contains(message.dropFirst(tlsPackage.count) + "." + field) {
+            return .refused
+        }
         if ignoredFields.contains(message + "." + field) { return .ignoredSafe }
         return .degraded
     }
@@ -18,19 +21,49 @@ enum SeverityTable {
     private static let refusedNames: Set<String> = [
         "transport_socket", "transport_socket_matches", "transport_socket_matcher", "tls_context",
         "rbac",
-        "forward_client_cert_details", "dynamic_metadata",
+        "forward_client_cert_matcher", "dynamic_metadata",
     ]
 
     private static let refusedFields: Set<String> = [
         // A route that matches more than it should, or a chain without its rules.
         "envoy.config.route.v3.RouteMatch.cookies", "envoy.config.route.v3.RouteMatch.filter_state",
-        "envoy.config.route.v3.RouteMatch.grpc",
         "envoy.config.route.v3.RouteMatch.path_match_policy", "envoy.config.listener.v3.Listener.filter_chain_matcher",
         "envoy.config.listener.v3.Filter.config_discovery", "envoy.config.listener.v3.ListenerFilter.config_discovery",
         "envoy.config.route.v3.VirtualHost.matcher", "envoy.config.bootstrap.v3.Admin.allow_paths",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.config_discovery",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.tunneling_config",
     ]
+
+    /// TLS without a part of what makes it trustworthy, or without its certificates; within its package.
+    private static let refusedTLSFields: Set<String> = [
+        "UpstreamTlsContext.allow_renegotiation",
+        "DownstreamTlsContext.session_ticket_keys_sds_secret_config",
+        "DownstreamTlsContext.ocsp_staple_policy",
+        "CommonTlsContext.tls_certificate_sds_secret_configs",
+        "CommonTlsContext.tls_certificate_provider_instance",
+        "CommonTlsContext.tls_certificate_certificate_provider",
+        "CommonTlsContext.tls_certificate_certificate_provider_instance",
+        "CommonTlsContext.custom_tls_certificate_selector",
+        "CommonTlsContext.custom_handshaker",
+        "CommonTlsContext.validation_context_sds_secret_config",
+        "CommonTlsContext.validation_context_certificate_provider",
+        "CommonTlsContext.validation_context_certificate_provider_instance",
+        "CommonTlsContext.CombinedCertificateValidationContext.validation_context_sds_secret_config",
+        "CommonTlsContext.CombinedCertificateValidationContext.validation_context_certificate_provider",
+        "CommonTlsContext.CombinedCertificateValidationContext.validation_context_certificate_provider_instance",
+        "TlsParameters.compliance_policies",
+        "TlsParameters.signature_algorithms",
+        "TlsCertificate.pkcs12",
+        "TlsCertificate.private_key_provider",
+        "TlsCertificate.password",
+        "CertificateValidationContext.ca_certificate_provider_instance",
+        "CertificateValidationContext.system_root_certs",
+        "CertificateValidationContext.require_signed_certificate_timestamp",
+        "CertificateValidationContext.custom_validator_config",
+        "SubjectAltNameMatcher.oid",
+    ]
+
+    private static let tlsPackage = "envoy.extensions.transport_sockets.tls.v3."
 
     private static let refusedTypes = [
         "envoy.extensions.transport_sockets.", "envoy.extensions.filters.http.rbac.",

@@ -136,39 +136,62 @@ package nonisolated struct Envoy_Config_Listener_V3_FilterChainMatch: Sendable {
   fileprivate var _suffixLen: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
-package nonisolated struct Envoy_Config_Listener_V3_FilterChain: Sendable {
+package nonisolated struct Envoy_Config_Listener_V3_FilterChain: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   package var filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch {
-    get {_filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
-    set {_filterChainMatch = newValue}
+    get {_storage._filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
+    set {_uniqueStorage()._filterChainMatch = newValue}
   }
   /// Returns true if `filterChainMatch` has been explicitly set.
-  package var hasFilterChainMatch: Bool {self._filterChainMatch != nil}
+  package var hasFilterChainMatch: Bool {_storage._filterChainMatch != nil}
   /// Clears the value of `filterChainMatch`. Subsequent reads from it will return its default value.
-  package mutating func clearFilterChainMatch() {self._filterChainMatch = nil}
+  package mutating func clearFilterChainMatch() {_uniqueStorage()._filterChainMatch = nil}
 
-  package var filters: [Envoy_Config_Listener_V3_Filter] = []
+  package var filters: [Envoy_Config_Listener_V3_Filter] {
+    get {_storage._filters}
+    set {_uniqueStorage()._filters = newValue}
+  }
 
   package var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_metadata = newValue}
+    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadata = newValue}
   }
   /// Returns true if `metadata` has been explicitly set.
-  package var hasMetadata: Bool {self._metadata != nil}
+  package var hasMetadata: Bool {_storage._metadata != nil}
   /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  package mutating func clearMetadata() {self._metadata = nil}
+  package mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
-  package var name: String = String()
+  package var transportSocket: Envoy_Config_Core_V3_TransportSocket {
+    get {_storage._transportSocket ?? Envoy_Config_Core_V3_TransportSocket()}
+    set {_uniqueStorage()._transportSocket = newValue}
+  }
+  /// Returns true if `transportSocket` has been explicitly set.
+  package var hasTransportSocket: Bool {_storage._transportSocket != nil}
+  /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
+  package mutating func clearTransportSocket() {_uniqueStorage()._transportSocket = nil}
+
+  package var transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._transportSocketConnectTimeout = newValue}
+  }
+  /// Returns true if `transportSocketConnectTimeout` has been explicitly set.
+  package var hasTransportSocketConnectTimeout: Bool {_storage._transportSocketConnectTimeout != nil}
+  /// Clears the value of `transportSocketConnectTimeout`. Subsequent reads from it will return its default value.
+  package mutating func clearTransportSocketConnectTimeout() {_uniqueStorage()._transportSocketConnectTimeout = nil}
+
+  package var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
-  fileprivate var _metadata: Envoy_Config_Core_V3_Metadata? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate: @unchecked Sendable {
@@ -432,48 +455,104 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch.ConnectionSource
 
 nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FilterChain"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}filter_chain_match\0\u{2}\u{2}filters\0\u{2}\u{2}metadata\0\u{2}\u{2}name\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}filter_chain_match\0\u{2}\u{2}filters\0\u{2}\u{2}metadata\0\u{3}transport_socket\0\u{1}name\0\u{4}\u{2}transport_socket_connect_timeout\0")
+
+  fileprivate class _StorageClass {
+    var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
+    var _filters: [Envoy_Config_Listener_V3_Filter] = []
+    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
+    var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
+    var _transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _name: String = String()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _filterChainMatch = source._filterChainMatch
+      _filters = source._filters
+      _metadata = source._metadata
+      _transportSocket = source._transportSocket
+      _transportSocketConnectTimeout = source._transportSocketConnectTimeout
+      _name = source._name
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._filterChainMatch) }()
-      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.filters) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._filterChainMatch) }()
+        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._filters) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocket) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketConnectTimeout) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._filterChainMatch {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if !self.filters.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.filters, fieldNumber: 3)
-    }
-    try { if let v = self._metadata {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 7)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._filterChainMatch {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._filters.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._filters, fieldNumber: 3)
+      }
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._transportSocket {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 7)
+      }
+      try { if let v = _storage._transportSocketConnectTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Listener_V3_FilterChain, rhs: Envoy_Config_Listener_V3_FilterChain) -> Bool {
-    if lhs._filterChainMatch != rhs._filterChainMatch {return false}
-    if lhs.filters != rhs.filters {return false}
-    if lhs._metadata != rhs._metadata {return false}
-    if lhs.name != rhs.name {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._filterChainMatch != rhs_storage._filterChainMatch {return false}
+        if _storage._filters != rhs_storage._filters {return false}
+        if _storage._metadata != rhs_storage._metadata {return false}
+        if _storage._transportSocket != rhs_storage._transportSocket {return false}
+        if _storage._transportSocketConnectTimeout != rhs_storage._transportSocketConnectTimeout {return false}
+        if _storage._name != rhs_storage._name {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

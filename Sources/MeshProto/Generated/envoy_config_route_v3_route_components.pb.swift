@@ -372,6 +372,15 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
 
   package var queryParameters: [Envoy_Config_Route_V3_QueryParameterMatcher] = []
 
+  package var grpc: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions {
+    get {_grpc ?? Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions()}
+    set {_grpc = newValue}
+  }
+  /// Returns true if `grpc` has been explicitly set.
+  package var hasGrpc: Bool {self._grpc != nil}
+  /// Clears the value of `grpc`. Subsequent reads from it will return its default value.
+  package mutating func clearGrpc() {self._grpc = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_PathSpecifier: Equatable, Sendable {
@@ -381,6 +390,16 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
     case connectMatcher(Envoy_Config_Route_V3_RouteMatch.ConnectMatcher)
     case pathSeparatedPrefix(String)
 
+  }
+
+  package nonisolated struct GrpcRouteMatchOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
   }
 
   package nonisolated struct ConnectMatcher: Sendable {
@@ -397,6 +416,7 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
 
   fileprivate var _caseSensitive: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
   fileprivate var _runtimeFraction: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
+  fileprivate var _grpc: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions? = nil
 }
 
 package nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable {
@@ -530,6 +550,15 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendabl
   package var hasMaxGrpcTimeout: Bool {_storage._maxGrpcTimeout != nil}
   /// Clears the value of `maxGrpcTimeout`. Subsequent reads from it will return its default value.
   package mutating func clearMaxGrpcTimeout() {_uniqueStorage()._maxGrpcTimeout = nil}
+
+  package var grpcTimeoutOffset: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._grpcTimeoutOffset ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._grpcTimeoutOffset = newValue}
+  }
+  /// Returns true if `grpcTimeoutOffset` has been explicitly set.
+  package var hasGrpcTimeoutOffset: Bool {_storage._grpcTimeoutOffset != nil}
+  /// Clears the value of `grpcTimeoutOffset`. Subsequent reads from it will return its default value.
+  package mutating func clearGrpcTimeoutOffset() {_uniqueStorage()._grpcTimeoutOffset = nil}
 
   package var upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] {
     get {_storage._upgradeConfigs}
@@ -1576,7 +1605,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
 
 nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteMatch"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{4}\u{2}runtime_fraction\0\u{3}safe_regex\0\u{4}\u{2}connect_matcher\0\u{4}\u{2}path_separated_prefix\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{4}\u{2}connect_matcher\0\u{4}\u{2}path_separated_prefix\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1603,6 +1632,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
       case 4: try { try decoder.decodeSingularMessageField(value: &self._caseSensitive) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.headers) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.queryParameters) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._grpc) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._runtimeFraction) }()
       case 10: try {
         var v: Envoy_Type_Matcher_V3_RegexMatcher?
@@ -1668,6 +1698,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     if !self.queryParameters.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.queryParameters, fieldNumber: 7)
     }
+    try { if let v = self._grpc {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
     try { if let v = self._runtimeFraction {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
@@ -1695,6 +1728,26 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     if lhs._runtimeFraction != rhs._runtimeFraction {return false}
     if lhs.headers != rhs.headers {return false}
     if lhs.queryParameters != rhs.queryParameters {return false}
+    if lhs._grpc != rhs._grpc {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteMatch.protoMessageName + ".GrpcRouteMatchOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions, rhs: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1721,7 +1774,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProt
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{2}\u{3}priority\0\u{4}\u{4}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{4}host_rewrite_header\0\u{4}\u{3}regex_rewrite\0\u{4}\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{4}\u{2}append_x_forwarded_host\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{2}\u{3}priority\0\u{4}\u{4}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{3}grpc_timeout_offset\0\u{3}host_rewrite_header\0\u{4}\u{3}regex_rewrite\0\u{4}\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{4}\u{2}append_x_forwarded_host\0")
 
   fileprivate class _StorageClass {
     var _clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier?
@@ -1735,6 +1788,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     var _priority: Envoy_Config_Core_V3_RoutingPriority = .default
     var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
     var _maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _grpcTimeoutOffset: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] = []
     var _maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration? = nil
 
@@ -1758,6 +1812,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       _priority = source._priority
       _hashPolicy = source._hashPolicy
       _maxGrpcTimeout = source._maxGrpcTimeout
+      _grpcTimeoutOffset = source._grpcTimeoutOffset
       _upgradeConfigs = source._upgradeConfigs
       _maxStreamDuration = source._maxStreamDuration
     }
@@ -1836,6 +1891,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
         case 23: try { try decoder.decodeSingularMessageField(value: &_storage._maxGrpcTimeout) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
         case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._upgradeConfigs) }()
+        case 28: try { try decoder.decodeSingularMessageField(value: &_storage._grpcTimeoutOffset) }()
         case 29: try {
           var v: String?
           try decoder.decodeSingularStringField(value: &v)
@@ -1922,6 +1978,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       if !_storage._upgradeConfigs.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._upgradeConfigs, fieldNumber: 25)
       }
+      try { if let v = _storage._grpcTimeoutOffset {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
+      } }()
       try { if case .hostRewriteHeader(let v)? = _storage._hostRewriteSpecifier {
         try visitor.visitSingularStringField(value: v, fieldNumber: 29)
       } }()
@@ -1957,6 +2016,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
         if _storage._priority != rhs_storage._priority {return false}
         if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
         if _storage._maxGrpcTimeout != rhs_storage._maxGrpcTimeout {return false}
+        if _storage._grpcTimeoutOffset != rhs_storage._grpcTimeoutOffset {return false}
         if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
         if _storage._maxStreamDuration != rhs_storage._maxStreamDuration {return false}
         return true

@@ -2,10 +2,11 @@
 
 /// Base64 (RFC 4648) as protobuf's JSON mapping wants it: writes the standard alphabet with padding, reads both
 /// alphabets, padding optional.
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    /// Standard alphabet, padded.
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var out: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -25,7 +26,8 @@ enum Base64 {
         return String(decoding: out, as: UTF8.self)
     }
 
-    static func decode(_ text: String) -> [UInt8]? {
+    /// Either alphabet, padded or not; nil for anything else.
+    package static func decode(_ text: String) -> [UInt8]? {
         var out: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0

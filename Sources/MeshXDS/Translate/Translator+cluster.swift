@@ -25,6 +25,14 @@ extension Translator {
             }
         }
         cluster.http = try upstreamOptions(message, at: path)
+        if message.hasTransportSocket {
+            cluster.tls = try upstreamTLS(message.transportSocket, at: path + ".transport_socket")
+        }
+        if cluster.http.protocolSelection == .auto, cluster.tls == nil {
+            throw error(
+                path + ".transport_socket", found: "no TLS for a cluster whose protocol is chosen by ALPN",
+                allowed: "an UpstreamTlsContext")
+        }
         try setConnectOptions(of: &cluster, message, at: path)
         return cluster
     }
@@ -102,55 +110,6 @@ extension Translator {
         if message.hasMaxConnectionPools { thresholds.maxConnectionPools = message.maxConnectionPools.value }
         thresholds.trackRemaining = message.trackRemaining
         return thresholds
-    }
-
-    // MARK: HTTP
-
-    private func upstreamOptions(
-        _ message: Envoy_Config_Cluster_V3_Cluster, at path: String
-    ) throws(ConfigError) -> UpstreamHTTPOptions {
-        typealias Extension = Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
-        var options = UpstreamHTTPOptions()
-        if message.protocolSelection == .useDownstreamProtocol { options.protocolSelection = .downstream }
-        if message.hasMaxRequestsPerConnection {
-            options.maxRequestsPerConnection = message.maxRequestsPerConnection.value
-        }
-        setCommon(of: &options, message.commonHTTPProtocolOptions)
-        options.http1 = try http1Options(message.httpProtocolOptions, at: path + ".http_protocol_options")
-        for (name, any) in message.typedExtensionProtocolOptions.sorted(by: { $0.key < $1.key }) {
-            let place = "\(path).typed_extension_protocol_options[\"\(name)\"]"
-            let inner = try unwrapped(any, at: place)
-            guard TypeURL.messageName(inner.typeURL) == Extension.protoMessageName else {
-                throw error(place, found: "'\(inner.typeURL)'", allowed: Extension.protoMessageName)
-            }
-            let http = try decode(Extension.self, from: inner, at: place)
-            setCommon(of: &options, http.commonHTTPProtocolOptions)
-            switch http.upstreamProtocolOptions {
-            case .explicitHTTPConfig(let config)?:
-                options.protocolSelection = .http1
-                options.http1 = try http1Options(
-                    config.httpProtocolOptions, at: place + ".explicit_http_config.http_protocol_options")
-            case .useDownstreamProtocolConfig(let config)?:
-                options.protocolSelection = .downstream
-                options.http1 = try http1Options(
-                    config.httpProtocolOptions, at: place + ".use_downstream_protocol_config.http_protocol_options")
-            case nil:
-                throw error(
-                    place, found: "no protocol", allowed: "explicit_http_config or use_downstream_protocol_config")
-            }
-        }
-        return options
-    }
-
-    private func setCommon(of options: inout UpstreamHTTPOptions, _ common: Envoy_Config_Core_V3_HttpProtocolOptions) {
-        if common.hasIdleTimeout { options.idleTimeout = common.idleTimeout.timeout }
-        if common.hasMaxRequestsPerConnection {
-            options.maxRequestsPerConnection = common.maxRequestsPerConnection.value
-        }
-        if options.maxRequestsPerConnection == 0 { options.maxRequestsPerConnection = nil }
-        if common.hasMaxConnectionDuration { options.maxConnectionDuration = common.maxConnectionDuration.timeout }
-        if common.hasMaxStreamDuration { options.maxStreamDuration = common.maxStreamDuration.timeout }
-        if common.hasMaxHeadersCount { options.maxResponseHeadersCount = common.maxHeadersCount.value }
     }
 
     private func setConnectOptions(

@@ -14,7 +14,8 @@ extension Translator {
         switch message.codecType {
         case .auto: terminal.codec = .auto
         case .http1: terminal.codec = .http1
-        default: throw error(path + ".codec_type", found: "\(message.codecType)", allowed: "AUTO or HTTP1")
+        case .http2: terminal.codec = .http2
+        default: throw error(path + ".codec_type", found: "\(message.codecType)", allowed: "AUTO, HTTP1 or HTTP2")
         }
         terminal.httpFilters = try httpFilters(message.httpFilters, at: path + ".http_filters")
         setIdentity(of: &terminal, message)
@@ -25,6 +26,11 @@ extension Translator {
         setShape(of: &terminal, message)
         terminal.timeouts = timeouts(message)
         terminal.http1 = try http1Options(message.httpProtocolOptions, at: path + ".http_protocol_options")
+        terminal.http2 = http2Options(
+            message.http2ProtocolOptions,
+            managerStreamError: message.hasStreamErrorOnInvalidHTTPMessage
+                ? message.streamErrorOnInvalidHTTPMessage.value : nil)
+        terminal.forwardClientCertificate = forwardClientCertificate(message)
         let limit = message.commonHTTPProtocolOptions.maxRequestsPerConnection.value
         terminal.maxRequestsPerConnection = limit == 0 ? nil : limit
         for (index, upgrade) in message.upgradeConfigs.enumerated() {
@@ -63,6 +69,25 @@ extension Translator {
         terminal.via = message.via
         terminal.addUserAgent = message.addUserAgent.value
         terminal.representIPv4AsMappedIPv6 = message.representIpv4RemoteAddressAsIpv4MappedIpv6
+    }
+
+    private func forwardClientCertificate(_ message: Manager) -> ForwardClientCertificate {
+        var forward = ForwardClientCertificate()
+        forward.mode =
+            switch message.forwardClientCertDetails {
+            case .forwardOnly: .forwardOnly
+            case .appendForward: .appendForward
+            case .sanitizeSet: .sanitizeSet
+            case .alwaysForwardOnly: .alwaysForwardOnly
+            default: .sanitize
+            }
+        let current = message.setCurrentClientCertDetails
+        if current.subject.value { forward.details.insert(.subject) }
+        if current.cert { forward.details.insert(.certificate) }
+        if current.chain { forward.details.insert(.chain) }
+        if current.dns { forward.details.insert(.dns) }
+        if current.uri { forward.details.insert(.uri) }
+        return forward
     }
 
     private func requestIDOptions(_ message: Manager, at path: String) throws(ConfigError) -> RequestIDOptions {

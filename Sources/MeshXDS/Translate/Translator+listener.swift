@@ -86,6 +86,11 @@ extension Translator {
             let kind: ListenerFilterConfig.Kind
             switch config.messageName {
             case "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector": kind = .httpInspector
+            case "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector":
+                let inspector = try decode(
+                    Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector.self,
+                    from: unwrapped(message.typedConfig, at: place), at: place)
+                kind = .tlsInspector(Self.options(inspector))
             case "envoy.extensions.filters.listener.original_dst.v3.OriginalDst": kind = .originalDestination
             case "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol":
                 let proxy = try decode(
@@ -102,6 +107,17 @@ extension Translator {
             filters.append(ListenerFilterConfig(name: message.name, kind: kind, disabled: disabled))
         }
         return filters
+    }
+
+    private static func options(
+        _ message: Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector
+    ) -> TLSInspectorOptions {
+        var options = TLSInspectorOptions()
+        if message.hasMaxClientHelloSize { options.maxClientHelloBytes = message.maxClientHelloSize.value }
+        options.initialReadBufferSize = min(
+            message.hasInitialReadBufferSize ? message.initialReadBufferSize.value : .max, options.maxClientHelloBytes)
+        options.closesOnParsingErrors = message.closeConnectionOnClientHelloParsingErrors
+        return options
     }
 
     private func predicate(
@@ -157,6 +173,10 @@ extension Translator {
         let match = try filterChainMatch(message.filterChainMatch, at: path + ".filter_chain_match")
         var chain = FilterChain(name: message.name, match: match, terminal: terminal)
         chain.networkFilters = networkFilters
+        if message.hasTransportSocket {
+            chain.tls = try downstreamTLS(message.transportSocket, at: path + ".transport_socket")
+        }
+        chain.transportConnectTimeout = message.transportSocketConnectTimeout.timeout
         chain.digest = Self.digest(message)
         return chain
     }

@@ -60,6 +60,14 @@ extension Translator {
         if duration.hasGrpcTimeoutHeaderOffset {
             action.maxStreamDuration.grpcTimeoutHeaderOffset = duration.grpcTimeoutHeaderOffset.duration
         }
+        // The older pair has a say only where the newer one has none.
+        if message.hasGrpcTimeoutOffset, !duration.hasGrpcTimeoutHeaderMax, !duration.hasGrpcTimeoutHeaderOffset {
+            guard message.grpcTimeoutOffset.duration >= .zero else {
+                throw error(
+                    path + ".grpc_timeout_offset", found: "\(message.grpcTimeoutOffset.duration)", allowed: "0s or more")
+            }
+            action.maxStreamDuration.grpcTimeoutHeaderOffset = message.grpcTimeoutOffset.duration
+        }
         if message.hasMaxGrpcTimeout { action.maxStreamDuration.maxGRPCTimeout = message.maxGrpcTimeout.duration }
         return action
     }

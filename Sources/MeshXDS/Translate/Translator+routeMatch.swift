@@ -32,6 +32,9 @@ extension Translator {
                 match.fraction = FractionalPercent(numerator: value)
             }
         }
+        if message.hasGrpc {
+            match.headers.append(HeaderMatcher(name: "content-type", .string(StringMatcher(.regex(Self.grpcContent)))))
+        }
         for (index, header) in message.headers.enumerated() {
             match.headers.append(try headerMatcher(header, at: "\(path).headers[\(index)]"))
         }
@@ -47,6 +50,9 @@ extension Translator {
         }
         return match
     }
+
+    /// The content types of gRPC: with a codec's name or none, and no parameters.
+    private static let grpcContent = #"application/grpc(?:\+.*)?"#
 
     func headerMatcher(_ message: Envoy_Config_Route_V3_HeaderMatcher, at path: String) throws(ConfigError)
         -> HeaderMatcher

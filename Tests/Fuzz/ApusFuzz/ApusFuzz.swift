@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFuzz
 import Glibc
+import MeshDataPlane
 import MeshProto
 
 /// The libFuzzer driver. `APUS_FUZZ_TARGET` chooses what the bytes are; Scripts/fuzz.sh runs each for a while.
@@ -14,7 +15,8 @@ enum ApusFuzz {
         case "codec": exit(LLVMFuzzerRunDriver(&count, &arguments, runCodec))
         case "path": exit(LLVMFuzzerRunDriver(&count, &arguments, runPath))
         case "matcher": exit(LLVMFuzzerRunDriver(&count, &arguments, runMatcher))
-        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, path or matcher")
+        case "tls-inspector": exit(LLVMFuzzerRunDriver(&count, &arguments, runTLSInspector))
+        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, path, matcher or tls-inspector")
         }
     }
 }
@@ -38,5 +40,10 @@ private func runPath(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
 
 private func runMatcher(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     MatcherTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runTLSInspector(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    fuzzTLSInspector(Array(UnsafeBufferPointer(start: data, count: size)))
     return 0
 }

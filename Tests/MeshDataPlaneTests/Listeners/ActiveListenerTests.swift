@@ -61,6 +61,83 @@ struct ActiveListenerTests {
         }
     }
 
+    private func inspectingTLS(_ listener: inout Listener) {
+        listener.listenerFilters = [filter(.tlsInspector(TLSInspectorOptions())), filter(.httpInspector)]
+        listener.filterChains[0].match.transportProtocol = "tls"
+        listener.filterChains[0].match.serverNames = ["a.test"]
+        listener.filterChains[0].match.applicationProtocols = ["h2"]
+    }
+
+    @Test func theTLSInspectorDecidesTheChainUnderEverySplit() throws {
+        let all = ClientHello(name: "A.Test", protocols: ["h3", "h2"]).records(of: 50)
+        for split in 0...all.count {
+            let rig = rig(inspectingTLS)
+            let client = try rig.client()
+            client.send(Array(all[..<split]))
+            rig.loop.turn()
+            client.send(Array(all[split...]))
+            rig.loop.turn()
+            #expect(rig.loop.attempts.map(\.address) == [Self.httpAddress])
+            #expect(rig.upstreams.first?.received == all, "split at \(split)")
+            let counted = ["tls_found", "sni_found", "alpn_found"].map { rig.stat("tls_inspector.\($0)") }
+            #expect(counted == [1, 1, 1], "split at \(split)")
+            #expect(rig.stat("http_inspector.http_not_found") == 0)
+            client.sendReset()
+            rig.expectNothingLeft("split at \(split)")
+        }
+    }
+
+    @Test func aHelloForAnotherNameIsTLSForAnotherChain() throws {
+        let rig = rig(inspectingTLS)
+        let client = try rig.client()
+        client.send(ClientHello().records())
+        rig.loop.turn()
+        #expect(rig.loop.attempts.map(\.address) == [Self.otherAddress])
+        let counted = ["tls_found", "sni_not_found", "alpn_not_found"].map { rig.stat("tls_inspector.\($0)") }
+        #expect(counted == [1, 1, 1])
+    }
+
+    @Test func whatIsNotTLSGoesOnToTheNextFilter() throws {
+        let rig = rig(inspectingTLS)
+        let client = try rig.client()
+        client.send("GET / HTTP/1.1\r\n\r\n")
+        rig.loop.turn()
+        #expect(rig.loop.attempts.map(\.address) == [Self.otherAddress])
+        #expect(rig.stat("tls_inspector.tls_not_found") == 1 && rig.stat("http_inspector.http11_found") == 1)
+    }
+
+    @Test(arguments: [(256, true), (16_384, false)] as [(UInt32, Bool)])
+    func aHelloOverTheLimitClosesTheConnection(limit: UInt32, isClosed: Bool) throws {
+        var hello = ClientHello(name: "a.test", protocols: ["h2"])
+        hello.extensions.append((21, [UInt8](repeating: 0, count: 400)))
+        var options = TLSInspectorOptions()
+        options.maxClientHelloBytes = limit
+        let rig = rig {
+            inspectingTLS(&$0)
+            $0.listenerFilters[0] = filter(.tlsInspector(options))
+        }
+        let client = try rig.client()
+        client.send(hello.records())
+        rig.loop.turn()
+        #expect(client.sawEnd == isClosed)
+        #expect(rig.stat("tls_inspector.client_hello_too_large") == (isClosed ? 1 : 0))
+        #expect(rig.stat("listener.127.0.0.1_8080.downstream_listener_filter_error") == 0)
+        client.sendReset()
+        rig.expectNothingLeft()
+    }
+
+    @Test func whatIsNotTLSIsClosedWhereTheFilterSaysSo() throws {
+        var options = TLSInspectorOptions()
+        options.closesOnParsingErrors = true
+        let rig = rig { $0.listenerFilters = [filter(.tlsInspector(options))] }
+        let client = try rig.client()
+        client.send("GET / HTTP/1.1\r\n\r\n")
+        rig.loop.turn()
+        #expect(client.sawEnd && rig.loop.attempts.isEmpty)
+        #expect(rig.stat("tls_inspector.tls_not_found") == 0)
+        rig.expectNothingLeft()
+    }
+
     @Test func theInspectorIsSkippedWhereItIsDisabled() throws {
         let rig = rig {
             inspecting(&$0)
