@@ -85,7 +85,9 @@ struct FilterChainTableTests {
         let table = try FilterChainTable([
             chain { $0.sourceType = .sameIPOrLoopback }, chain { $0.sourceType = .external },
         ])
-        #expect(table.chain(for: facts(from: "127.0.0.9")) == 0)
+        #expect(table.chain(for: facts(from: "127.0.0.1")) == 0)
+        // As for Envoy, the rest of 127.0.0.0/8 is not the loopback address.
+        #expect(table.chain(for: facts(from: "127.0.0.9")) == 1)
         #expect(table.chain(for: facts(from: "10.0.0.1")) == 0)
         #expect(table.chain(for: facts(from: "10.0.0.2")) == 1)
     }
