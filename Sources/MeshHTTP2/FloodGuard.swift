@@ -72,3 +72,23 @@ struct ResetBudget {
         return isPremature && premature >= max(budget, closed) / 2
     }
 }
+
+/// The last streams that ended before the peer had finished with them: frames for those may still be on their way. What was
+/// forgotten is remembered by its highest number, so that nothing is called wrong that may be right.
+struct EarlyEnds {
+    private var ids = InlineArray<16, Int32>(repeating: 0)
+    private var next = 0
+    private var highestForgotten: Int32 = 0
+
+    mutating func insert(_ id: Int32) {
+        highestForgotten = max(highestForgotten, ids[next])
+        ids[next] = id
+        next = (next &+ 1) & 15
+    }
+
+    func mayContain(_ id: Int32) -> Bool {
+        if id <= highestForgotten { return true }
+        for index in 0..<16 where ids[index] == id { return true }
+        return false
+    }
+}

@@ -52,6 +52,8 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
     case inboundEmptyFramesFlood
     /// Many tiny DATA frames that wait for a slow reader (40). Stat: `http2.inbound_empty_frames_flood`.
     case inboundTinyFramesFlood
+    /// More CONTINUATION frames than allowed (37). Envoy has no stat for them.
+    case inboundContinuationFlood
     /// Stat: `http2.inbound_priority_frames_flood` (43).
     case inboundPriorityFlood
     /// Stat: `http2.inbound_window_update_frames_flood` (43).
@@ -78,7 +80,7 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .refused: "http2.remote_refuse"
         case .inboundEmptyFramesFlood, .inboundTinyFramesFlood: "http2.inbound_empty_frames_flood"
         case .outboundControlFlood, .outboundFlood: "http2.outbound_frames_flood"
-        case .tooManyPrematureResets, .inboundPriorityFlood, .inboundWindowUpdateFlood, .connectionError, .badPreface,
+        case .tooManyPrematureResets, .inboundContinuationFlood, .inboundPriorityFlood, .inboundWindowUpdateFlood, .connectionError, .badPreface,
             .internalError:
             "http2.unknown.nghttp2.error"
         }
@@ -92,8 +94,8 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
             .protocolError
         case .headerOverflow, .tooManyHeaders, .internalError: .internalError
         case .refused: .refusedStream
-        case .tooManyPrematureResets, .inboundEmptyFramesFlood, .inboundTinyFramesFlood, .inboundPriorityFlood,
-            .inboundWindowUpdateFlood, .outboundControlFlood, .outboundFlood:
+        case .tooManyPrematureResets, .inboundEmptyFramesFlood, .inboundTinyFramesFlood, .inboundContinuationFlood,
+            .inboundPriorityFlood, .inboundWindowUpdateFlood, .outboundControlFlood, .outboundFlood:
             .enhanceYourCalm
         }
     }

@@ -20,7 +20,9 @@ extension HTTP2Session {
         nghttp2_option_set_max_deflate_dynamic_table_size(option, Int(options.hpackTableSize))
         nghttp2_option_set_max_outbound_ack(option, options.maxOutboundControlFrames)
         nghttp2_option_set_max_settings(option, options.maxSettingsEntries)
-        nghttp2_option_set_max_continuations(option, options.maxContinuations)
+        // nghttp2 counts a CONTINUATION each time it looks at its nine bytes of header, which may come one by one. The
+        // frames themselves are counted in `onBeginFrame`.
+        nghttp2_option_set_max_continuations(option, (options.maxContinuations + 1) * 9)
         nghttp2_option_set_stream_reset_rate_limit(option, options.streamResetBurst, options.streamResetRate)
         nghttp2_option_set_max_reserved_remote_streams(option, 0)
         // An answer to an upstream's promise is never wanted; the largest header block is bounded by our own limits.

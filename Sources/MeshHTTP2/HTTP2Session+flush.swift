@@ -108,18 +108,28 @@ extension HTTP2Session {
             if header.flags & Wire.endStream != 0 { stopSender(index) }
         case Wire.data:
             if header.flags & Wire.endStream != 0 { stopSender(findSlot(header.stream_id)) }
-        case Wire.reset: floods.sentControl()
+        case Wire.reset:
+            floods.sentControl()
+            noticeReset(findSlot(header.stream_id), HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code))
         case Wire.settings, Wire.ping:
             if header.flags & Wire.acknowledgement != 0 { floods.sentControl() }
         case Wire.goAway:
             let code = frame.pointee.goaway.error_code
             // nghttp2 ends the connection by itself for what breaks framing or compression.
             if failure == .none, code != 0, !isGoingAway {
-                failure = suspected.isInvalidMessage ? suspected : .connectionError
+                failure = .connectionError
                 records.append(HTTP2Record(.connectionFailed, first: code))
             }
         default: break
         }
+    }
+
+    /// nghttp2 resets a stream whose DATA does not add up to its content-length without saying so before.
+    private func noticeReset(_ index: Int, _ code: HTTP2ErrorCode) {
+        guard index >= 0, !streams.slots[index].has(.reported) else { return }
+        report(index, code: code, failure: .messagingError)
+        countReset(index)
+        if !options.resetsStreamOnInvalidMessage { fail(.messagingError) }
     }
 
     /// The response is out and nobody reads the rest of the request.

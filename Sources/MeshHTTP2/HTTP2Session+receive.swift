@@ -25,6 +25,13 @@ extension HTTP2Session {
     func onBeginFrame(_ header: nghttp2_frame_hd) -> Int32 {
         switch header.type {
         case Wire.headers, Wire.continuation:
+            if header.type == Wire.headers {
+                continuations = 0
+                if isReused(header.stream_id) { return stop(.connectionError) }
+            } else {
+                continuations &+= 1
+                if continuations > options.maxContinuations { return stop(.inboundContinuationFlood) }
+            }
             let endsStream = header.type == Wire.headers && header.flags & Wire.endStream != 0
             return stop(floods.receivedPayload(isEmpty: header.length == 0 && !endsStream, options))
         case Wire.priority: return stop(floods.receivedPriority(activeStreams: streams.count, options))
@@ -34,6 +41,12 @@ extension HTTP2Session {
             return stop(floods.queuedControl(options))
         default: return 0
         }
+    }
+
+    /// Whether HEADERS name a stream that is over, or one that was passed over (RFC 9113 §5.1.1). Streams that ended before
+    /// the client had finished may still get trailers that were on their way; nghttp2 drops them.
+    private func isReused(_ id: Int32) -> Bool {
+        role == .server && id & 1 == 1 && id <= lastProcessedID && findSlot(id) < 0 && !earlyEnds.mayContain(id)
     }
 
     // MARK: Header blocks
@@ -204,6 +217,7 @@ extension HTTP2Session {
         default: suspected = .connectionError
         }
         let index = findSlot(frame.pointee.hd.stream_id)
+        if index < 0 { earlyEnds.insert(frame.pointee.hd.stream_id) }
         if index >= 0, !streams.slots[index].has(.reported) {
             // The client made us reset it: that counts as its own reset (attack ledger 36).
             report(index, code: suspected.code, failure: suspected)
@@ -217,6 +231,7 @@ extension HTTP2Session {
         if id == lastID { lastID = 0 }
         guard index >= 0 else { return }
         floods.streamClosed(options)
+        if !streams.slots[index].has(.remoteEnded) { earlyEnds.insert(id) }
         if code == 0 { countEnd(index) } else { countReset(index) }
         if !streams.slots[index].has(.reported) {
             // A response that is whole stays so, whatever code ends the stream behind it (RFC 9113 §8.1).

@@ -25,8 +25,6 @@ package import MeshIO
 package final class HTTP2Session {
     package let role: HTTP2Role
     package let options: HTTP2Options
-    let memory: HTTP2Memory
-    let pool: SlabPool
     /// The nghttp2 session; nil when it could not be made.
     var session: OpaquePointer?
 
@@ -36,11 +34,13 @@ package final class HTTP2Session {
     var records = RecordQueue()
     var floods = FloodGuard()
     var resets = ResetBudget()
+    var earlyEnds = EarlyEnds()
     /// What the record handed out last still holds: a head or a slice nobody took yet.
     var current: HTTP2Record?
 
     // The header block being received; there is one at a time on a connection.
     var incoming = StoredHead()
+    var continuations = 0
     var fieldBytes = 0
     var fieldCount = 0
 
@@ -75,6 +75,10 @@ package final class HTTP2Session {
     package internal(set) var peerLastStreamID = Int32.max
     /// The highest stream of the peer's that a record was made for.
     package internal(set) var lastProcessedID: Int32 = 0
+
+    // Last, for properties are released in order: what is above gives slabs back.
+    let memory: HTTP2Memory
+    let pool: SlabPool
 
     /// - Parameters:
     ///   - memory: shared by the loop's sessions.
@@ -122,6 +126,7 @@ package final class HTTP2Session {
         switch Int32(truncatingIfNeeded: error) {
         case NGHTTP2_ERR_FLOODED.rawValue: .outboundControlFlood
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: .badPreface
+        case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue: .inboundContinuationFlood
         default: .internalError
         }
     }

@@ -4,70 +4,14 @@ import MeshHTTP2
 import MeshIO
 import MeshTestKit
 
-/// What a session said, readable and comparable. Takes heads, bodies and trailers as a driver does.
-struct SessionLog {
-    var lines: [String] = []
-    var keys: [HTTP2StreamKey] = []
-    var bodies: [Int32: [UInt8]] = [:]
-    var closed: [HTTP2Record] = []
-    var failed: HTTP2Record?
-    /// Body bytes are told to be consumed as they come.
-    var consumes = true
-
-    mutating func drain(_ session: HTTP2Session) {
-        while let record = session.nextRecord() {
-            let key = session.key(of: record)
-            let id = session.streamID(key)
-            let end = record.endStream ? " end" : ""
-            switch record.kind {
-            case .head where session.role == .server:
-                var head = RequestHead()
-                session.takeRequestHead(record, into: &head)
-                lines.append("\(id) head\(end)\n\(head.trace)")
-                keys.append(key)
-            case .head, .informationalHead:
-                var head = ResponseHead()
-                session.takeResponseHead(record, into: &head)
-                lines.append("\(id) \(record.kind)\(end)\n\(head.trace)")
-            case .body:
-                guard let slice = session.takeBody(record) else {
-                    lines.append("\(id) body lost")
-                    continue
-                }
-                bodies[id, default: []] += Array(slice.bytes)
-                if consumes { session.consume(key, slice.count) }
-                if record.endStream { lines.append("\(id) end") }
-            case .trailers:
-                var trailers = HeaderBlock()
-                session.takeTrailers(record, into: &trailers)
-                lines.append("\(id) trailers\(end)\n\(trailers.trace)")
-            case .end: lines.append("\(id) end")
-            case .closed:
-                lines.append("\(id) closed \(record.first) \(record.failure)")
-                closed.append(record)
-            case .writable: lines.append("\(id) writable")
-            case .goAway: lines.append("goaway \(Int32(bitPattern: record.first)) \(record.second)")
-            case .settings: lines.append("settings")
-            case .pingAcknowledged: lines.append("ping")
-            case .connectionFailed:
-                lines.append("failed \(session.failure) \(record.first)")
-                failed = record
-            }
-        }
-    }
-
-    /// Lines without what every connection says.
-    var events: [String] { lines.filter { $0 != "settings" } }
-}
-
 /// A client's and a server's session with memory between them.
 final class SessionPair {
     let pool = SlabPool()
     let memory = HTTP2Memory()
     let client: HTTP2Session
     let server: HTTP2Session
-    var clientLog = SessionLog()
-    var serverLog = SessionLog()
+    var clientLog = HTTP2Trace()
+    var serverLog = HTTP2Trace()
     var now = MonotonicInstant(nanoseconds: 1_000_000_000)
 
     init(client: HTTP2Options = HTTP2Options(), server: HTTP2Options = HTTP2Options()) {

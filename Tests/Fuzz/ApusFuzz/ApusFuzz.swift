@@ -12,9 +12,10 @@ enum ApusFuzz {
         switch getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }) {
         case "bootstrap": exit(LLVMFuzzerRunDriver(&count, &arguments, runBootstrap))
         case "codec": exit(LLVMFuzzerRunDriver(&count, &arguments, runCodec))
+        case "http2": exit(LLVMFuzzerRunDriver(&count, &arguments, runHTTP2))
         case "path": exit(LLVMFuzzerRunDriver(&count, &arguments, runPath))
         case "matcher": exit(LLVMFuzzerRunDriver(&count, &arguments, runMatcher))
-        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, path or matcher")
+        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, http2, path or matcher")
         }
     }
 }
@@ -28,6 +29,11 @@ private func runBootstrap(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
 
 private func runCodec(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     CodecTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runHTTP2(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    HTTP2Target.run(Array(UnsafeBufferPointer(start: data, count: size)))
     return 0
 }
 
