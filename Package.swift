@@ -40,6 +40,7 @@ let package = Package(
     targets: [
         // Level 0: C
         .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CBytes"),
         .target(name: "CProcess"),
@@ -58,6 +59,7 @@ let package = Package(
         library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
         // Level 2
         library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),
+        library("MeshHTTP2", ["MeshHTTP", "MeshIO", "CNghttp2"]),
         // Level 3
         library("MeshXDS", ["MeshModel", "MeshProto"]),
         library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshProto"]),
@@ -70,13 +72,14 @@ let package = Package(
             swiftSettings: strict),
         // Tests
         .target(
-            name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshModel"], path: "Tests/MeshTestKit",
+            name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshHTTP2", "MeshModel"], path: "Tests/MeshTestKit",
             swiftSettings: strict),
         tests("MeshIOTests", ["MeshIO", "MeshTestKit"]),
         tests("MeshStatsTests", ["MeshStats"]),
         tests("MeshProtoTests", ["MeshProto"]),
         tests("MeshRegexTests", ["MeshRegex"]),
         tests("MeshHTTPTests", ["MeshHTTP", "MeshIO", "MeshTestKit"]),
+        tests("MeshHTTP2Tests", ["MeshHTTP2", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshUVTests", ["MeshUV", "MeshIO"]),
         tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
@@ -92,7 +95,8 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.targets += [
         .target(name: "CFuzz", path: "Tests/Fuzz/CFuzz"),
         .executableTarget(
-            name: "apus-fuzz", dependencies: ["CFuzz", "MeshTestKit", "MeshDataPlane", "MeshHTTP", "MeshIO", "MeshModel", "MeshProto"],
+            name: "apus-fuzz",
+            dependencies: ["CFuzz", "MeshTestKit", "MeshDataPlane", "MeshHTTP", "MeshHTTP2", "MeshIO", "MeshModel", "MeshProto"],
             path: "Tests/Fuzz/ApusFuzz",
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
     ]

@@ -13,10 +13,11 @@ enum ApusFuzz {
         switch getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }) {
         case "bootstrap": exit(LLVMFuzzerRunDriver(&count, &arguments, runBootstrap))
         case "codec": exit(LLVMFuzzerRunDriver(&count, &arguments, runCodec))
+        case "http2": exit(LLVMFuzzerRunDriver(&count, &arguments, runHTTP2))
         case "path": exit(LLVMFuzzerRunDriver(&count, &arguments, runPath))
         case "matcher": exit(LLVMFuzzerRunDriver(&count, &arguments, runMatcher))
         case "tls-inspector": exit(LLVMFuzzerRunDriver(&count, &arguments, runTLSInspector))
-        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, path, matcher or tls-inspector")
+        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, http2, path, matcher or tls-inspector")
         }
     }
 }
@@ -30,6 +31,11 @@ private func runBootstrap(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
 
 private func runCodec(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     CodecTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runHTTP2(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    HTTP2Target.run(Array(UnsafeBufferPointer(start: data, count: size)))
     return 0
 }
 
