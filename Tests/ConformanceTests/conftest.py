@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One proxy for the downstream cases and one for the upstream ones."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from conformance import Downstream  # noqa: E402
+
+from PythonKit import binaries  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def downstream(tmp_path_factory, apus_binary):
+    made = Downstream(apus_binary, tmp_path_factory.mktemp("downstream"))
+    yield made
+    made.stop()
+
+
+def pytest_generate_tests(metafunc):
+    """The cases of a file are its `CASES`."""
+    if "case" in metafunc.fixturenames:
+        cases = metafunc.module.CASES
+        metafunc.parametrize("case", cases, ids=[c.name for c in cases])
