@@ -89,7 +89,7 @@ class Downstream:
         self.upstreams["frozen"].script = (lambda *_: self._thaw.wait(),)
         self.upstreams["big"].script = (BODY, response(200, BIG))
         self.upstreams["early"].script = (response(200, b"early"), READ_TO_END)
-        self.upstreams["interim"].script = (BODY, response(103, headers=[("link", "</s>")]), response(200, b"final"))
+        self.upstreams["interim"].script = (BODY, response(103, b"", [("link", "</s>")]), response(200, b"final"))
         self.upstreams["chat"].script = (
             b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
             ECHO,

@@ -9,13 +9,19 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from conformance import Downstream  # noqa: E402
-
-from PythonKit import binaries  # noqa: E402
+from upstream_side import Upstream, UpstreamCases  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def downstream(tmp_path_factory, apus_binary):
     made = Downstream(apus_binary, tmp_path_factory.mktemp("downstream"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory, apus_binary):
+    made = Upstream(apus_binary, tmp_path_factory.mktemp("upstream"), UpstreamCases.everywhere)
     yield made
     made.stop()
 

@@ -93,11 +93,13 @@ def stream_error(*codes) -> Expectation:
     return Expectation(resets=_codes(codes), goaways=_codes(codes))
 
 
-def malformed() -> Expectation:
-    """§8.1.1: a stream error, or a 4xx answer and then the end of the stream; never forwarded whole."""
+def malformed(progressive=False) -> Expectation:
+    """§8.1.1: a stream error, or a 4xx answer and then the end of the stream; never forwarded whole.
+
+    `progressive`: what came before the fault is a whole HTTP/1 request, and may have been forwarded by then."""
     codes = _codes(())
     refusals = frozenset(range(400, 500)) | {501}
-    return Expectation(resets=codes, goaways=codes, statuses=refusals, unforwarded=True)
+    return Expectation(resets=codes, goaways=codes, statuses=refusals, unforwarded=not progressive)
 
 
 def answered(status=200, body: bytes | None = None) -> Expectation:

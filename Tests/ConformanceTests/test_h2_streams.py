@@ -611,7 +611,7 @@ def _(c):
     stream = half_closed(c)
     c.send(w.window_update(stream, w.MAX_WINDOW))
     c.until_over(stream)
-    if c.goaway is None:
+    if c.goaway is None and not c.ended:
         c.send(w.data(other, b"x", end=True))
         assert c.until_over(other).status == 200
     return stream
