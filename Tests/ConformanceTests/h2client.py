@@ -175,7 +175,12 @@ class Client(FrameReader):
         """A well-formed request head on the next stream."""
         stream = next(self.ids)
         block = self.encoder.encode(w.request_fields(path, method=method, extra=extra, **pseudo))
-        self.send(w.headers(stream, block, end=end))
+        first, rest = block[: w.MAX_FRAME], block[w.MAX_FRAME :]
+        parts = [w.headers(stream, first, end=end, end_headers=not rest)]
+        while rest:
+            first, rest = rest[: w.MAX_FRAME], rest[w.MAX_FRAME :]
+            parts.append(w.continuation(stream, first, end_headers=not rest))
+        self.send(*parts)
         return stream
 
     def send_block(self, block: bytes, *, end=True) -> int:

@@ -140,14 +140,13 @@ class Upstream:
                 port = self.ports[case.name, client] = free_port()
                 clusters.append(b.cluster(f"c{number}", port, **_http2(case)))
                 routes.append({"match": {"prefix": f"/{port}/"}, "route": _route(f"c{number}", case)})
-        listeners = [
-            b.listener(
-                client,
-                self.listen[client],
-                b.hcm(routes, stat_prefix=client, options={"codec_type": "HTTP1" if client == "h1" else "HTTP2"}),
-            )
-            for client in CLIENTS
-        ]
+        listeners = []
+        for client, codec in zip(CLIENTS, ("HTTP1", "HTTP2")):
+            options = {"codec_type": codec, "delayed_close_timeout": "0.05s"}
+            if client == "h1":
+                options["http_protocol_options"] = {"enable_trailers": True}
+            manager = b.hcm(routes, stat_prefix=client, options=options)
+            listeners.append(b.listener(client, self.listen[client], manager))
         path = b.write(directory / "upstream.yaml", b.bootstrap(admin, listeners, clusters))
         self.proxy = Proxy(binary, path, admin).wait_until_ready()
 
