@@ -60,18 +60,22 @@ class Case:
     expectation: Expectation
     play: typing.Callable
     options: dict
+    #: "upstream " where the proxy is the client
+    side: str = ""
 
     @property
     def name(self):
-        return f"{self.section} {self.title}"
+        return f"{self.side}{self.section} {self.title}"
 
 
 class Cases(list):
     """Register of one file's cases: `@CASES("6.1", "what is sent", connection_error(...))` over the function that sends."""
 
+    side = ""
+
     def __call__(self, section, title, expectation=None, **options):
         def register(play):
-            self.append(Case(section, title, expectation, play, options))
+            self.append(Case(section, title, expectation, play, options, self.side))
             return play
 
         return register

@@ -54,6 +54,8 @@ class FrameReader:
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder()
         self._block = None
+        #: longest wait for an answer that must come
+        self.patience = PATIENCE
 
     def send(self, *parts: bytes):
         """Sends all of it as one write; a peer that has gone shows on the next read, not here."""
@@ -122,9 +124,9 @@ class FrameReader:
         except hpack.HPACKError as error:
             raise Violation(f"undecodable field block: {error!r}") from error
 
-    def pump(self, until, timeout=PATIENCE) -> bool:
+    def pump(self, until, timeout=None) -> bool:
         """Takes frames until `until()` holds: True then, False at the end of the connection or of the time."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (self.patience if timeout is None else timeout)
         while not until():
             made = self.next_frame()
             if made is not None:
@@ -272,7 +274,7 @@ class Client(FrameReader):
         self.send(w.ping(mark))
         return self.pump(lambda: mark in self.pongs)
 
-    def until_over(self, stream, timeout=PATIENCE) -> Stream:
+    def until_over(self, stream, timeout=None) -> Stream:
         self.pump(lambda: self.stream(stream).over, timeout)
         return self.stream(stream)
 

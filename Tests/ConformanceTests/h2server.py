@@ -13,7 +13,7 @@ from h2client import PATIENCE, FrameReader, Violation
 
 #: pseudo-headers of a request; anything else from the proxy would be malformed
 _PSEUDO = {":method", ":scheme", ":authority", ":path", ":protocol"}
-_CONNECTION_FIELDS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "host"}
+_CONNECTION_FIELDS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 
 
 class Gone(Exception):
@@ -71,7 +71,7 @@ class Peer(FrameReader):
 
     # Receiving
 
-    def until(self, condition, timeout=PATIENCE):
+    def until(self, condition, timeout=None):
         """Waits for a frame that makes the condition true; raises at the end and after the time."""
         if not self.pump(condition, timeout):
             if self.ended:
@@ -234,6 +234,8 @@ def _check_request(fields):
     method = dict(fields).get(":method")
     if method != "CONNECT" and not {":method", ":scheme", ":path"} <= set(pseudo):
         raise Violation(f"missing pseudo-headers in {names}")
+    if dict(fields).get("host", authority := dict(fields).get(":authority")) != authority and authority is not None:
+        raise Violation(f"host differs from :authority in {fields}")
     for name, value in fields:
         if name != name.lower() or name in _CONNECTION_FIELDS:
             raise Violation(f"field {name!r} in an HTTP/2 request")

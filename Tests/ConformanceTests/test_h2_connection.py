@@ -64,7 +64,7 @@ def _(c):
     c.send(w.settings() + w.headers(1, w.request_block()))
 
 
-@case("3.4", "the preface cut short by the end", connection_error(or_close=True), preface=False)
+@case("3.4", "the preface cut short by the end", connection_error(or_close=True), preface=False, ends=True)
 def _(c):
     c.send(w.PREFACE[:20])
     c.socket.shutdown(socket.SHUT_WR)
@@ -186,7 +186,7 @@ def _(c):
     c.send(w.window_update(0, 0x80000001))
 
 
-@case("4.1", "a frame header cut short by the end", connection_error(FRAME_SIZE, or_close=True))
+@case("4.1", "a frame header cut short by the end", connection_error(FRAME_SIZE, or_close=True), ends=True)
 def _(c):
     c.barrier()
     c.send(w.ping()[:5])

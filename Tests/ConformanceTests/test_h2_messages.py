@@ -38,14 +38,16 @@ def with_trailers(*fields, end=True):
 
 
 def with_body(length, *parts, ends_with_data=True):
-    """A request that announces `length` and sends `parts`."""
+    """A request that announces `length` and sends `parts`, in one segment."""
 
     def play(c):
-        fields = w.request_fields("/case", "POST", extra=[("content-length", length)])
-        stream = c.send_fields(*fields, end=not parts and ends_with_data)
-        c.send(*(w.data(stream, part, end=part is parts[-1] and ends_with_data) for part in parts))
+        stream = next(c.ids)
+        block = w.request_block("/case", method="POST", extra=[("content-length", length)])
+        frames = [w.headers(stream, block, end=not parts and ends_with_data)]
+        frames += [w.data(stream, part, end=part is parts[-1] and ends_with_data) for part in parts]
         if not ends_with_data:
-            c.send(w.headers(stream, w.literal(b"x-sum", b"1")))
+            frames.append(w.headers(stream, w.literal(b"x-sum", b"1")))
+        c.send(*frames)
         return stream
 
     return play

@@ -108,7 +108,8 @@ def _(p):
 @case("3.4", "a server that never speaks", gateway_error(504), handshake=False)
 def _(p):
     p.read_preface()
-    p.pump(lambda: False, 3.0)
+    request = p.next_request()
+    p.pump(lambda: request.reset is not None)
     raise Gone
 
 
@@ -333,10 +334,11 @@ def _(p):
     p.respond(request)
 
 
-@case("6.5.2", "the proxy turns push off, or announces no window for it", whole())
+@case("6.5.2", "the proxy turns push off, or allows no stream for it", whole())
 def _(p):
     request = p.whole_request()
-    assert p.settings.get(w.ENABLE_PUSH, 1) == 0, f"settings of the proxy: {p.settings}"
+    off = p.settings.get(w.ENABLE_PUSH, 1) == 0 or p.settings.get(w.MAX_CONCURRENT_STREAMS) == 0
+    assert off, f"settings of the proxy: {p.settings}"
     p.respond(request)
 
 
@@ -605,8 +607,13 @@ def _(p):
 
 @case("6.8", "GOAWAY after the response", whole(), fresh=True)
 def _(p):
-    p.respond(request := p.whole_request())
-    p.send(w.goaway(request.stream))
+    request = p.whole_request()
+    # In one segment: whoever has read the answer has read GOAWAY.
+    p.send(
+        w.headers(request.stream, p.block((":status", "200")), end=False),
+        w.data(request.stream, b"ok", end=True),
+        w.goaway(request.stream),
+    )
     p.pump(lambda: p.waiting, 0.3)
     assert not p.waiting, "a new stream after GOAWAY"
 

@@ -15,7 +15,7 @@ from PythonKit.ports import free_port
 from PythonKit.process import Proxy
 
 #: The routes' timeout; an answer that needs it is 504, and right only where a case says so.
-ROUTE_TIMEOUT = 1.5
+ROUTE_TIMEOUT = 1.0
 #: Longer than the route's: who has no answer by then is left hanging.
 HANG = 4.0
 
@@ -114,6 +114,7 @@ class UpstreamCases(Cases):
 
     #: of all files that were collected, for one proxy serves them all
     everywhere: list[Case] = []
+    side = "upstream "
 
     def __call__(self, section, title, expectation, **options):
         register = super().__call__(section, title, expectation, **options)
@@ -184,7 +185,7 @@ class Upstream:
 
     def _normal(self, port, client):
         """An honest exchange; a connection that ended this moment may be chosen once."""
-        for _ in range(2):
+        for _ in range(3):
             after = ask(self.listen[client], client, f"/{port}/normal")
             if after.status == 200:
                 break
