@@ -69,7 +69,7 @@ class Case:
 
 
 class Cases(list):
-    """Register of one file's cases: `@CASES("6.1", "what is sent", connection_error(...))` over the function that sends."""
+    """The cases of one file: `@CASES(section, "what is sent", what is demanded)` over the function that sends."""
 
     side = ""
 
@@ -102,7 +102,8 @@ class Downstream:
         self.upstreams["connection_fields"].script = (
             BODY,
             b"HTTP/1.1 200 OK\r\nconnection: x-hop, keep-alive\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\n"
-            b"proxy-connection: keep-alive\r\ntransfer-encoding: chunked\r\nX-Mixed-Case: Kept\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            b"proxy-connection: keep-alive\r\ntransfer-encoding: chunked\r\nX-Mixed-Case: Kept\r\n\r\n"
+            b"2\r\nok\r\n0\r\n\r\n",
         )
         inspected = {"auto": {"listener_filters": [b.http_inspector()]}}
         listeners = [

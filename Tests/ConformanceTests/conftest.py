@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import deviations  # noqa: E402
 from conformance import Downstream  # noqa: E402
-from upstream_side import Upstream, UpstreamCases  # noqa: E402
+from upstream_side import CLIENTS, Upstream, UpstreamCases  # noqa: E402
 
 from PythonKit import binaries  # noqa: E402
 
@@ -40,5 +40,9 @@ def pytest_generate_tests(metafunc):
         if case.name in known:
             deviation = known[case.name]
             marks = pytest.mark.xfail(reason=deviation.reason, strict=not deviation.sometimes)
-        made.append(pytest.param(case, id=case.name, marks=marks))
-    metafunc.parametrize("case", made)
+        if "client" in metafunc.fixturenames:
+            clients = case.options.get("clients", CLIENTS)
+            made += [pytest.param(case, client, id=f"{case.name} ({client})", marks=marks) for client in clients]
+        else:
+            made.append(pytest.param(case, id=case.name, marks=marks))
+    metafunc.parametrize(("case", "client") if "client" in metafunc.fixturenames else "case", made)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cases that a proxy is known to fail, each with the sentence of the RFC that makes it a fault of the proxy.
 
-A marked case must fail: one that passes fails the run, so that the table cannot grow stale. The names of the cases where
-the proxy is the client begin with "upstream".
+A marked case must fail: one that passes fails the run, so that the table cannot grow stale. The names of the cases
+where the proxy is the client begin with "upstream".
 """
 
 import dataclasses

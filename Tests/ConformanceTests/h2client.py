@@ -292,7 +292,7 @@ def _check_fields(fields):
                 raise Violation(f"misplaced pseudo-header {name}")
         else:
             seen_regular = True
-        if name != name.lower() or name in ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"):
+        if name != name.lower() or name in w.CONNECTION_FIELDS:
             raise Violation(f"field {name!r} in an HTTP/2 message")
         if any(c in value for c in "\r\n\0") or value != value.strip(" \t"):
             raise Violation(f"invalid value {value!r}")

@@ -13,7 +13,6 @@ from h2client import PATIENCE, FrameReader, Violation
 
 #: pseudo-headers of a request; anything else from the proxy would be malformed
 _PSEUDO = {":method", ":scheme", ":authority", ":path", ":protocol"}
-_CONNECTION_FIELDS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 
 
 class Gone(Exception):
@@ -89,7 +88,7 @@ class Peer(FrameReader):
         return request
 
     def whole_request_or_wait(self, allow_more=False) -> Request:
-        """For plays without an end: the next request, whenever it comes; `allow_more`: its body may stop at a window."""
+        """For plays without an end: the next request, whenever it comes; `allow_more`: its body may stop half way."""
         request = self.next_request_or_end()
         self.pump(lambda: request.ended or request.reset is not None, 0.2 if allow_more else PATIENCE)
         return request
@@ -160,7 +159,9 @@ class Peer(FrameReader):
     def respond(self, request, *extra, status="200", body=b"ok"):
         """A whole response, in one segment."""
         block = self.block((":status", status), *extra)
-        self.send(w.headers(request.stream, block, end=not body), w.data(request.stream, body, end=True) if body else b"")
+        self.send(
+            w.headers(request.stream, block, end=not body), w.data(request.stream, body, end=True) if body else b""
+        )
 
     def credit(self, stream):
         window = self.settings.get(w.INITIAL_WINDOW_SIZE, 65535) + self.windows[stream]
@@ -237,7 +238,7 @@ def _check_request(fields):
     if dict(fields).get("host", authority := dict(fields).get(":authority")) != authority and authority is not None:
         raise Violation(f"host differs from :authority in {fields}")
     for name, value in fields:
-        if name != name.lower() or name in _CONNECTION_FIELDS:
+        if name != name.lower() or name in w.CONNECTION_FIELDS:
             raise Violation(f"field {name!r} in an HTTP/2 request")
         if name == "te" and value != "trailers":
             raise Violation(f"te: {value}")

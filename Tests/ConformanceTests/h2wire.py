@@ -28,6 +28,9 @@ MAX_HEADER_LIST_SIZE, ENABLE_CONNECT_PROTOCOL = 6, 8
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED = range(6)
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, CONNECT_ERROR, ENHANCE_YOUR_CALM = range(6, 12)
 
+#: what no HTTP/2 message may carry (RFC 9113 §8.2.2); `te` has a rule of its own
+CONNECTION_FIELDS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+
 
 def frame(kind, flags=0, stream=0, payload=b"", length=None) -> bytes:
     """Any frame at all; `length` lies about the payload, the top bit of `stream` is the reserved one."""

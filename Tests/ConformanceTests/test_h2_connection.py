@@ -95,7 +95,13 @@ def _(c):
     return c.open()
 
 
-@case("3.3", "prior knowledge a byte at a time where HTTP/1 is spoken too", answered(200, b"a"), listener="auto", preface=False)
+@case(
+    "3.3",
+    "prior knowledge a byte at a time where HTTP/1 is spoken too",
+    answered(200, b"a"),
+    listener="auto",
+    preface=False,
+)
 def _(c):
     for byte in w.PREFACE + w.settings():
         c.send(bytes([byte]))
@@ -247,7 +253,12 @@ def _(c):
     c.send(w.frame(w.DATA, 0, c.open("/stall", method="POST", end=False), b"x" * 20, length=2**24 - 1))
 
 
-@case("4.2", "a response larger than a frame comes in frames of at most 16,384 bytes", answered(200), settings=((4, 1 << 20),))
+@case(
+    "4.2",
+    "a response larger than a frame comes in frames of at most 16,384 bytes",
+    answered(200),
+    settings=((4, 1 << 20),),
+)
 def _(c):
     c.send(w.window_update(0, 1 << 20))
     return c.open("/big")
@@ -332,7 +343,9 @@ def _(c):
     c.send(w.headers(stream, b"\x80"))
 
 
-@case("4.3", "an invalid block on a stream the client has reset", connection_error(w.COMPRESSION_ERROR, w.STREAM_CLOSED))
+@case(
+    "4.3", "an invalid block on a stream the client has reset", connection_error(w.COMPRESSION_ERROR, w.STREAM_CLOSED)
+)
 def _(c):
     stream = c.open("/stall", method="POST", end=False)
     c.send(w.reset(stream), w.headers(stream, b"\x80"))
@@ -358,7 +371,7 @@ def _(c):
 
 @case("5.5", "ALTSVC and ORIGIN from a client are ignored", ignored())
 def _(c):
-    c.send(w.frame(0xA, 0, 0, b"\0\0h2=\":443\""), w.frame(0xC, 0, 0, b"\0\x0bhttp://a.te"))
+    c.send(w.frame(0xA, 0, 0, b'\0\0h2=":443"'), w.frame(0xC, 0, 0, b"\0\x0bhttp://a.te"))
 
 
 @case("5.5", "PRIORITY_UPDATE is ignored or acted upon", ignored())

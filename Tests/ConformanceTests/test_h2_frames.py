@@ -463,7 +463,9 @@ def _(c):
 def _(c):
     stream = post(c, "/")
     trailers = w.literal(b"x-sum", b"1234")
-    c.send(w.data(stream, b"x"), w.headers(stream, trailers[:4], end_headers=False), w.continuation(stream, trailers[4:]))
+    c.send(
+        w.data(stream, b"x"), w.headers(stream, trailers[:4], end_headers=False), w.continuation(stream, trailers[4:])
+    )
     return stream
 
 

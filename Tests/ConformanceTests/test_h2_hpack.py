@@ -39,9 +39,7 @@ OK = answered(200, b"a")
 
 # 2.3 Tables
 
-case("7541 2.3.1", "the static table's entries", OK)(
-    delivers("accept-encoding", "gzip, deflate", w.indexed(16))
-)
+case("7541 2.3.1", "the static table's entries", OK)(delivers("accept-encoding", "gzip, deflate", w.indexed(16)))
 
 
 @case("7541 2.3.1", "a request of static entries only", OK)
@@ -182,7 +180,9 @@ case("7541 5.1", "a length that wraps around 2^32", BROKEN)(
 
 # 5.2 Strings
 
-case("7541 5.2", "a name by Huffman code", OK)(delivers("x-coded", "plain", w.literal(b"x-coded", b"plain", coded=True)))
+case("7541 5.2", "a name by Huffman code", OK)(
+    delivers("x-coded", "plain", w.literal(b"x-coded", b"plain", coded=True))
+)
 case("7541 5.2", "every form in one block", OK)(
     delivers(
         "x-c",
@@ -209,9 +209,7 @@ case("7541 5.2", "a Huffman string that ends in the middle of a symbol", BROKEN)
 case("7541 5.2", "a string longer than the block", BROKEN)(sends(b"\x00" + w.string(b"x-long") + b"\x7e" + b"abc"))
 case("7541 5.2", "a name longer than the block", BROKEN)(sends(b"\x00\x7e" + b"abc"))
 case("7541 5.2", "a literal without its value", BROKEN)(sends(b"\x40" + w.string(b"x-alone")))
-case("7541 5.2", "LF by Huffman code is LF all the same", malformed())(
-    sends(w.literal(b"x-bad", b"a\nb", coded=True))
-)
+case("7541 5.2", "LF by Huffman code is LF all the same", malformed())(sends(w.literal(b"x-bad", b"a\nb", coded=True)))
 case("7541 5.2", "an upper-case name by Huffman code", malformed())(sends(w.literal(b"X-Bad", b"1", coded=True)))
 
 # 6 Representations
@@ -225,7 +223,9 @@ case("7541 6.2.2", "a literal without indexing does not enter the table", BROKEN
 case("7541 6.2.3", "a literal never indexed does not enter the table", BROKEN)(
     sends(w.literal(b"x-a", b"1", w.NEVER), w.indexed(62))
 )
-case("7541 6.2.3", "never indexed is forwarded", OK)(delivers("authorization", "secret", w.literal(23, b"secret", w.NEVER)))
+case("7541 6.2.3", "never indexed is forwarded", OK)(
+    delivers("authorization", "secret", w.literal(23, b"secret", w.NEVER))
+)
 
 
 @case("7541 6.3", "a size update above what SETTINGS allow", BROKEN)

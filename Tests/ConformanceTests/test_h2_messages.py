@@ -161,7 +161,9 @@ def _(c):
 case("8.1.1", "content-length without a body", malformed())(with_body("5"))
 case("8.1.1", "less DATA than content-length", malformed())(with_body("5", b"body"))
 case("8.1.1", "more DATA than content-length", malformed())(with_body("3", b"body"))
-case("8.1.1", "more DATA than content-length in a later frame", malformed(progressive=True))(with_body("4", b"body", b"more"))
+case("8.1.1", "more DATA than content-length in a later frame", malformed(progressive=True))(
+    with_body("4", b"body", b"more")
+)
 case("8.1.1", "content-length 0 with DATA", malformed(progressive=True))(with_body("0", b"x"))
 case("8.1.1", "less DATA than content-length before trailers", malformed())(with_body("5", b"x", ends_with_data=False))
 case("8.1.1", "content-length 0 with empty DATA", answered(200, b"a"))(with_body("0", b""))

@@ -76,8 +76,11 @@ def whole_or(demand: Demand, body: bytes | None = b"ok") -> Demand:
     return dataclasses.replace(demand, statuses=frozenset({200}), body=body)
 
 
-def ask(port, client, path, *, method="GET", body=b"", headers=()) -> Answer:
-    return (_ask_h1 if client == "h1" else _ask_h2)(port, path, method, body, headers)
+def ask(port, client, path, *, method="GET", body=b"", headers=(), stalled=False) -> Answer:
+    """`stalled`: the client grants no window, and so takes no byte of a body (HTTP/2 only)."""
+    if client == "h1":
+        return _ask_h1(port, path, method, body, headers)
+    return _ask_h2(port, path, method, body, headers, 0 if stalled else 1 << 24)
 
 
 def _ask_h1(port, path, method, body, headers):
@@ -93,9 +96,9 @@ def _ask_h1(port, path, method, body, headers):
         return Answer(got.status, got.body, got.complete, got.headers, interim, got.trailers or None)
 
 
-def _ask_h2(port, path, method, body, headers):
-    with Client(port) as client:
-        client.send(w.window_update(0, 1 << 24), w.settings((w.INITIAL_WINDOW_SIZE, 1 << 24)))
+def _ask_h2(port, path, method, body, headers, window):
+    with Client(port, settings=((w.INITIAL_WINDOW_SIZE, window),)) as client:
+        client.send(w.window_update(0, 1 << 24))
         extra = [*headers, ("content-length", str(len(body)))] if body else headers
         stream = client.open(path, method=method, extra=extra, end=not body)
         if body:
@@ -108,9 +111,9 @@ def _ask_h2(port, path, method, body, headers):
 
 
 class UpstreamCases(Cases):
-    """Options: `settings`, `handshake`, `every` of the server; `retry`; `method`, `body`, `headers` of the client;
-    `parallel` requests; `fresh`: the next request must not use the first connection; `check`: a function of the
-    answers and the server."""
+    """Options: `settings`, `handshake`, `every` of the server; `retry` of the route; `method`, `body`, `headers`,
+    `stalled` of the client; `parallel` requests; `clients`: which of the two; `fresh`: the next request must not use
+    the first connection; `check`: a function of the answers and the server."""
 
     #: of all files that were collected, for one proxy serves them all
     everywhere: list[Case] = []
@@ -142,7 +145,7 @@ class Upstream:
                 clusters.append(b.cluster(f"c{number}", port, **_http2(case)))
                 routes.append({"match": {"prefix": f"/{port}/"}, "route": _route(f"c{number}", case)})
         listeners = []
-        for client, codec in zip(CLIENTS, ("HTTP1", "HTTP2")):
+        for client, codec in (("h1", "HTTP1"), ("h2", "HTTP2")):
             options = {"codec_type": codec, "delayed_close_timeout": "0.05s"}
             if client == "h1":
                 options["http_protocol_options"] = {"enable_trailers": True}
@@ -178,7 +181,7 @@ class Upstream:
     def _ask(self, case, client, port):
         options = case.options
         count = options.get("parallel", 1)
-        asked = {key: options[key] for key in ("method", "body", "headers") if key in options}
+        asked = {key: options[key] for key in ("method", "body", "headers", "stalled") if key in options}
         with concurrent.futures.ThreadPoolExecutor(count) as pool:
             made = [pool.submit(ask, self.listen[client], client, f"/{port}/{n}", **asked) for n in range(count)]
             return [future.result() for future in made]
