@@ -253,7 +253,7 @@ class Server:
         self.play, self.settings, self.handshake, self.every = play, settings, handshake, every
         self.failures = []
         self.peers: list[Peer] = []
-        #: for the client's side of a case to wait for the server's
+        #: for plays that run on every connection: what is to happen once has happened
         self.reached = threading.Event()
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -41,7 +41,7 @@ def _(p):
     one_at_a_time(p, 2)
 
 
-@case("5.1.2", "MAX_CONCURRENT_STREAMS 0, raised a moment later", whole_or(gateway_error(504)))
+@case("5.1.2", "MAX_CONCURRENT_STREAMS 0, raised a moment later", whole_or(gateway_error(504), None))
 def _(p):
     p.send(w.settings((w.MAX_CONCURRENT_STREAMS, 0)))
     p.until(lambda: p.acks >= 2)
@@ -238,19 +238,14 @@ def _(p):
     p.send_data(request.stream, end=True)
 
 
-@case(
-    "6.9.1",
-    "DATA of responses the proxy gave up is given back",
-    whole_or(gateway_error(504), None),
-    parallel=8,
-    every=True,
-)
+@case("6.9.1", "DATA the proxy discards is given back", whole_or(cut_short(), None), parallel=8, every=True)
 def _(p):
+    # Each response breaks its content-length: what the proxy throws away it must still count and give back.
     while True:
         request = p.whole_request_or_wait()
         if request.header(":path").endswith("normal"):
             p.respond(request)
             continue
         p.until(lambda: p.connection_window >= 20000)
-        p.head(request)
+        p.head(request, ("content-length", "5"))
         p.send_data(request.stream, b"x" * 16000, end=True)
