@@ -249,8 +249,9 @@ def _check_request(fields):
 class Server:
     """Listens while a case runs. `play` has the first connection, or every one where `every` is set."""
 
-    def __init__(self, port, play, *, settings=(), handshake=True, every=False):
+    def __init__(self, port, play, *, settings=(), handshake=True, every=False, patience=PATIENCE):
         self.play, self.settings, self.handshake, self.every = play, settings, handshake, every
+        self.patience = patience
         self.failures = []
         self.peers: list[Peer] = []
         #: for plays that run on every connection: what is to happen once has happened
@@ -279,7 +280,7 @@ class Server:
             except OSError:
                 return
             peer = Peer(connection, len(self.peers))
-            peer.server = self
+            peer.server, peer.patience = self, self.patience
             self.peers.append(peer)
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 

@@ -20,6 +20,7 @@ import test_h2_upstream_ends
 import test_h2_upstream_limits
 import test_h2_upstream_messages
 from h2client import Client, Violation
+from h2server import Server
 from upstream_side import Answer
 
 _DOWNSTREAM = (
@@ -164,3 +165,24 @@ def test_no_upstream_case_accepts_the_wrong_end():
                 and demand.cut
             )
             assert accepted == bool(right), f"{case.name}: {answer}"
+
+
+def complaints(case):
+    """What the scripted server says of a client that asks once and then keeps its connection whatever comes."""
+    server = Server(0, case.play, settings=case.options.get("settings", ()), patience=0.15)
+    with server, socket.create_connection(server.listener.getsockname(), timeout=5) as client:
+        client.sendall(
+            w.PREFACE + w.settings((w.ENABLE_PUSH, 0)) + w.headers(1, w.request_block()) + w.settings(ack=True)
+        )
+        with contextlib.suppress(OSError):
+            while client.recv(65536):
+                pass
+        return server.failures
+
+
+def test_a_proxy_that_keeps_a_broken_connection_is_found_out():
+    cases = [case for case in UPSTREAM if case.options.get("ends")]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(complaints, cases))
+    blind = [case.name for case, failures in zip(cases, found) if not failures]
+    assert len(cases) >= 35 and not blind, f"{len(cases)} cases; these say nothing: {blind}"

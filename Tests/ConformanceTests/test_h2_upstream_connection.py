@@ -28,7 +28,7 @@ def breaks(*codes, before=b"", after=b""):
 
 def broken(section, title, data, *codes):
     """A connection error in place of the response."""
-    case(section, title, gateway_error(), fresh=True)(breaks(*codes, after=data))
+    case(section, title, gateway_error(), fresh=True, ends=True)(breaks(*codes, after=data))
 
 
 # 3.4 The server's preface

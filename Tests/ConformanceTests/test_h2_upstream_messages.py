@@ -322,7 +322,7 @@ def _(p):
 def uncompressable(section, title, block):
     """A field block that cannot be decoded: a connection error, whatever the stream."""
 
-    @case(section, title, gateway_error(), fresh=True)
+    @case(section, title, gateway_error(), fresh=True, ends=True)
     def _(p):
         request = p.whole_request()
         p.send(w.headers(request.stream, b"\x88" + block))
