@@ -113,7 +113,7 @@ def _ask_h2(port, path, method, body, headers, window):
 class UpstreamCases(Cases):
     """Options: `settings`, `handshake`, `every` of the server; `retry` of the route; `method`, `body`, `headers`,
     `stalled` of the client; `parallel` requests; `clients`: which of the two; `fresh`: the next request must not use
-    the first connection; `ends`: the proxy must end the first one; `check`: a function of the answers and the server."""
+    the first connection; `ends`: the proxy must end it; `check`: a function of the answers and the server."""
 
     #: of all files that were collected, for one proxy serves them all
     everywhere: list[Case] = []
