@@ -46,6 +46,7 @@ let package = Package(
         // gnu23 for #embed, which carries v3.schema.
         .target(name: "CSchema", exclude: ["v3.schema"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
+        .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Level 0
         library("MeshIO", ["CBytes"]),
         library("MeshStats", []),
@@ -56,6 +57,7 @@ let package = Package(
         // Level 1
         library("MeshHTTP", ["MeshIO", "CBytes"]),
         library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
+        library("MeshTLS", ["MeshIO", "COpenSSL"]),
         // Level 2
         library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),
         // Level 3
@@ -78,6 +80,7 @@ let package = Package(
         tests("MeshRegexTests", ["MeshRegex"]),
         tests("MeshHTTPTests", ["MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshUVTests", ["MeshUV", "MeshIO"]),
+        tests("MeshTLSTests", ["MeshTLS", "MeshIO", "COpenSSL", "MeshTestKit"]),
         tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
         tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshTestKit"]),
