@@ -7,6 +7,11 @@ package struct SubjectName: Hashable, Sendable {
     package let kind: SANKind
     /// The bytes of the name; an address in text form.
     package let text: [UInt8]
+
+    package init(kind: SANKind, text: [UInt8]) {
+        self.kind = kind
+        self.text = text
+    }
 }
 
 /// What a certificate says about who holds it: the peer's, or our own. Values only, so it outlives the connection.

@@ -83,7 +83,9 @@ enum TLSCallbacks {
         guard let session, let owner = stream(of: ssl),
             owner._withUnsafeGuaranteedRef({ $0.acceptsSession(session) })
         else { return SSL_TICKET_RETURN_IGNORE_RENEW }
-        return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE
+        // A ticket of TLS 1.3 is used once, so there has to be a next one.
+        let isRenewed = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == 0x0304
+        return isRenewed ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE
     }
 
     /// The server gave a client a session.

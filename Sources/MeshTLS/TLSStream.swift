@@ -211,8 +211,11 @@ package final class TLSStream: ByteStream, EndOfTurn {
             fail(failure ?? TLSFailure(stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
             return
         }
-        if context.trust == nil, policy.matchers.isEmpty { isPeerValidated = false }
         isHandshakeComplete = true
+        // A session of TLS 1.2 may be resumed again and again, and no new ticket came.
+        if agreed.isResumed, agreed.version == .tls12, let sessionKey, let session = SSL_get1_session(ssl) {
+            workspace.keep(session, for: sessionKey)
+        }
         transport.reportsDrained = reportsDrained
         if isReadingPaused { pauseTransport() }
         if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
