@@ -3,9 +3,9 @@
 
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libuv1-dev libnghttp2-dev libre2-dev pkg-config binutils
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libuv1-dev libnghttp2-dev libre2-dev libssl-dev pkg-config binutils
 WORKDIR /src
-COPY Package.swift Package.resolved ./
+COPY Package.swift ./
 RUN swift package resolve
 COPY Sources Sources
 COPY Tests Tests

@@ -47,6 +47,7 @@ let package = Package(
         // gnu23 for #embed, which carries v3.schema.
         .target(name: "CSchema", exclude: ["v3.schema"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
+        .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Level 0
         library("MeshIO", ["CBytes"]),
         library("MeshStats", []),
@@ -57,14 +58,15 @@ let package = Package(
         // Level 1
         library("MeshHTTP", ["MeshIO", "CBytes"]),
         library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
+        library("MeshTLS", ["MeshIO", "COpenSSL"]),
         // Level 2
         library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),
         library("MeshHTTP2", ["MeshHTTP", "MeshIO", "CNghttp2"]),
         // Level 3
         library("MeshXDS", ["MeshModel", "MeshProto"]),
-        library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshProto"]),
+        library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshHTTP2", "MeshTLS", "MeshIO", "MeshStats", "MeshProto", "MeshRegex"]),
         // Level 4
-        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex", "CProcess"]),
+        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshTLS", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex", "CProcess"]),
         // Level 5
         .executableTarget(
             name: "apus",
@@ -81,6 +83,7 @@ let package = Package(
         tests("MeshHTTPTests", ["MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshHTTP2Tests", ["MeshHTTP2", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshUVTests", ["MeshUV", "MeshIO"]),
+        tests("MeshTLSTests", ["MeshTLS", "MeshIO", "COpenSSL", "MeshTestKit"]),
         tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
         tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshTestKit"]),

@@ -6,6 +6,8 @@ public enum StreamCloseReason: Equatable, Sendable {
     case connectFailed(Int32)
     /// The peer reset the connection, or writing found it gone. - Parameter: errno.
     case reset(Int32)
+    /// The TLS session failed: its handshake, a record, or the peer's alert. `TLSStream.failure` says more.
+    case tlsFailed
 }
 
 /// What a `ByteStream` reports to its owner. A base class, so that the stream can call it without reference counting.

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import COpenSSL
+
+/// A SHA-256 value.
+package struct Digest: Hashable, Sendable {
+    let words: (UInt64, UInt64, UInt64, UInt64)
+
+    init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
+
+    /// The 32 bytes, in order.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        self = bytes.withUnsafeBytes { raw in
+            Digest(words: (
+                raw.loadUnaligned(fromByteOffset: 0, as: UInt64.self), raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+                raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self),
+                raw.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+        }
+    }
+
+    /// What `body` writes into 32 bytes, nil when it returns 0.
+    init?(writing body: (UnsafeMutablePointer<UInt8>) -> Int32) {
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        let done = withUnsafeMutableBytes(of: &words) { raw in
+            guard let base = raw.bindMemory(to: UInt8.self).baseAddress else { return Int32(0) }
+            return body(base)
+        }
+        guard done == 1 else { return nil }
+        self.words = words
+    }
+
+    /// SHA-256 of `bytes`.
+    init?(of bytes: UnsafeRawBufferPointer) {
+        self.init { apus_tls_hash(bytes.baseAddress, bytes.count, TLSLibrary.shared.sha256, $0) }
+    }
+
+    /// The 32 bytes.
+    package var bytes: [UInt8] { withUnsafeBytes(of: words) { [UInt8]($0) } }
+
+    /// 64 lower-case hexadecimal digits.
+    package var hexadecimal: [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(64)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return text
+    }
+
+    package static func == (one: Digest, other: Digest) -> Bool { one.words == other.words }
+
+    package func hash(into hasher: inout Hasher) {
+        // It is a hash already; one word of it, salted by the hasher, spreads as well as all four.
+        hasher.combine(words.0)
+    }
+
+    /// Reads hexadecimal digits, with or without colons between the bytes.
+    package init?(hexadecimal text: String) {
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for character in text.utf8 where character != UInt8(ascii: ":") {
+            guard let value = Digest.hexadecimalValue(character) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+        guard high == nil else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    /// Reads base64 of 32 bytes.
+    package init?(base64 text: String) {
+        var bytes: [UInt8] = []
+        var bits: UInt32 = 0
+        var count: UInt32 = 0
+        var length = 0
+        for character in text.utf8 {
+            length += 1
+            if character == UInt8(ascii: "=") { continue }
+            guard let value = Digest.base64Value(character) else { return nil }
+            bits = (bits << 6 | UInt32(value)) & 0xFFFF
+            count += 6
+            if count >= 8 {
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> count))
+            }
+        }
+        guard length == 44, text.utf8.last == UInt8(ascii: "=") else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    private static func hexadecimalValue(_ character: UInt8) -> UInt8? {
+        switch character {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    private static func base64Value(_ character: UInt8) -> UInt8? {
+        switch character {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
+        case UInt8(ascii: "+"): 62
+        case UInt8(ascii: "/"): 63
+        default: nil
+        }
+    }
+}

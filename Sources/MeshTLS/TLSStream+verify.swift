@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import COpenSSL
+
+extension TLSStream {
+    /// The largest RSA key of a peer, in bits: verifying with 16,384 costs a thousand times as much as with 2,048.
+    private static let maxKeyBits: Int32 = 8192
+    /// Most certificates in a peer's chain. OpenSSL bounds their bytes, but hundreds of small ones fit.
+    private static let maxChainLength: Int32 = 32
+
+    /// Answers whether the peer's certificate is accepted, in place of OpenSSL's own verification, which it falls back on
+    /// for a chain that this worker has not seen under this context.
+    func verifyPeer(_ store: OpaquePointer) -> Bool {
+        guard let leaf = X509_STORE_CTX_get0_cert(store) else { return false }
+        let refusal = check(leaf, X509_STORE_CTX_get0_untrusted(store), store)
+        if let refusal {
+            failure = refusal
+            if !context.options.acceptsUntrusted {
+                if X509_STORE_CTX_get_error(store) == 0 {
+                    X509_STORE_CTX_set_error(store, Int32(X509_V_ERR_APPLICATION_VERIFICATION))
+                }
+                return false
+            }
+            failure = nil
+        }
+        isPeerValidated = refusal == nil && context.trust != nil
+        X509_STORE_CTX_set_error(store, 0)
+        return true
+    }
+
+    private func check(_ leaf: OpaquePointer, _ others: OpaquePointer?, _ store: OpaquePointer) -> TLSFailure? {
+        guard apus_tls_stack_count(others) <= TLSStream.maxChainLength else {
+            return TLSFailure(stat: .failVerifyError, text: "the peer's chain is too long", code: 0, verifyResult: 0)
+        }
+        guard let digest = chainDigest(leaf, others) else {
+            return TLSFailure(stat: .failVerifyError, text: "the peer's chain cannot be read", code: 0, verifyResult: 0)
+        }
+        let key = TLSWorkspace.PeerKey(context: context.id, chain: digest)
+        let now = wallSeconds
+        if let known = workspace.peer(key, now: now) {
+            peerIdentity = known.identity
+            return checkNamesAndPins(known.identity, leaf)
+        }
+        guard let identity = PeerIdentity(leaf: leaf, others: others) else {
+            return TLSFailure(stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
+        }
+        peerIdentity = identity
+        var expires = Int64.max
+        if let trust = context.trust {
+            if let refusal = verifyChain(store, leaf, others, identity, now: now) { return refusal }
+            expires = min(earliestEnd(X509_STORE_CTX_get0_chain(store)), trust.nextUpdate)
+        }
+        workspace.remember(TLSWorkspace.VerifiedPeer(identity: identity, expires: expires), as: key)
+        return checkNamesAndPins(identity, leaf)
+    }
+
+    private func verifyChain(
+        _ store: OpaquePointer, _ leaf: OpaquePointer, _ others: OpaquePointer?, _ identity: PeerIdentity, now: Int64
+    ) -> TLSFailure? {
+        if identity.hasMalformedNames {
+            return TLSFailure(
+                stat: .failVerifyError, text: "a subject alternative name of the peer is malformed", code: 0, verifyResult: 0)
+        }
+        for index in 0..<max(0, apus_tls_stack_count(others)) {
+            if let other = apus_tls_stack_at(others, index), isKeyTooLong(other) { return tooLong }
+        }
+        if isKeyTooLong(leaf) { return tooLong }
+        workspace.didVerify()
+        X509_STORE_CTX_set_time(store, 0, Int(now))
+        guard X509_verify_cert(store) != 1 else { return nil }
+        TLSLibrary.forgetErrors()
+        return TLSFailure(
+            stat: .failVerifyError, text: "the peer's certificate is not trusted", code: 0,
+            verifyResult: Int(X509_STORE_CTX_get_error(store)))
+    }
+
+    private var tooLong: TLSFailure {
+        TLSFailure(stat: .failVerifyError, text: "a key in the peer's chain is too long", code: 0, verifyResult: 0)
+    }
+
+    private func isKeyTooLong(_ certificate: OpaquePointer) -> Bool {
+        guard let key = X509_get0_pubkey(certificate) else { return false }
+        return EVP_PKEY_get_bits(key) > TLSStream.maxKeyBits
+    }
+
+    private func checkNamesAndPins(_ identity: PeerIdentity, _ leaf: OpaquePointer) -> TLSFailure? {
+        guard context.pins.accept(leaf, fingerprint: identity.fingerprint) else {
+            return TLSFailure(
+                stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0, verifyResult: 0)
+        }
+        guard policy.accepts(identity), policy.matchers.isEmpty || !identity.hasMalformedNames else {
+            return TLSFailure(
+                stat: .failVerifySAN, text: "no subject alternative name of the peer matches", code: 0, verifyResult: 0)
+        }
+        return nil
+    }
+
+    /// Identifies all that was sent: the leaf's hash, or the hash of all hashes.
+    private func chainDigest(_ leaf: OpaquePointer, _ others: OpaquePointer?) -> Digest? {
+        let sha256 = TLSLibrary.shared.sha256
+        guard let first = Digest(writing: { apus_tls_digest(leaf, sha256, $0) }) else { return nil }
+        var all = first.bytes
+        for index in 0..<max(0, apus_tls_stack_count(others)) {
+            guard let other = apus_tls_stack_at(others, index) else { return nil }
+            // The stack holds the leaf as well.
+            if other == leaf { continue }
+            guard let next = Digest(writing: { apus_tls_digest(other, sha256, $0) }) else { return nil }
+            all += next.bytes
+        }
+        return all.count == 32 ? first : all.withUnsafeBytes { Digest(of: $0) }
+    }
+
+    private func earliestEnd(_ chain: OpaquePointer?) -> Int64 {
+        var earliest = Int64.max
+        for index in 0..<max(0, apus_tls_stack_count(chain)) {
+            earliest = min(earliest, apus_tls_time(X509_get0_notAfter(apus_tls_stack_at(chain, index))))
+        }
+        return earliest
+    }
+
+    // MARK: Resumption
+
+    /// Whether a session may be resumed: its peer's certificate must be good for this connection and this moment, since no
+    /// one verifies it again. (CA, revocation lists and pins are the context's, and a session never leaves its context.)
+    func acceptsSession(_ session: OpaquePointer) -> Bool {
+        guard let peer = SSL_SESSION_get0_peer(session) else {
+            // Where a certificate is demanded, a session without one is no way around that.
+            return !context.options.requiresClientCertificate && policy.matchers.isEmpty
+        }
+        if context.options.acceptsUntrusted { return true }
+        guard let identity = identity(of: peer) else { return false }
+        let now = wallSeconds
+        guard identity.notBefore <= now, now < identity.notAfter, now < context.trust?.nextUpdate ?? .max else { return false }
+        return checkNamesAndPins(identity, peer) == nil
+    }
+
+    /// The same once more after the handshake, for the peer that is really there.
+    func acceptResumedPeer(_ ssl: OpaquePointer) -> Bool {
+        guard let session = SSL_get_session(ssl), acceptsSession(session) else { return false }
+        if let peer = SSL_SESSION_get0_peer(session) {
+            peerIdentity = identity(of: peer)
+            isPeerValidated = context.trust != nil && SSL_get_verify_result(ssl) == 0
+        }
+        return true
+    }
+
+    private func identity(of peer: OpaquePointer) -> PeerIdentity? {
+        guard let digest = Digest(writing: { apus_tls_digest(peer, TLSLibrary.shared.sha256, $0) }) else { return nil }
+        let key = TLSWorkspace.PeerKey(context: context.id, chain: digest)
+        return workspace.peer(key, now: wallSeconds)?.identity ?? PeerIdentity(leaf: peer, others: nil)
+    }
+}
