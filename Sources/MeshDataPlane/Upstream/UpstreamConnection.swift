@@ -296,6 +296,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
         switch reason {
         case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
+        case .tlsFailed: end(failure: .connectFailure(104), isLocal: false)
         case .reset:
             // As a FIN: how much of a response had come decides what the upstream did wrong.
             if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {
