@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 package import MeshModel
 import MeshStats
@@ -75,6 +76,7 @@ package final class CompiledHTTP: Sendable {
     let decoderLimits: HTTP1Limits
     let decoderOptions: HTTP1ServerOptions
     private let defaultHost: ConstantBytes
+    let http2Options: MeshHTTP2.HTTP2Options
     let pathNormalization: PathNormalization
     /// How names of response fields are written.
     let fieldNames: FieldNameCase
@@ -108,6 +110,7 @@ package final class CompiledHTTP: Sendable {
         decoderLimits = HTTP1Limits(terminal.limits)
         defaultHost = ConstantBytes(terminal.http1.defaultHostForHTTP10)
         decoderOptions = HTTP1ServerOptions(terminal, defaultHost: defaultHost)
+        http2Options = MeshHTTP2.HTTP2Options(terminal)
         pathNormalization = PathNormalization(terminal.paths)
         fieldNames = FieldNameCase(terminal.http1.keyFormat)
         nodeCluster = ConstantBytes(node.cluster)

@@ -20,6 +20,9 @@ package struct ConnectionFacts: Sendable {
     /// Protocols the client offered (ALPN) or an inspector found, in the client's order.
     package var applicationProtocols: [String] = []
 
+    /// The protocol that TLS agreed on (ALPN): `h2`, `http/1.1`, another, or empty.
+    package var negotiatedProtocol = ""
+
     /// What runs directly over TCP.
     package enum TransportProtocol: UInt8, Sendable {
         case rawBuffer
