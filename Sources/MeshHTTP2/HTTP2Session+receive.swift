@@ -95,11 +95,11 @@ extension HTTP2Session {
         fieldCount &+= 1
         if fieldBytes > options.maxHeaderBytes { return refuse(index, .headerOverflow) }
         if fieldCount > options.maxHeaderFields { return refuse(index, .tooManyHeaders) }
-        if options.underscores != .allow, nameLength > 0, name[0] != UInt8(ascii: ":"), HTTP2Session.hasUnderscore(name, nameLength) {
+        if !allowsUnderscores, nameLength > 0, name[0] != UInt8(ascii: ":"), HTTP2Session.hasUnderscore(name, nameLength) {
             return options.underscores == .reject ? refuse(index, .underscore) : 0
         }
         if HTTP2Session.isPadded(value, valueLength) { return refuse(index, .invalidHeaderField) }
-        let token = HeaderToken.find(name, nameLength)
+        let token = tokens.find(name, nameLength)
         if token == .host, role == .server { return storeHost(index, value, valueLength) }
         if token == .http2Settings { return 0 }
         if streams.slots[index].has(.inTrailers), HTTP2Session.isForbiddenTrailer(token) {
