@@ -178,12 +178,17 @@ package final class CompiledCluster: Sendable {
     let name: ConstantBytes
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
+    let http2Options: MeshHTTP2.HTTP2Options
 
     init(cluster: Cluster, stats: ClusterStats) {
         self.cluster = cluster
         self.stats = stats
         name = ConstantBytes(cluster.name)
         fieldNames = FieldNameCase(cluster.http.http1.keyFormat)
+        var options = MeshHTTP2.HTTP2Options(cluster.http.http2)
+        options.maxHeaderFields = Int(cluster.http.maxResponseHeadersCount)
+        options.streamBufferLimit = min(options.streamBufferLimit, max(Int(cluster.bufferLimitBytes), 1))
+        http2Options = options
         connectTimeout = cluster.connectTimeout.nanoseconds
         idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds

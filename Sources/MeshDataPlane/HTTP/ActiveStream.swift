@@ -139,6 +139,12 @@ package final class ActiveStream: TimerTarget {
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
+    /// Whether the request can be sent a second time: none of its body was passed on, and nothing of a response.
+    var canReplay: Bool {
+        info.receivedBodyBytes == 0 && requestTrailers.liveCount == 0 && !phase.contains(.responseStarted)
+            && !phase.contains(.responsePaused)
+    }
+
     /// Whether the request's field names are to reach the upstream as the client wrote them.
     var keepsNameCase: Bool { managerReference?._withUnsafeGuaranteedRef { $0.config.fieldNames == .original } ?? false }
     var isFinished: Bool { phase.contains(.finished) }

@@ -127,10 +127,8 @@ extension ActiveStream {
         let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
             endsTunnel(route, routes) ? endpoint.tunnelPool : endpoint.sharedPool
         }
-        pool._withUnsafeGuaranteedRef { upstream.start($0) }
-        guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
-        startRouteTimeout()
-        upstream.sendEnd()
+        if endStream { startRouteTimeout() }
+        pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
     }
 
     private func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {

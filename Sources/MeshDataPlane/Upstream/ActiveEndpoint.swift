@@ -47,6 +47,7 @@ final class ActiveEndpoint {
         if let shared { return shared }
         var key = PoolKey()
         key.options = cluster.connectOptions
+        key.wireProtocol = cluster.wireProtocol
         let made = pool(key)
         shared = made
         return made
@@ -63,13 +64,13 @@ final class ActiveEndpoint {
     /// The pool for `key`, made on first use.
     func pool(_ key: PoolKey) -> Unmanaged<ConnectionPool> {
         for pool in pools where pool.key == key { return Unmanaged.passUnretained(pool) }
-        let pool = ConnectionPool(cluster: cluster, endpoint: self, key: key)
+        let pool = ConnectionPool.make(cluster: cluster, endpoint: self, key: key)
         pools.append(pool)
         return Unmanaged.passUnretained(pool)
     }
 
     /// Whether nothing refers to the endpoint any more, so that it can be forgotten.
-    var isUnused: Bool { pools.allSatisfy { $0.state.connections == 0 && $0.state.waiting == 0 } }
+    var isUnused: Bool { pools.allSatisfy { $0.isUnused } }
 
     func drain() { for pool in pools { pool.drain() } }
     func closeAll() { for pool in pools { pool.closeAll() } }

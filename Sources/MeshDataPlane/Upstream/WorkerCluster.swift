@@ -10,6 +10,9 @@ final class WorkerCluster: TimerTarget {
     let loop: EventLoop
     let stats: StatPages
     var usage = ClusterUsage()
+    let http2: HTTP2Shared
+    /// What connections speak where nothing else decides.
+    let wireProtocol: PoolKey.WireProtocol
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -24,10 +27,12 @@ final class WorkerCluster: TimerTarget {
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
-    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, seed: UInt64) {
+    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2: HTTP2Shared, seed: UInt64) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
+        self.http2 = http2
+        wireProtocol = compiled.cluster.http.protocolSelection == .http2 ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits
