@@ -62,6 +62,8 @@ class H2Connection:
         self.ended = False
         self.was_reset = False
         self.violation: str | None = None
+        #: frames of streams that were opened by raw frames are no violation
+        self.knows_its_streams = True
         self.changed = threading.Condition()
         self._windows = {0: 65535}
         self._initial_window = 65535
@@ -129,6 +131,11 @@ class H2Connection:
                 frames += f.headers(number, self.block(trailers), end=True)
             self._ending(number, end)
             self.send(frames)
+
+    def expect(self, number) -> Stream:
+        """The record of a stream that raw frames open."""
+        with self.changed:
+            return self.streams.setdefault(number, Stream(number))
 
     def send_headers(self, number, fields, end=True):
         # Encoding and sending in one piece: the other side decodes in the order of arrival.
@@ -301,7 +308,7 @@ class H2Connection:
 
     def _stream(self, number):
         if number not in self.streams:
-            if self.is_client:
+            if self.is_client and self.knows_its_streams:
                 raise ValueError(f"a frame of stream {number}, which nobody opened")
             self.streams[number] = Stream(number)
             self._windows.setdefault(number, self._initial_window)
