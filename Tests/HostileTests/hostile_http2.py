@@ -57,7 +57,9 @@ class HostileHTTP2:
             listeners.append(b.listener(name, self.ports[name], manager))
         clusters = [
             b.cluster("a", self.ports["a"]),
-            b.cluster("m", self.ports["m"], **b.http2()),
+            # Windows so small that a test can overrun them.
+            b.cluster("m", self.ports["m"], **b.http2(
+                initial_stream_window_size=65535, initial_connection_window_size=65535)),
         ]
         path = b.write(directory / "bootstrap.yaml", b.bootstrap(self.ports["admin"], listeners, clusters))
         self.proxy = Proxy(binary, path, self.ports["admin"]).wait_until_ready()
@@ -189,8 +191,8 @@ class HostileHTTP2:
         connection = self.malicious.connections[0]
         if codes is not None:
             told = connection.wait_until(lambda: self._told(connection), 2)
-            assert told, "the upstream was told nothing"
-            assert self._told(connection) & set(codes), f"the upstream was told {self._told(connection)}"
+            assert told or self.silence_is_an_answer, "the upstream was told nothing"
+            assert not told or self._told(connection) & set(codes), f"the upstream was told {self._told(connection)}"
         if stats:
             assert self.stat_moved(*stats), f"none of {stats} moved"
         self.logged(details or r"upstream_reset_before_response_started\{[\w|]*protocol_error[\w|]*\}")
