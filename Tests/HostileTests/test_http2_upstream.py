@@ -279,6 +279,13 @@ def test_case_52_swapped_header_compression(http2, block):
     assert told and http2._told(connection) & codes or http2.silence_is_an_answer, f"told {http2._told(connection)}"
 
 
+@pytest.mark.parametrize("second", [
+    f.frame(f.SETTINGS, 0, 0, b"12345"), f.data(S, b"x" * 20000), f.frame(0, 0, 0, b"", 1 << 23),
+], ids=["SETTINGS", "DATA", "8 MB announced"])
+def test_case_51_swapped_a_second_error_in_the_same_bytes(http2, second):
+    http2.bad_gateway(BODY, (f.window_update(0) + second) * 20, codes=PROTOCOL, stats=(), details=r"upstream_.*")
+
+
 def test_case_54_swapped_frames_after_the_end(http2):
     answer_ = http2.ask(BODY, Head(), Data(b"good", True), f.data(S, b"zombie", True) + f.rst_stream(S) * 3)
     assert answer_.status == 200 and answer_.body == b"good" and answer_.ended
