@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apus between a hostile HTTP/2 client or a hostile HTTP/2 upstream and an honest other side.
 
-Expectations follow the attack ledger and RFC 9113. A stream error may be treated as an error of the connection (§5.4.2);
+Expectations follow the attack ledger and RFC 9113. A stream error may be treated as one of the connection (§5.4.2);
 ending the connection without GOAWAY is not an answer.
 """
 
@@ -44,7 +44,7 @@ STREAM_ERROR = {f.PROTOCOL_ERROR}
 class HostileHTTP2:
     def __init__(self, binary, directory):
         self.directory = directory
-        # Envoy ends such connections without GOAWAY. Accepted from it alone, so that the rest of a test can be proved on it.
+        # Envoy ends such connections without GOAWAY. Accepted from it alone, to prove the rest of each test on it.
         self.silence_is_an_answer = is_envoy(binary)
         self.ports = {name: free_port() for name in (*_LISTENERS, "admin", "a", "m")}
         self.upstream = Upstream(self.ports["a"], "a")
@@ -147,9 +147,12 @@ class HostileHTTP2:
         elif not (connection.ended and self.silence_is_an_answer):
             raise AssertionError("closed without a word" if connection.ended else "no answer to it at all")
 
-    def connection_refused(self, connection, codes, *, timeout=3.0, close=True):
-        """GOAWAY with one of these codes, then the end."""
+    def connection_refused(self, connection, codes, *, timeout=3.0, close=True, listener="main"):
+        """GOAWAY with one of these codes, then the end; counted as a protocol error."""
         connection.wait_until(lambda: connection.goaways, timeout)
+        counted = f"http.{listener}.downstream_cx_protocol_error"
+        if connection.ended or connection.goaways:
+            assert self.stat_moved(counted), f"{counted} did not move"
         if not connection.goaways and connection.ended and self.silence_is_an_answer:
             return
         assert connection.goaways, "closed without GOAWAY" if connection.ended else "no GOAWAY"
@@ -178,13 +181,14 @@ class HostileHTTP2:
     # The hostile upstream
 
     def ask(self, *script, path="/m", timeout=5.0, **options):
-        """What an honest client gets when the HTTP/2 upstream answers by this script, on a fresh connection upstream."""
+        """What an honest client gets when the upstream answers by this script, on a fresh connection upstream."""
         self.malicious.reset_records(script, **options)
         self.malicious.close_connections()
         with self.connect() as connection:
             return connection.request(f.request_fields(path), timeout=timeout)
 
-    def bad_gateway(self, *script, codes=None, stats=("cluster.m.upstream_cx_protocol_error",), details=None, **options):
+    def bad_gateway(self, *script, codes=None, stats=("cluster.m.upstream_cx_protocol_error",), details=None,
+        **options):
         """A clean 502 or 503, the upstream told why (RST_STREAM or GOAWAY with one of `codes`), and counted."""
         answer = self.ask(*script, **options)
         assert answer.status in (502, 503) and answer.ended, f"answered {answer.status}, reset {answer.reset}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite against the ledger: no case of HTTP/1, HTTP/2 or TLS is without a test, nor without one of a hostile upstream."""
+"""The suite against the ledger: no case of HTTP/1, HTTP/2 or TLS is without a test, or without its swapped one."""
 
 import pathlib
 import re

@@ -12,6 +12,8 @@ from PythonKit import h2frames as f
 from PythonKit.upstream import BODY, response
 
 CALM = f.ENHANCE_YOUR_CALM
+_TOO_LARGE = ("http2.header_overflow", "http2.header_list_size_too_large")
+_TOO_LARGE_DETAILS = r"http2\.(too_many_headers|header_list_size_too_large)"
 _MEGABYTE = bytes(range(256)) * 4096
 
 
@@ -44,7 +46,8 @@ def test_case_35_rapid_reset_in_small_batches(http2):
 def test_case_35_a_client_that_cancels_now_and_then_is_served(http2):
     with http2.connect() as client:
         for start in range(1, 1201, 12):
-            client.send(b"".join(_get(n) for n in _numbers(5, start)) + _get(start + 10, "/x") + f.rst_stream(start + 10))
+            client.send(b"".join(_get(n) for n in _numbers(5, start)) + _get(start + 10,
+                "/x") + f.rst_stream(start + 10))
         assert client.answers_ping() and not client.goaways
 
 
@@ -74,7 +77,8 @@ def test_case_37_continuation_flood(http2, piece):
     with http2.connect() as client:
         block = f.literal(*f.request_fields("/direct"))
         client.send(f.headers(1, block, True, False) + f.continuation(1, piece) * 1000)
-        http2.flooded(client, codes={CALM, f.PROTOCOL_ERROR, f.INTERNAL_ERROR})
+        counted = (*_TOO_LARGE, "http2.inbound_empty_frames_flood", "http.main.downstream_cx_protocol_error")
+        http2.flooded(client, *counted, codes={CALM, f.PROTOCOL_ERROR, f.INTERNAL_ERROR})
     http2.saw_nothing()
 
 
@@ -124,6 +128,8 @@ def test_case_38_bomb_of_indexed_fields(http2, count):
         for number in _numbers(19, 3):
             client.send(f.headers(number, f.literal(*f.request_fields("/x")) + b"\xbe" * count, True))
         client.is_closed_within(0.3)
+    assert http2.stat_moved(*_TOO_LARGE), f"none of {_TOO_LARGE} moved"
+    http2.logged(_TOO_LARGE_DETAILS)
     http2.grew_by_less_than(16_000)
     http2.saw_nothing()
 
@@ -133,6 +139,8 @@ def test_case_38_cookie_crumbs(http2):
     with http2.connect() as client:
         stream = client.open([*f.request_fields("/x"), *[("cookie", "crumb=1")] * 1500])
         http2.stream_refused(client, stream, {f.INTERNAL_ERROR, CALM, f.PROTOCOL_ERROR})
+    assert http2.stat_moved(*_TOO_LARGE), f"none of {_TOO_LARGE} moved"
+    http2.logged(_TOO_LARGE_DETAILS)
     http2.saw_nothing()
 
 
@@ -149,6 +157,9 @@ def test_case_39_dropped_host_fields_count(http2):
     with http2.connect() as client:
         stream = client.open([*f.request_fields("/x"), *[("host", "example.test")] * 150])
         http2.stream_refused(client, stream, {f.INTERNAL_ERROR, CALM, f.PROTOCOL_ERROR})
+    # Refused for a second, different or equal host as well.
+    assert http2.stat_moved(*_TOO_LARGE, "http2.rx_messaging_error")
+    http2.logged(_TOO_LARGE_DETAILS + r"|http2\.(invalid\.header\.field|violation\.of\.messaging\.rule)")
     http2.saw_nothing()
 
 
@@ -239,7 +250,8 @@ def test_case_42_answers_that_nobody_reads(http2, name):
 def test_case_42_settings_with_many_entries(http2):
     with http2.connect() as client:
         client.send(f.settings(*[(0x99, i) for i in range(2000)]) * 50)
-        http2.flooded(client, codes={CALM, f.PROTOCOL_ERROR, f.INTERNAL_ERROR})
+        counted = "http.main.downstream_cx_protocol_error"
+        http2.flooded(client, counted, codes={CALM, f.PROTOCOL_ERROR, f.INTERNAL_ERROR})
 
 
 def test_case_43_priority_flood(http2):

@@ -64,7 +64,8 @@ def test_case_56_no_client_hello(tls_proxy, listener, data):
     "name",
     [
         b"exact.test\0", b"exact.test\0.evil.test", b"\0exact.test", b"", b"." * 10, b"exact.test.", b"x" * 300,
-        b"a" * 64 + b".test", "b\u00fccher.test".encode(), b"\xff\xfe", b"exact.test\r\nHost: x", b"exact.test/", b"*", b"*.test",
+        b"a" * 64 + b".test", "b\u00fccher.test".encode(), b"\xff\xfe", b"exact.test\r\nHost: x", b"exact.test/",
+            b"*", b"*.test",
         b"127.0.0.1", b"exact.test:443", b" exact.test",
     ],
     ids=repr,
@@ -82,7 +83,8 @@ def test_case_56_server_name_is_taken_as_sent(tls_proxy):
 
 
 @pytest.mark.parametrize("extension", [
-    b"\0\0\0\0", b"\0\0\0\x02\0\0", b"\0\0\0\x05\0\x03\0\0\0", b"\0\0\xff\xff", b"\0\x10\0\x02\0\0", b"\0\x10\0\x03\0\x01\0",
+    b"\0\0\0\0", b"\0\0\0\x02\0\0", b"\0\0\0\x05\0\x03\0\0\0", b"\0\0\xff\xff", b"\0\x10\0\x02\0\0",
+        b"\0\x10\0\x03\0\x01\0",
     b"\0\x10\0\x04\0\x02\x05h",
 ], ids=["empty", "empty list", "empty name", "cut", "empty ALPN list", "empty ALPN name", "ALPN cut"])
 def test_case_56_broken_extensions(tls_proxy, extension):
@@ -111,7 +113,8 @@ def test_case_56_client_hello_in_pieces(tls_proxy, listener, how):
         assert head == b"\x16" or how == "records" and head in (b"", b"\x15")
 
 
-@pytest.mark.parametrize("listener, part", [("slow", 0), ("slow", 3), ("slow", 60), ("inspected", 0), ("inspected", 60)])
+@pytest.mark.parametrize("listener, part", [("slow", 0), ("slow", 3), ("slow", 60), ("inspected", 0), ("inspected",
+    60)])
 def test_case_56_slow_handshake(tls_proxy, listener, part):
     begun = time.monotonic()
     tls_proxy.closed_after(listener, _record(22, _client_hello())[:part], timeout=4)
@@ -215,7 +218,8 @@ def test_case_57_names(tls_proxy, name):
     tls_proxy.refused(listener, credential, stats=("fail_verify_san", "fail_verify_error", "connection_error"))
 
 
-@pytest.mark.parametrize("listener, uri", [("uri", SPIFFE + "client"), ("dotted", DOTTED), ("regex", SPIFFE + "client")])
+@pytest.mark.parametrize("listener, uri", [("uri", SPIFFE + "client"), ("dotted", DOTTED), ("regex",
+    SPIFFE + "client")])
 def test_case_57_the_right_name_is_served(tls_proxy, listener, uri):
     credential = material().ca.issue("right-client", uris=[uri])
     assert tls_proxy.ask(listener, context=tls.client_context(credential=credential)).status == 200
@@ -391,7 +395,8 @@ def _failed(answer, tls_proxy):
 
 
 @pytest.mark.parametrize("script", [
-    (response(200, b"injected"), CLOSE), (b"\x15\x03\x03\0\x02\x02\x28", CLOSE), (b"\0" * 500, CLOSE), (CLOSE,), (RESET,),
+    (response(200, b"injected"), CLOSE), (b"\x15\x03\x03\0\x02\x02\x28", CLOSE), (b"\0" * 500, CLOSE), (CLOSE,),
+        (RESET,),
     (b"\x16\x03\x03\0\x05\x02\0\xff\xff\xff" + b"x" * 3000, CLOSE), (_record(23, b"x" * 100), CLOSE),
     (_record(22, b"") * 1000, CLOSE),
 ], ids=["HTTP", "an alert", "zeros", "end", "reset", "ServerHello without end", "application data", "empty records"])

@@ -47,7 +47,8 @@ class Stream:
 
 
 class H2Connection:
-    def __init__(self, transport, *, client=True, settings=(), greet=True, auto_window=True, auto_answer=True, read=True):
+    def __init__(self, transport, *, client=True, settings=(), greet=True, auto_window=True, auto_answer=True,
+        read=True):
         """`auto_window`: give back what DATA used; `auto_answer`: acknowledge SETTINGS and PING; `read`: at all."""
         self.socket = transport
         self.is_client = client
@@ -153,7 +154,8 @@ class H2Connection:
         while True:
             with self.changed:
                 wanted = min(len(view), self._maximum_frame)
-                ready = self.changed.wait_for(lambda: self._room(number) > 0 or not wanted or self._gone(number), timeout)
+                ready = self.changed.wait_for(lambda: self._room(number) > 0 or not wanted or self._gone(number),
+                    timeout)
                 if self._gone(number):
                     return
                 if not ready:

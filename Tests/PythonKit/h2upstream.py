@@ -4,7 +4,8 @@
 A script is a tuple of steps, run for every request in order:
 
 * `BODY`: until the request has ended; `float`: wait so many seconds;
-* `Head(...)`, `Data(...)`, `Trailers(...)`: frames of this stream; `bytes`: as they are, `STREAM` in them becomes its number;
+* `Head(...)`, `Data(...)`, `Trailers(...)`: frames of this stream;
+* `bytes`: frames as they are; built for the stream STREAM_NUMBER, they go over this one;
 * `Reset(code)`: RST_STREAM; `GoAway(...)`; `CLOSE`, `RESET`: end the connection;
 * `ECHO`: send back DATA as it comes, and its end;
 * `READ_TO_END`: until the stream or the connection ended; a function: called with connection, stream and record.

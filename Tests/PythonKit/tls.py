@@ -57,7 +57,7 @@ class Refused(OSError):
 
 
 def _reason(error):
-    # The reason of an alert that came is "TLSV1_ALERT_UNKNOWN_CA", and "TLSV1_BAD_CERTIFICATE_HASH_VALUE" for newer ones.
+    # An alert that came reads "TLSV1_ALERT_UNKNOWN_CA", or "TLSV1_BAD_CERTIFICATE_HASH_VALUE" for newer ones.
     text = (error.reason or str(error)).lower()
     if "_alert_" in text:
         return text.split("_alert_", 1)[1].replace("_", " ")
@@ -168,7 +168,8 @@ class TLSTransport:
         return self.object.getpeercert(binary_form=True)
 
 
-def connect(port, context, *, server_name=None, host="127.0.0.1", source=None, timeout=8.0, session=None) -> TLSTransport:
+def connect(port, context, *, server_name=None, host="127.0.0.1", source=None, timeout=8.0,
+    session=None) -> TLSTransport:
     """A client's connection after its handshake; raises `Refused`."""
     raw = socket.create_connection((host, port), timeout=timeout, source_address=source)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -567,7 +567,8 @@ _CONNECTIONS = (
         upstream=(BODY, Head(), Data(b"w" * 100, True))),
     _h2("upstream window", "a body larger than it waits", 200, Ask("/2", method="POST", body=b"b" * 70000),
         upstream=(BODY, Head(), Data(b"a" * 70000, True))),
-    _h2("upstream answers oddly", "upper-case name", 502, Ask("/2"), upstream=(BODY, Head(200, (("X-Up", "1"),), True))),
+    _h2("upstream answers oddly", "upper-case name", 502, Ask("/2"),
+        upstream=(BODY, Head(200, (("X-Up", "1"),), True))),
     _h2("upstream answers oddly", "connection header", 502, Ask("/2"),
         upstream=(BODY, Head(200, (("connection", "close"),), True))),
     _h2("upstream answers oddly", "no :status", 502, Ask("/2"),
@@ -601,7 +602,8 @@ def counters(*names):
 
 
 _STATISTICS = (
-    _h2("statistics over HTTP/2", "after known traffic", 404, Ask("/counted"), Ask("/counted", method="POST", body=b"x"),
+    _h2("statistics over HTTP/2", "after known traffic", 404, Ask("/counted"),
+        Ask("/counted", method="POST", body=b"x"),
         Open("/counted", method="POST"), Say(b"part"), Sleep(0.2), Cancel(), Ask("/direct"), Ask("/nowhere"),
         Sleep(0.2), listener_name="counted", log=None, admin="/stats", admin_view=counters(*_STATS),
         shows="upstream_cx_http2_total 1"),

@@ -91,7 +91,8 @@ _VERSIONS = {
     },
 }
 _NAMES = (
-    "main", "alpn", "h2_only", "h1_only", "sni", "no_default", "two_certificates", "tcp_sni", "counted", "plain_local", "failures",
+    "main", "alpn", "h2_only", "h1_only", "sni", "no_default", "two_certificates", "tcp_sni", "counted",
+        "plain_local", "failures",
     *_XFCC, *_VALIDATING, *_VERSIONS,
 )
 
@@ -133,7 +134,8 @@ def _build(ports):
         plain("h1_only", downstream_tls(m.server, alpn=("http/1.1",)), codec_type="HTTP1"),
         plain("counted", downstream_tls(m.server, ca=m.ca.path)),
         listener("failures", ports["failures"], access_log=[file_access_log(ports.log("failures"), _FAILURE_LOG)],
-                 chains=[{"filters": [manager("failures")], "transport_socket": downstream_tls(m.server, ca=m.ca.path)}]),
+                 chains=[{"filters": [manager("failures")],
+                     "transport_socket": downstream_tls(m.server, ca=m.ca.path)}]),
         plain("plain_local", downstream_tls(m.plain, ca=m.ca.path), forward_client_cert_details="SANITIZE_SET",
               set_current_client_cert_details=_URI),
         plain("two_certificates", downstream_tls(m.server, m.second, m.rsa)),
@@ -145,7 +147,8 @@ def _build(ports):
     ]
     listeners.append(listener("plain", ports["plain"], manager("plain", forward_client_cert_details="SANITIZE_SET")))
     listeners.append(listener(
-        "plain_always", ports["plain_always"], manager("plain_always", forward_client_cert_details="ALWAYS_FORWARD_ONLY")))
+        "plain_always", ports["plain_always"], manager("plain_always",
+            forward_client_cert_details="ALWAYS_FORWARD_ONLY")))
     for name, (mode, details) in _XFCC.items():
         options = {"forward_client_cert_details": mode}
         if details:
