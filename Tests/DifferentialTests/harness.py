@@ -385,6 +385,8 @@ class Observation:
 
     def add_upstream(self, name, record):
         self.add("upstream", f"{name} {record.line}")
+        if record.tls:
+            self.add("upstream tls", record.tls)
         for line in self._headers(record.headers):
             self.add("upstream header", line)
         if record.body or not record.complete:

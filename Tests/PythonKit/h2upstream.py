@@ -77,8 +77,8 @@ class H2Upstream:
         self.connections: list[H2Connection] = []
         #: handshakes that failed, by reason
         self.refusals: list[str] = []
-        #: (ALPN, the client's certificate in DER) of every TLS connection
-        self.handshakes: list[tuple] = []
+        #: what each TLS handshake said
+        self.handshakes: list[str] = []
         #: sent as the server's own SETTINGS
         self.settings = settings
         #: bytes sent as soon as a connection is there, in place of nothing
@@ -149,7 +149,7 @@ class H2Upstream:
                 raw.close()
                 return
             with self._changed:
-                self.handshakes.append((transport.protocol, transport.peer_certificate))
+                self.handshakes.append(transport.seen_by_the_server)
         with self._changed:
             connection = H2Connection(
                 transport, client=False, settings=self.settings, read=False, **self.options
@@ -166,7 +166,10 @@ class H2Upstream:
     def _serve(self, connection, stream, number):
         fields = dict(stream.head)
         line = f"{fields.get(':method')} {fields.get(':path', '-')} HTTP/2"
-        record = Recorded(line, list(stream.head), body=stream.body, connection=number, complete=False)
+        handshake = getattr(connection.socket, "seen_by_the_server", None)
+        record = Recorded(
+            line, list(stream.head), body=stream.body, connection=number, complete=False, tls=handshake
+        )
         script = self.script
         with self._changed:
             self.requests.append(record)

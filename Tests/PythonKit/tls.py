@@ -9,6 +9,8 @@ import ssl
 import threading
 import warnings
 
+from cryptography import x509
+
 # Old versions are asked for on purpose, to see them refused.
 warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*TLSv1.*")
 
@@ -45,6 +47,11 @@ def server_context(credential, *, trust=None, alpn=(), maximum=None) -> ssl.SSLC
         context.set_alpn_protocols(list(alpn))
     if maximum:
         context.maximum_version = maximum
+
+    def remember(connection, name, _):
+        connection.requested_name = name
+
+    context.sni_callback = remember
     return context
 
 
@@ -162,6 +169,14 @@ class TLSTransport:
     def protocol(self):
         """What ALPN chose."""
         return self.object.selected_alpn_protocol()
+
+    @property
+    def seen_by_the_server(self) -> str:
+        """What a server knows of its client after the handshake, as text."""
+        certificate = self.peer_certificate
+        name = x509.load_der_x509_certificate(certificate).subject.rfc4514_string() if certificate else None
+        requested = getattr(self.object, "requested_name", None)
+        return f"{self.version}, SNI {requested}, ALPN {self.protocol}, client {name}"
 
     @property
     def peer_certificate(self) -> bytes:

@@ -44,6 +44,8 @@ class Recorded:
     tunnelled: bytearray = dataclasses.field(default_factory=bytearray)
     #: False where the connection ended inside the body
     complete: bool = True
+    #: what the handshake of its connection said, where that is TLS
+    tls: str | None = None
     #: code of the RST_STREAM that ended it (HTTP/2)
     reset: int | None = None
 
@@ -219,7 +221,7 @@ class Upstream:
                     self.requests.append(record)
                 self._run(accept_script, stream, record)
             while True:
-                self._serve_one(stream, number)
+                self._serve_one(stream, number, getattr(transport, "seen_by_the_server", None))
         except (_Ended, OSError, ValueError):
             pass
         finally:
@@ -228,9 +230,9 @@ class Upstream:
                 self._changed.notify_all()
             connection.close()
 
-    def _serve_one(self, stream, number):
+    def _serve_one(self, stream, number, handshake):
         line = stream.line().decode("latin-1")
-        record = Recorded(line, self._fields(stream), connection=number)
+        record = Recorded(line, self._fields(stream), connection=number, tls=handshake)
         script = self.script
         with self._changed:
             self.requests.append(record)

@@ -587,6 +587,8 @@ _STATS = (
     "cluster.counted.upstream_cx_http2_total", "cluster.counted.upstream_cx_total", "cluster.counted.upstream_rq_total",
     "cluster.counted.upstream_rq_rx_reset", "cluster.counted.upstream_rq_tx_reset",
     "cluster.counted.http2.rx_reset", "cluster.counted.http2.tx_reset", "cluster.counted.http2.trailers",
+    "http2.header_overflow", "http2.header_list_size_too_large", "http2.dropped_headers_with_underscores",
+    "http2.requests_rejected_with_underscores_in_headers", "http2.trailers",
     "cluster.counted.http2.rx_messaging_error", "cluster.counted.http2.header_overflow",
 )
 

@@ -76,6 +76,7 @@ _VALIDATING = {
     "spki": (True, lambda m: {"verify_certificate_spki": [m.client.spki]}),
     "either_pin": (True, lambda m: {
         "verify_certificate_hash": [m.client.hash], "verify_certificate_spki": [m.other_client.spki]}),
+    "depth": (True, lambda m: {"max_verify_depth": 0}),
     "crl": (True, lambda m: {"crl": {"filename": str(m.crl)}}),
     "allow_expired": (True, lambda m: {"allow_expired_certificate": True}),
     "accept_untrusted": (True, lambda m: {"trust_chain_verification": "ACCEPT_UNTRUSTED"}),
@@ -93,6 +94,7 @@ _VERSIONS = {
 _NAMES = (
     "main", "alpn", "h2_only", "h1_only", "sni", "no_default", "two_certificates", "tcp_sni", "counted",
         "plain_local", "failures",
+    "no_resumption", "sni_required",
     *_XFCC, *_VALIDATING, *_VERSIONS,
 )
 
@@ -138,6 +140,9 @@ def _build(ports):
                      "transport_socket": downstream_tls(m.server, ca=m.ca.path)}]),
         plain("plain_local", downstream_tls(m.plain, ca=m.ca.path), forward_client_cert_details="SANITIZE_SET",
               set_current_client_cert_details=_URI),
+        plain("no_resumption", downstream_tls(
+            m.server, disable_stateless_session_resumption=True, disable_stateful_session_resumption=True)),
+        plain("sni_required", downstream_tls(m.server, require_sni=True)),
         plain("two_certificates", downstream_tls(m.server, m.second, m.rsa)),
         listener("sni", ports["sni"], chains=[*sni_chains, by_name("default", downstream_tls(m.server))], **inspected),
         listener("no_default", ports["no_default"], chains=sni_chains, **inspected),
@@ -260,6 +265,10 @@ _HANDSHAKES = (
     _tls("resumption", "TLS 1.3", 200, minimum=_V13, resume=True, shows="tls: resumed"),
     _tls("resumption", "with a client certificate", 200, "required", credential="client", maximum=_V12, resume=True,
          shows="tls: resumed"),
+    _tls("resumption", "switched off, TLS 1.2", 200, "no_resumption", maximum=_V12, resume=True, shows="not resumed"),
+    _tls("resumption", "switched off, TLS 1.3", 200, "no_resumption", minimum=_V13, resume=True, shows="not resumed"),
+    # Envoy has the field and does not act on it.
+    _tls("require_sni", "missing, all the same", 200, "sni_required", sni=None),
     _tls("several certificates", "by SNI: the first", 200, "two_certificates", sni="server.test",
          shows="certificate server"),
     _tls("several certificates", "by SNI: the second", 200, "two_certificates", sni="second.test",
@@ -312,6 +321,8 @@ _CLIENTS = (
     _refused("client certificate", "not yet valid", "required", credential="future_client"),
     _refused("client certificate", "for servers only", "required", credential="server_only_client"),
     _tls("client certificate", "not revoked", 200, "crl", credential="client"),
+    _refused("client certificate", "deeper than max_verify_depth", "depth", credential="chained_client"),
+    _tls("client certificate", "not deeper than max_verify_depth", 200, "depth", credential="client"),
     _refused("client certificate", "revoked", "crl", credential="revoked_client"),
     _tls("client certificate", "expired but allowed", 200, "allow_expired", credential="expired_client"),
     _tls("client certificate", "untrusted but accepted", 200, "accept_untrusted", credential="foreign_client"),
@@ -351,16 +362,16 @@ _FORWARDED = (
 )
 
 _UPSTREAMS = (
-    _upstream("trusted, with SNI", 200, "trusted"),
+    _upstream("trusted, with SNI", 200, "trusted", shows="SNI server.test"),
     _upstream("not verified", 200, "unverified"),
-    _upstream("without SNI", 200, "no_sni"),
+    _upstream("without SNI", 200, "no_sni", shows="SNI None"),
     _upstream("URI SAN matches", 200, "san"),
     _upstream("DNS SAN matches", 200, "san_dns"),
     _upstream("SAN does not match", 503, "san_wrong"),
     _upstream("untrusted CA", 503, "untrusted"),
     _upstream("expired certificate", 503, "expired"),
     _upstream("plaintext upstream", 503, "plaintext"),
-    _upstream("client certificate given", 200, "mutual"),
+    _upstream("client certificate given", 200, "mutual", shows="client O=Mesh"),
     _upstream("client certificate missing", 503, "mutual_without"),
     _upstream("HTTP/2 over mTLS", 200, "h2", shows="HTTP/2"),
     _upstream("protocol by ALPN: HTTP/2", 200, "auto_h2", shows="HTTP/2"),
