@@ -310,7 +310,8 @@ def test_case_45_dribble(http2):
             client.send(f.window_update(1, stream.number))
             time.sleep(0.003)
         assert 1 <= len(stream.body) <= 102
-        assert len(written) < 24, f"{len(written)} MiB were taken from the upstream"
+        # Kernel buffers may take 38 MiB (tcp_rmem, tcp_wmem); what the proxy takes is measured below.
+        assert len(written) < 40, f"{len(written)} MiB were taken from the upstream"
         http2.grew_by_less_than(20_000)
 
 
