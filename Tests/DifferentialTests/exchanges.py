@@ -135,11 +135,15 @@ class OverH2:
     tls: TLS | None = None
     settings: tuple = ()
     auto_window: bool = True
+    #: whether SETTINGS and PING are acknowledged
+    auto_answer: bool = True
     #: whether the life of the connection belongs to the observation
     life: bool = True
 
     def run(self, side, case, observation):
-        options = {"settings": self.settings, "auto_window": self.auto_window}
+        options = {
+            "settings": self.settings, "auto_window": self.auto_window, "auto_answer": self.auto_answer,
+        }
         if self.tls:
             options.update(context=self.tls.context(), server_name=self.tls.sni)
         try:

@@ -8,6 +8,7 @@ A script is a tuple of steps, run for every request in order:
 * `bytes`: frames as they are; built for the stream STREAM_NUMBER, they go over this one;
 * `Reset(code)`: RST_STREAM; `GoAway(...)`; `CLOSE`, `RESET`: end the connection;
 * `ECHO`: send back DATA as it comes, and its end;
+* `UNTIL_RESET`: until the proxy resets the stream, which is then part of the record although the request was complete;
 * `READ_TO_END`: until the stream or the connection ended; a function: called with connection, stream and record.
 """
 
@@ -22,6 +23,7 @@ from .h2connection import H2Connection
 from .tls import Refused, TLSTransport
 from .upstream import BODY, CLOSE, ECHO, READ_TO_END, RESET, Recorded
 
+UNTIL_RESET = "until-reset"
 #: stands for the stream's number in raw frames
 STREAM = b"\xf0STR"
 STREAM_NUMBER = int.from_bytes(STREAM, "big")
@@ -178,6 +180,8 @@ class H2Upstream:
         for step in script if script is not None else (BODY, *self._default(fields)):
             if not self._step(step, connection, stream, record):
                 break
+            if step == UNTIL_RESET:
+                return
         connection.wait_until(lambda: stream.done, 30)
         self._note(stream, record)
 
@@ -186,11 +190,12 @@ class H2Upstream:
             return (Head(200, (("x-upstream", self.name), ("content-length", "7")), True),)
         return answer(200, self.name.encode(), (("x-upstream", self.name),))
 
-    def _note(self, stream, record):
+    def _note(self, stream, record, awaited_reset=False):
         with self._changed:
             record.trailers = stream.trailers or []
-            record.complete = stream.ended and stream.reset is None
-            record.reset = stream.reset
+            record.complete = stream.ended
+            # Whether a reset after a complete request is seen in time is a matter of luck: only where it is waited for.
+            record.reset = None if stream.ended and not awaited_reset else stream.reset
             self._changed.notify_all()
 
     def _step(self, step, connection, stream, record):
@@ -215,6 +220,11 @@ class H2Upstream:
             time.sleep(step)
         elif step == ECHO:
             self._echo(connection, stream)
+        elif step == UNTIL_RESET:
+            with self._changed:
+                record.complete = False
+            connection.wait_until(lambda: stream.reset is not None, 3)
+            self._note(stream, record, awaited_reset=True)
         elif step == READ_TO_END:
             connection.wait_until(lambda: stream.done, 10)
         elif step in (CLOSE, RESET):

@@ -7,7 +7,7 @@ from harness import Case, Group, Kept, Receive, Send
 from PythonKit import h2frames as f
 from PythonKit.bootstrap import cluster, file_access_log, hcm, http2, listener
 from PythonKit.client import request
-from PythonKit.h2upstream import Data, H2Upstream, Head, Reset, Trailers
+from PythonKit.h2upstream import UNTIL_RESET, Data, H2Upstream, Head, Reset, Trailers
 from PythonKit.upstream import BODY, CLOSE, ECHO
 
 _DIRECT = (200, 400, 401, 403, 404, 418, 429, 500, 501, 502, 503, 504)
@@ -119,7 +119,8 @@ GROUP = Group(
         _grpc("gRPC local reply", "upstream reset", 200, _ask("/m"), upstream=(BODY, Reset(f.INTERNAL_ERROR)),
               shows="grpc-status: 14"),
         _grpc("gRPC local reply", "upstream connection ends", 200, _ask("/m"), upstream=(BODY, CLOSE)),
-        _grpc("gRPC local reply", "route timeout", 200, _ask("/slow"), upstream=_NEVER, shows="grpc-status: 14"),
+        _grpc("gRPC local reply", "route timeout", 200, _ask("/slow"), upstream=(BODY, UNTIL_RESET),
+              shows="grpc-status: 14"),
         _grpc("gRPC local reply", "max stream duration", 200, _ask("/duration"), upstream=_NEVER),
         Case("gRPC local reply", "over HTTP/1", 200,
              request("/direct/403", method="POST", headers=_GRPC, body=_MESSAGE), listener="h1", log="h1",

@@ -19,7 +19,7 @@ from harness import End, Group, HalfClose, Raw, Receive, Send
 from PythonKit import h2frames as f
 from PythonKit.bootstrap import cluster, file_access_log, hcm, http2, http_inspector, http_protocol, listener
 from PythonKit.client import request
-from PythonKit.h2upstream import STREAM_NUMBER, Data, H2Upstream, Head, answer
+from PythonKit.h2upstream import STREAM_NUMBER, UNTIL_RESET, Data, H2Upstream, Head, answer
 from PythonKit.upstream import BODY, CLOSE, ECHO, response
 
 _ROUTES = """
@@ -82,6 +82,10 @@ _MANAGERS = {
     "idle": {"codec_type": "HTTP2", "common_http_protocol_options": {"idle_timeout": "0.3s"}},
     "stalled": {"codec_type": "HTTP2", "stream_idle_timeout": "0.3s"},
     "counted": {"codec_type": "HTTP2"},
+    "keepalive": {
+        "codec_type": "HTTP2",
+        "http2_protocol_options": {"connection_keepalive": {"interval": "0.2s", "timeout": "0.2s"}},
+    },
 }
 
 
@@ -211,6 +215,16 @@ _TUNNEL_CASES = (
         Ask(fields=((":method", "CONNECT"), (":authority", "target.test:443")))),
 )
 
+def counters(*names):
+    """A view of `/stats` that shows these."""
+
+    def view(answer):
+        values = dict(line.split(": ", 1) for line in answer.body.decode().splitlines() if ": " in line)
+        return "\n".join(f"{name} {values.get(name, 'absent')}" for name in names)
+
+    return view
+
+
 _GREETING = f.PREFACE + f.settings()
 
 _CONNECTIONS = (
@@ -233,6 +247,9 @@ _CONNECTIONS = (
         listener_name="stalled", upstream=(BODY, *answer())),
     h2("stream_idle_timeout", "response stalls", 200, Ask("/2"), listener_name="stalled",
         upstream=(BODY, Head(), Data(b"part"), 1.0, Data(b"", True))),
+    h2("connection_keepalive", "answered", 200, Ask("/1"), Sleep(0.9), Ask("/1"), listener_name="keepalive", log=None),
+    h2("connection_keepalive", "not answered", 200, Ask("/1"), Sleep(0.9), listener_name="keepalive", log=None,
+        auto_answer=False, admin="/stats", admin_view=counters("http2.keepalive_timeout"), shows="connection: closed"),
     h2("PRIORITY", "is ignored", 200, Frames(f.frame(f.PRIORITY, 0, 1, b"\0\0\0\0\x10")), Ask("/1")),
     h2("unknown frame", "is ignored", 200, Frames(f.frame(0xFA, 0xFF, 0, b"whatever")), Ask("/1")),
     h2("client window", "response larger than the window waits", 200,
@@ -250,7 +267,8 @@ _CONNECTIONS = (
     h2("upstream answers oddly", "no :status", 502, Ask("/2"),
         upstream=(BODY, f.headers(STREAM_NUMBER, f.literal(("x-a", "1")), True))),
     h2("upstream answers oddly", "body longer than its length", 200, Ask("/2"),
-        upstream=(BODY, Head(200, (("content-length", "2"),)), Data(b"hello", True))),
+        upstream=(BODY, Head(200, (("content-length", "2"),)), Data(b"hello", True), UNTIL_RESET),
+        shows="upstream stream: reset, code 1"),
     h2("upstream answers oddly", "DATA before HEADERS", 502, Ask("/2"),
         upstream=(BODY, Data(b"hello", True))),
 )
@@ -267,16 +285,6 @@ _STATS = (
     "http2.requests_rejected_with_underscores_in_headers", "http2.trailers",
     "cluster.counted.http2.rx_messaging_error", "cluster.counted.http2.header_overflow",
 )
-
-
-def counters(*names):
-    """A view of `/stats` that shows these."""
-
-    def view(answer):
-        values = dict(line.split(": ", 1) for line in answer.body.decode().splitlines() if ": " in line)
-        return "\n".join(f"{name} {values.get(name, 'absent')}" for name in names)
-
-    return view
 
 
 _STATISTICS = (

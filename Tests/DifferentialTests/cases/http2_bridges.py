@@ -18,13 +18,14 @@ from harness import Case, End, Kept, Receive, Send
 
 from PythonKit import h2frames as f
 from PythonKit.client import chunked, request
-from PythonKit.h2upstream import Data, GoAway, Head, Reset, Trailers, answer
+from PythonKit.h2upstream import UNTIL_RESET, Data, GoAway, Head, Reset, Trailers, answer
 from PythonKit.upstream import BODY, CLOSE, ECHO, RESET, response
 
 
-def h2(feature, outcome, status, *steps, listener_name="h2", life=True, settings=(), auto_window=True, **options):
-    """A case of an HTTP/2 client; its log line belongs to it."""
-    exchange = OverH2(steps, life=life, settings=settings, auto_window=auto_window)
+def h2(feature, outcome, status, *steps, listener_name="h2", **options):
+    """A case of an HTTP/2 client; its log line belongs to it. Options of the exchange are among the options."""
+    own = {n: options.pop(n) for n in ("life", "settings", "auto_window", "auto_answer") if n in options}
+    exchange = OverH2(steps, **own)
     options.setdefault("log", listener_name)
     return Case(feature, outcome, status, listener=listener_name, exchange=exchange, **options)
 
@@ -325,7 +326,8 @@ RESETS = (
     ),
     h2("upstream speaks HTTP/1", "to an HTTP/2 cluster", 502, Ask("/2"),
         accept=None, upstream=(b"HTTP/1.1 200 OK\r\n\r\n",)),
-    h2("route timeout", "over HTTP/2", 504, Ask("/slow"), upstream=(BODY, 1.0, *answer())),
+    h2("route timeout", "over HTTP/2", 504, Ask("/slow"), upstream=(BODY, UNTIL_RESET),
+        shows="upstream stream: reset, code"),
     h2(
         "route timeout",
         "after the head resets",
