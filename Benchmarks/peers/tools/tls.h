@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS of the load tools: TLS 1.3 with X25519, P-256 certificates and AES-128-GCM, from the files that `certs` wrote.
+// TLS of the load tools: TLS 1.3 with X25519, P-256 certificates and AES-128-GCM, from the files that `makecerts` wrote.
 #ifndef APUS_BENCH_TLS_H
 #define APUS_BENCH_TLS_H
 

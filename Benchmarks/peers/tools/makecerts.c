@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// certs --directory D : a CA, a server, a client, and 1,000 clients more, as short-lived P-256 certificates with the
+// makecerts --directory D : a CA, a server, a client, and 1,000 clients more, as short-lived P-256 certificates with the
 // SPIFFE names of a mesh. ca.pem; server.pem, server.key and both in server-both.pem, the same for client; clients.pem
 // holds a key and a certificate per client.
 #include "tls.h"
