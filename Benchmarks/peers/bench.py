@@ -94,7 +94,7 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
     return runs, failures
 
 
-def memory_rounds(scenario, peers, rounds, progress):
+def memory_rounds(scenario, peers, rounds, lock, progress):
     runs, failures = [], {}
     backend = Backend(h2=scenario.kind == "idle")
     try:
@@ -102,7 +102,8 @@ def memory_rounds(scenario, peers, rounds, progress):
             for slot, (label, peer, _) in enumerate(scenario.variants(peers)):
                 try:
                     if scenario.kind == "idle":
-                        result = measure_idle(peer, lambda door: Proxy(peer, slot, door=door))
+                        with quiet(lock):  # eight thousand handshakes
+                            result = measure_idle(peer, lambda door: Proxy(peer, slot, door=door))
                     else:
                         result = measure_memory(lambda: Proxy(peer, slot))
                 except Failed as failure:
@@ -221,7 +222,7 @@ def main():
     progress, failed = Progress(steps), False
     for scenario in chosen:
         if scenario.kind in ("memory", "idle"):
-            runs, failures = memory_rounds(scenario, peers, min(rounds, 3) if scenario.kind == "idle" else rounds, progress)
+            runs, failures = memory_rounds(scenario, peers, min(rounds, 3) if scenario.kind == "idle" else rounds, options.lock, progress)
         elif scenario.kind == "flat":
             runs, failures = flat_rounds(scenario, peers, min(rounds, 3), flat_total, progress)
         elif scenario.kind == "burst":

@@ -115,7 +115,9 @@ def main():
     # strace -c does not see which receive was a request: a request is one from each side, a GB is what the load counted.
     receives = sum(count - errors for name, count, errors in calls if name in ("recvfrom", "recvmsg", "read", "readv"))
     requests = traced["rps"] * 2 if scenario.kind == "bulk" else receives / 2 or 1
-    print(f"\nsystem calls ({everything:,} in 2 s under strace), per {'GB' if scenario.kind == 'bulk' else 'request (two receives)'}:")
+    # HTTP/2 has several requests in a receive, or several receives for one: the count is then what it says and no more.
+    unit = "GB" if scenario.kind == "bulk" else "two receives" if scenario.streams > 1 else "request (two receives)"
+    print(f"\nsystem calls ({everything:,} in 2 s under strace), per {unit}:")
     for name, count, errors in calls:
         print(f"{count / requests:9.3f}  {name}" + (f"  ({errors / requests:.3f} of them failed)" if errors else ""))
     if options.callers:
