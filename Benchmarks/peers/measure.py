@@ -115,7 +115,7 @@ def measure_beside(scenario, proxy, backend, path, seconds):
     """The latency of a steady load without and then with full handshakes beside it. Their generator only gets CPU time that
     the steady one leaves, so that what the ratio shows is the proxy's doing."""
     alone = measure(scenario, proxy, backend, path, seconds)
-    flood = spawn([BUILD / "tlsload", "--port", proxy.port, "--certs", CERTS, "--rate", HANDSHAKES, "--slots", 256,
+    flood = spawn([BUILD / "tlsload", "--port", proxy.port, "--certs", CERTS, "--rate", HANDSHAKES, "--slots", 32,
                    "--seconds", seconds + 1, "--background"], LOAD_CPU, BUILD / "generator.log", stdout=subprocess.PIPE, text=True)
     time.sleep(0.5)
     result = measure(scenario, proxy, backend, path, seconds)

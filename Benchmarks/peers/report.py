@@ -140,6 +140,9 @@ def remarks(scenario, runs, failures):
             cause = "**generator and backend were the bottleneck**" if load >= 0.85 else "neither side was busy all the time"
             lines.append(f"{name_of(label)}: it used {util:.2f} of its core, the load side {load:.2f} of the other: {cause}; throughput "
                          "is a lower bound and latency an upper one, CPU per request holds.")
+        arrived = median(values(runs, label, "handshakes"))
+        if arrived and arrived < 950:
+            lines.append(f"{name_of(label)}: {arrived:,.0f} of the 1,000 handshakes/s came about, for want of CPU on one side or the other.")
         rps = median(values(runs, label, "rps"))
         if scenario.rate and rps and rps < 0.97 * scenario.rate:
             lines.append(f"{name_of(label)}: it answered {rps:,.0f} of {scenario.rate:,} requests/s: its latency is that of overload.")
