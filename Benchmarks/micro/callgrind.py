@@ -20,7 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import BUILD, Backend, Failed, Proxy, build_tools, spawn, stop, wait_port, with_symbols  # noqa: E402
+from processes import BUILD, Backend, Failed, Proxy, build_tools, require_free, spawn, stop, wait_port, with_symbols  # noqa: E402
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
@@ -218,6 +218,7 @@ def measure(peer, requests, scenario):
         command[0] = named
         # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
         os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
+        require_free(proxy.port)
         proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
                                "--error-limit=no", "--compress-strings=yes", *command], 0, proxy.log)
         wait_port(proxy.port, proxy.process, proxy.log, 40)

@@ -116,6 +116,13 @@ def stop(process):
         process.wait()
 
 
+def require_free(port):
+    """Fails if something listens there already: it, and not the process to come, would be measured."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+        raise Failed(f"port {port} is taken by another process; is another benchmark running, or something left of one?")
+
+
 def wait_port(port, process, log, seconds=20):
     """Returns the seconds until something accepts on the port; fails if the process ends first."""
     begin = time.monotonic()
@@ -178,6 +185,7 @@ class Backend:
 
     def __init__(self, bulk=False, h2=False):
         log = BUILD / "backend.log"
+        require_free(BACKEND_HTTP)
         self.processes = [spawn([BUILD / "echoback", "--http", BACKEND_HTTP, "--tcp", BACKEND_TCP], LOAD_CPU, log)]
         wait_port(BACKEND_HTTP, self.processes[0], log)
         if h2:
@@ -248,6 +256,7 @@ class Proxy:
         return [binary, "-c", config, "-p", f"{self.directory}/"]
 
     def start(self):
+        require_free(self.port)
         self.process = spawn(with_symbols(self.command()) if self.symbols else self.command(), PROXY_CPU, self.log)
         self.start_seconds = wait_port(self.port, self.process, self.log, 60)
         return self
