@@ -23,6 +23,7 @@ static inline const char *file_in(const char *directory, const char *name) {
     return path;
 }
 
+// With the certificate and the key of `who`; without any where that is NULL.
 static inline SSL_CTX *tls_context(const SSL_METHOD *method, const char *directory, const char *who) {
     SSL_CTX *context = SSL_CTX_new(method);
     char name[64];
@@ -31,6 +32,7 @@ static inline SSL_CTX *tls_context(const SSL_METHOD *method, const char *directo
     SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
     SSL_CTX_set1_groups_list(context, "X25519");
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    if (who == NULL) return context;
     snprintf(name, sizeof name, "%s.pem", who);
     if (SSL_CTX_use_certificate_file(context, file_in(directory, name), SSL_FILETYPE_PEM) != 1) die_tls(name);
     snprintf(name, sizeof name, "%s.key", who);
@@ -39,12 +41,14 @@ static inline SSL_CTX *tls_context(const SSL_METHOD *method, const char *directo
 }
 
 // Generators do not check the server's certificate: their time is not what is measured.
-static inline SSL_CTX *tls_client(const char *directory, int http2) {
-    SSL_CTX *context = tls_context(TLS_client_method(), directory, "client");
+static inline SSL_CTX *tls_client_named(const char *directory, const char *who, int http2) {
+    SSL_CTX *context = tls_context(TLS_client_method(), directory, who);
     if (SSL_CTX_set_alpn_protos(context, http2 ? (const uint8_t *)"\x02h2" : (const uint8_t *)"\x08http/1.1", http2 ? 3 : 9) != 0)
         die_tls("ALPN");
     return context;
 }
+
+static inline SSL_CTX *tls_client(const char *directory, int http2) { return tls_client_named(directory, "client", http2); }
 
 static inline int choose_http2(SSL *tls, const uint8_t **out, uint8_t *out_length, const uint8_t *in, unsigned in_length, void *unused) {
     (void)tls, (void)unused;

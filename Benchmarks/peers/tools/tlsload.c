@@ -23,29 +23,33 @@ typedef struct {
 
 static histogram latencies;
 static uint64_t completed, errors, not_ok, not_resumed, resumed;
-static int set, port, next_source, clients, next_client, resume;
-static SSL_CTX *context;
-static X509 *certificates[MAX_CLIENTS];
-static EVP_PKEY *keys[MAX_CLIENTS];
+static int set, port, next_source, clients, resume;
+static unsigned next_client;
+static SSL_CTX *contexts[MAX_CLIENTS];
 static char request[1024];
 static size_t request_size;
-
-static void load_clients(const char *directory) {
-    FILE *file = fopen(file_in(directory, "clients.pem"), "r");
-    if (file == NULL) die("clients.pem");
-    for (int i = 0; i < clients; i++) {
-        keys[i] = PEM_read_PrivateKey(file, NULL, NULL, NULL);
-        certificates[i] = PEM_read_X509(file, NULL, NULL, NULL);
-        if (keys[i] == NULL || certificates[i] == NULL) die_tls("clients.pem");
-    }
-    fclose(file);
-}
 
 static int on_session(SSL *tls, SSL_SESSION *session) {
     slot *s = SSL_get_app_data(tls);
     SSL_SESSION_free(s->session);
     s->session = session;
     return 1;  // kept
+}
+
+// A context for each client: giving a certificate to a connection makes OpenSSL convert the key anew, as dear as a handshake.
+static void load_clients(const char *directory) {
+    FILE *file = fopen(file_in(directory, "clients.pem"), "r");
+    if (file == NULL) die("clients.pem");
+    for (int i = 0; i < clients; i++) {
+        EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+        X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+        if (key == NULL || certificate == NULL) die_tls("clients.pem");
+        contexts[i] = tls_client_named(directory, NULL, 0);
+        if (SSL_CTX_use_cert_and_key(contexts[i], certificate, key, NULL, 1) != 1) die_tls("client certificate");
+        SSL_CTX_set_session_cache_mode(contexts[i], resume ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
+        if (resume) SSL_CTX_sess_set_new_cb(contexts[i], on_session);
+    }
+    fclose(file);
 }
 
 static void watch(slot *s, uint32_t interest, int operation) {
@@ -62,14 +66,10 @@ static void begin(slot *s, uint64_t due) {
     s->fd = connect_to(port, next_source);
     if (s->fd < 0) die("connect");
     response_reset(&s->answer);
-    s->tls = SSL_new(context);
+    s->tls = SSL_new(contexts[next_client++ % (unsigned)clients]);
     SSL_set_app_data(s->tls, s);
     SSL_set_fd(s->tls, s->fd);
     SSL_set_connect_state(s->tls);
-    if (clients > 1) {
-        int i = next_client++ % clients;
-        if (SSL_use_cert_and_key(s->tls, certificates[i], keys[i], NULL, 1) != 1) die_tls("client certificate");
-    }
     if (resume && s->session != NULL) SSL_set_session(s->tls, s->session);
     watch(s, EPOLLOUT, EPOLL_CTL_ADD);
 }
@@ -122,13 +122,12 @@ int main(int argc, char **argv) {
     double seconds = atof(option(argc, argv, "--seconds", "3")), rate = atof(option(argc, argv, "--rate", "0"));
     clients = atoi(option(argc, argv, "--clients", "1"));
     resume = flag(argc, argv, "--resume");
-    if (clients < 1 || clients > MAX_CLIENTS) die("--clients");
+    if (clients < 1 || clients > MAX_CLIENTS || (resume && clients > 1)) {
+        fprintf(stderr, "--clients: 1 to %d, and 1 with --resume, for a ticket is its client's\n", MAX_CLIENTS);
+        return 1;
+    }
     request_size = (size_t)snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", port);
-    const char *directory = option(argc, argv, "--certs", ".");
-    context = tls_client(directory, 0);
-    load_clients(directory);
-    SSL_CTX_set_session_cache_mode(context, resume ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
-    if (resume) SSL_CTX_sess_set_new_cb(context, on_session);
+    load_clients(option(argc, argv, "--certs", "."));
     signal(SIGPIPE, SIG_IGN);
     raise_fd_limit();
     precise_sleeps();
