@@ -179,8 +179,10 @@ package final class CompiledCluster: Sendable {
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
     let http2Options: MeshHTTP2.HTTP2Options
+    let http2Stats: HTTP2CodecStats
 
-    init(cluster: Cluster, stats: ClusterStats) {
+    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats) {
+        self.http2Stats = http2Stats
         self.cluster = cluster
         self.stats = stats
         name = ConstantBytes(cluster.name)

@@ -200,7 +200,7 @@ final class HTTP1ServerCodec: ServerCodec {
         current?._withUnsafeGuaranteedRef { stream in
             guard !stream.isFinished else { return }
             stream.info.flags.insert(.downstreamConnectionTermination)
-            if stream.isTunnel, stream.phase.contains(.responseStarted) {
+            if stream.isTunnel, stream.phase.contains(.responseStarted), !stream.upstream.isHTTP2 {
                 stream.info.details = nil
             } else if stream.info.details == nil || stream.info.status == 0 {
                 stream.info.details = "downstream_remote_disconnect"

@@ -125,7 +125,9 @@ extension ActiveStream {
         endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
         phase.insert(.routed)
         let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
-            endsTunnel(route, routes) ? endpoint.tunnelPool : endpoint.sharedPool
+            if endsTunnel(route, routes) { return endpoint.tunnelPool }
+            return workerCluster.followsDownstream
+                ? endpoint.pool(likeHTTP2: request.version == .http2) : endpoint.sharedPool
         }
         if endStream { startRouteTimeout() }
         pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }

@@ -53,6 +53,15 @@ final class ActiveEndpoint {
         return made
     }
 
+    /// The shared pool where the upstream is spoken to as the client speaks to us (`use_downstream_protocol_config`).
+    func pool(likeHTTP2 isHTTP2: Bool) -> Unmanaged<ConnectionPool> {
+        guard isHTTP2 else { return sharedPool }
+        var key = PoolKey()
+        key.options = cluster.connectOptions
+        key.wireProtocol = .http2
+        return pool(key)
+    }
+
     /// The pool of connections for tunnels that end here.
     var tunnelPool: Unmanaged<ConnectionPool> {
         var key = PoolKey()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 import MeshModel
 import MeshStats
@@ -10,9 +11,10 @@ final class WorkerCluster: TimerTarget {
     let loop: EventLoop
     let stats: StatPages
     var usage = ClusterUsage()
-    let http2: HTTP2Shared
+    let http2Memory: HTTP2Memory
     /// What connections speak where nothing else decides.
     let wireProtocol: PoolKey.WireProtocol
+    let followsDownstream: Bool
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -27,11 +29,12 @@ final class WorkerCluster: TimerTarget {
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
-    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2: HTTP2Shared, seed: UInt64) {
+    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, seed: UInt64) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
-        self.http2 = http2
+        self.http2Memory = http2Memory
+        followsDownstream = compiled.cluster.http.protocolSelection == .downstream
         wireProtocol = compiled.cluster.http.protocolSelection == .http2 ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
