@@ -161,7 +161,7 @@ extension HTTP2Session {
                 endRemote(index)
             } else {
                 // Padding is paid for by its sender: a frame that carries enough of it is not tiny.
-                return countTiny(index, header.length)
+                countTiny(index, header.length)
             }
         case Wire.headers: return onHeadersComplete(header)
         case Wire.settings:
@@ -216,12 +216,11 @@ extension HTTP2Session {
 
     /// Tiny frames that nobody consumes cost more memory than their window says (attack ledger 40). Half of the window is
     /// allowed; what was consumed is forgiven, so that traffic that flows is never punished.
-    private func countTiny(_ index: Int, _ length: Int) -> Int32 {
-        guard length < FloodGuard.tinyFrame, streams.slots[index].unconsumed > 0 else { return 0 }
+    private func countTiny(_ index: Int, _ length: Int) {
+        guard length < FloodGuard.tinyFrame, streams.slots[index].unconsumed > 0 else { return }
         let debt = FloodGuard.tinyFrame &- length
         streams.slots[index].tinyDebt &+= debt
         floods.tinyDebt &+= debt
-        return floods.tinyDebt > Int(options.initialStreamWindowSize) / 2 ? stop(.inboundTinyFramesFlood) : 0
     }
 
     /// A frame that breaks the protocol. nghttp2 resets the stream or ends the connection by itself.

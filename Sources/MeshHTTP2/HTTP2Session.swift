@@ -118,6 +118,8 @@ package final class HTTP2Session {
         suspected = .none
         hasNewSettings = false
         let bytes = slice.bytes
+        // What one read brings nobody could have consumed yet; what is left of those before it waits for a slow reader.
+        if floods.tinyDebt > Int(options.initialStreamWindowSize) / 2 { return fail(.inboundTinyFramesFlood) }
         inputStart = bytes.baseAddress
         input = slices.put(slice.part(offset: 0, length: slice.count))
         let taken = nghttp2_session_mem_recv(session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
