@@ -110,6 +110,11 @@ extension ActiveStream {
         response.reset()
         response.status = reply.status
         prepare(&response)
+        var body = body
+        if isGRPC {
+            turnReplyIntoGRPC(reply, message: body)
+            body = UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         if body.count > 0 {
             appendLength(body.count)
             if !response.headers.contains(.contentType) {
@@ -117,7 +122,7 @@ extension ActiveStream {
             }
         }
         response.framing = body.count > 0 ? .length(UInt64(body.count)) : .none
-        if phase.contains(.inRouter) { finishRouterReply() }
+        if phase.contains(.inRouter) { finishRouterReply(status: reply.status) }
         passResponseHead(manager, from: filters.count - 1, endStream: body.count == 0)
         guard !phase.contains(.finished), body.count > 0 else { return }
         if !phase.contains(.responseHasNoBody) {
