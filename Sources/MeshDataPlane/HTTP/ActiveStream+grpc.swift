@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
 import MeshIO
-import MeshModel
+package import MeshModel
 import MeshStats
 
 // What is different for a request of gRPC: how the proxy answers it itself, its deadline, its status in logs.
@@ -22,20 +22,24 @@ extension ActiveStream {
     /// Makes a reply of the proxy's one that a gRPC client understands: status 200, and in the head what trailers would say.
     /// The text that would be its body becomes the message.
     func turnReplyIntoGRPC(_ reply: LocalReply, message: UnsafeRawBufferPointer) {
-        info.status = 200
         response.status = 200
         response.headers.replace(.contentType, UnsafeRawBufferPointer("application/grpc"), from: pool)
-        let status = reply.grpcStatus ?? GRPCStatus(httpStatus: reply.status)
-        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-            let digits = DecimalText.write(UInt64(status.rawValue), to: buffer, at: 0)
-            response.headers.replace(
-                .grpcStatus, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<digits]), from: pool)
-        }
+        setGRPCStatus(reply.grpcStatus ?? GRPCStatus(httpStatus: reply.status))
         guard message.count > 0, request.method != .head else { return }
         withUnsafeTemporaryAllocation(byteCount: message.count * GRPCMessage.expansion, alignment: 1) { buffer in
             let count = GRPCMessage.encode(message, to: buffer)
             response.headers.replace(
                 .grpcMessage, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
+        }
+    }
+
+    /// A status that the route set stays.
+    private func setGRPCStatus(_ status: GRPCStatus) {
+        guard !response.headers.contains(.grpcStatus) else { return }
+        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
+            let digits = DecimalText.write(UInt64(status.rawValue), to: buffer, at: 0)
+            response.headers.append(
+                .grpcStatus, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<digits]), from: pool)
         }
     }
 
@@ -97,12 +101,14 @@ extension ActiveStream {
     // MARK: Logs
 
     /// `%GRPC_STATUS%`: from the trailers, else from the head, else what the HTTP status means; none for what is not gRPC.
-    func appendGRPCStatus(_ form: GRPCStatusForm, to sink: ByteSink) -> Bool {
+    ///
+    /// - Parameter field: the head's `grpc-status`.
+    package func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool {
         guard isGRPC else { return false }
         if let value = responseTrailers.value(of: .grpcStatus), value.count > 0 {
             form.append(value: value, to: sink)
-        } else if let value = response.headers.value(of: .grpcStatus), value.count > 0 {
-            form.append(value: value, to: sink)
+        } else if let field, field.count > 0 {
+            form.append(value: field, to: sink)
         } else if info.status > 0 {
             form.append(GRPCStatus(httpStatus: info.status), to: sink)
         } else {

@@ -19,6 +19,15 @@ package enum GRPCStatusForm: Sendable {
         }
     }
 
+    /// The form a command asks for; nil for one that asks for no status.
+    package init?(_ command: FormatCommand, argument: UnsafeRawBufferPointer) {
+        switch command {
+        case .grpcStatus: self.init(argument: argument)
+        case .grpcStatusNumber: self = .number
+        default: return nil
+        }
+    }
+
     /// Appends the name of a `grpc-status` field's value: its number where it has no name, `-1` where it is no number.
     package func append(value: UnsafeRawBufferPointer, to sink: ByteSink) {
         guard let number = DecimalText.parse(value) else {
