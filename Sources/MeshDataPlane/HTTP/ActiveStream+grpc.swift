@@ -23,6 +23,7 @@ extension ActiveStream {
     /// The text that would be its body becomes the message.
     func turnReplyIntoGRPC(_ reply: LocalReply, message: UnsafeRawBufferPointer) {
         response.status = 200
+        response.headers.removeAll(.contentLength)
         response.headers.replace(.contentType, UnsafeRawBufferPointer("application/grpc"), from: pool)
         setGRPCStatus(reply.grpcStatus ?? GRPCStatus(httpStatus: reply.status))
         guard message.count > 0, request.method != .head else { return }
