@@ -21,7 +21,9 @@ struct GRPCTimeoutTests {
     ] as [(String, UInt64)])
     func aTimeIsRoundedUpToMilliseconds(text: String, milliseconds: UInt64) { #expect(parse(text) == milliseconds) }
 
-    @Test(arguments: ["", "S", "5", "5X", "5s", "-5S", "+5S", "5.0S", " 5S", "5 S", "100000000S", "123456789m", "0x5S", "5SS"])
+    @Test(arguments: [
+        "", "S", "5", "5X", "5s", "-5S", "+5S", "5.0S", " 5S", "5 S", "100000000S", "123456789m", "0x5S", "5SS",
+    ])
     func whatIsNoTimeIsNone(text: String) { #expect(parse(text) == nil) }
 
     @Test(arguments: [
