@@ -109,7 +109,9 @@ private enum TokenTable {
     static let maxLength = 64
     static let size = 512
     // Sendable because it is written once, before it is published, and never freed.
-    nonisolated(unsafe) static let shared: HeaderToken.Table = makePlaces()
+    nonisolated(unsafe) static let shared: (places: HeaderToken.Table, paddedNames: UnsafePointer<UInt8>) = (
+        makePlaces(), makePaddedNames()
+    )
 
     @inline(__always) static func hash(_ name: UnsafePointer<UInt8>, _ length: Int) -> Int {
         let mixed = length &* 37 &+ Int(name[0]) &* 3 &+ Int(name[length / 2]) &* 31 &+ Int(name[length &- 1]) &* 11
@@ -129,27 +131,27 @@ private enum TokenTable {
         }
         return HeaderToken.Table(places)
     }
+
+    /// Every name at a distance of `paddedSize`, zeros behind it, with its length in the last byte.
+    private static func makePaddedNames() -> UnsafePointer<UInt8> {
+        let size = HeaderToken.paddedSize
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: HeaderToken.count * size)
+        memory.initialize(repeating: 0, count: HeaderToken.count * size)
+        for (index, name) in HeaderToken.names.enumerated() {
+            (memory + index * size).update(from: name.utf8Start, count: name.utf8CodeUnitCount)
+            memory[index * size + size - 1] = UInt8(truncatingIfNeeded: name.utf8CodeUnitCount)
+        }
+        return UnsafePointer(memory)
+    }
 }
 
 extension HeaderToken {
     /// Bytes of a padded name; the longest is 39 letters, and copies go in steps of sixteen.
     static var paddedSize: Int { 64 }
 
-    /// Every name at a distance of `paddedSize`, zeros behind it, with its length in the last byte.
-    // Sendable because it is written once, before it is published, and never freed.
-    nonisolated(unsafe) private static let paddedNames: UnsafePointer<UInt8> = {
-        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: count * paddedSize)
-        memory.initialize(repeating: 0, count: count * paddedSize)
-        for (index, name) in names.enumerated() {
-            (memory + index * paddedSize).update(from: name.utf8Start, count: name.utf8CodeUnitCount)
-            memory[index * paddedSize + paddedSize - 1] = UInt8(truncatingIfNeeded: name.utf8CodeUnitCount)
-        }
-        return UnsafePointer(memory)
-    }()
-
     /// The name of a token where sixteen bytes behind it can be read too.
     @inline(__always) static func paddedName(_ token: HeaderToken) -> (bytes: UnsafePointer<UInt8>, length: Int) {
-        let bytes = paddedNames + Int(token.rawValue & 63) &* paddedSize
+        let bytes = TokenTable.shared.paddedNames + Int(token.rawValue & 63) &* paddedSize
         return (bytes, Int(bytes[paddedSize &- 1]))
     }
 
@@ -163,7 +165,7 @@ extension HeaderToken {
     typealias Table = UnsafePointer<Place>
 
     /// The table, for callers that look up several names: taking it costs a check that it was made.
-    static var table: Table { TokenTable.shared }
+    static var table: Table { TokenTable.shared.places }
 
     /// The token of `length` lower-case bytes, or `none`.
     @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int, in table: Table) -> HeaderToken {

@@ -104,7 +104,7 @@ struct HostileRequestTests {
         }
         #expect(peer.resetCode(1) == .internalError)
         #expect(peer.streamFailure == .headerOverflow)
-        #expect(peer.streamFailure?.details.description == "http2.too_many_headers")
+        #expect(peer.streamFailure?.details.description == "http2.header_list_size_too_large")
         #expect(peer.session.failure == .none)
         #expect(peer.trace.events.contains { $0.hasPrefix("3 head end") && $0.contains("x: aaaa") })
     }

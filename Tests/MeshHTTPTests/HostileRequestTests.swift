@@ -187,7 +187,8 @@ struct HostileRequestTests {
         for (line, failure) in cases { expectRefusedRaw(line + "\nHost: h\n\n", failure) }
         expectRefusedRaw("GET /\u{1} HTTP/1.1\nHost: h\n\n", .invalidCharacter, 400, "http1.invalid_characters")
         expectRefusedRaw("GET / HTTP/2.0\nHost: h\n\n", .unsupportedVersion, 505)
-        expectRefusedRaw("PRI * HTTP/2.0\n\nSM\n\n", .unsupportedVersion, 505)
+        // As Envoy: the preface of HTTP/2 is no version of HTTP/1, but a client that has the wrong port.
+        expectRefusedRaw("PRI * HTTP/2.0\n\nSM\n\n", .badVersion, 400)
         expectRefusedRaw("GET / HTTP/1.0\nHost: h\n\n", .lowVersion, 426, "low_version")
         let custom = requests("FROB / HTTP/1.1\nHost: h\n\n") { $0.serverOptions.allowsCustomMethods = true }
         #expect(custom.heads.first?.hasSuffix("[other HTTP/1.1 none]") == true)

@@ -28,8 +28,8 @@ extension ActiveStream: FormatContext {
             sink.append(version.text)
             return true
         case .upstreamProtocol:
-            guard info.upstreamHeadSent != nil else { return false }
-            sink.append("HTTP/1.1")
+            guard let version = info.upstreamVersion else { return false }
+            sink.append(version.text)
             return true
         case .responseCode: return FormatValues.appendNumber(UInt64(info.status), to: sink)
         case .responseCodeDetails: return appendDetails(to: sink)

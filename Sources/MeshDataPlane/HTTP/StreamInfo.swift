@@ -29,6 +29,8 @@ package struct StreamInfo {
     /// When the last request byte arrived, the request head left, the first and the last response byte arrived.
     package var requestEnd: MonotonicInstant? = nil
     package var upstreamHeadSent: MonotonicInstant? = nil
+    /// What the connection to the upstream speaks.
+    package var upstreamVersion: HTTPVersion? = nil
     package var upstreamFirstByte: MonotonicInstant? = nil
     package var upstreamLastByte: MonotonicInstant? = nil
 

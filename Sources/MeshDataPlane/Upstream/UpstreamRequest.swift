@@ -98,6 +98,7 @@ final class UpstreamRequest {
         stats.add(pool.counts.requestsTotal)
         stream.info.upstreamAddress = pool.address
         stream.info.upstreamLocalAddress = connection.localAddress
+        stream.info.upstreamVersion = pool.version
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
         if pool.isTunnel {
