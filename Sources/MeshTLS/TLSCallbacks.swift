@@ -79,7 +79,9 @@ enum TLSCallbacks {
         _ ssl: OpaquePointer?, _ session: OpaquePointer?, _ name: UnsafePointer<UInt8>?, _ length: Int,
         _ status: SSL_TICKET_STATUS, _ unused: UnsafeMutableRawPointer?
     ) -> SSL_TICKET_RETURN {
-        guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else { return SSL_TICKET_RETURN_IGNORE_RENEW }
+        guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else {
+            return SSL_TICKET_RETURN_IGNORE_RENEW
+        }
         guard let session, let owner = stream(of: ssl),
             owner._withUnsafeGuaranteedRef({ $0.acceptsSession(session) })
         else { return SSL_TICKET_RETURN_IGNORE_RENEW }

@@ -34,7 +34,7 @@ package final class TLSContext: @unchecked Sendable {
         self.options = options
         var warnings: [String] = []
         let library = TLSLibrary.shared
-        guard library.context != nil, library.sha256 != nil, library.transportMethod != nil else { throw .libraryFailed }
+        guard library.isReady else { throw .libraryFailed }
         guard options.minimumVersion <= options.maximumVersion else { throw .emptyVersionRange }
         guard options.role == .client || !options.certificates.isEmpty else { throw .noCertificate }
         pins = try PeerPins(options)

@@ -41,7 +41,8 @@ extension TLSStream {
             return checkNamesAndPins(known.identity, leaf)
         }
         guard let identity = PeerIdentity(leaf: leaf, others: others) else {
-            return TLSFailure(stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
+            return TLSFailure(
+                stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
         }
         peerIdentity = identity
         var expires = Int64.max
@@ -58,7 +59,8 @@ extension TLSStream {
     ) -> TLSFailure? {
         if identity.hasMalformedNames {
             return TLSFailure(
-                stat: .failVerifyError, text: "a subject alternative name of the peer is malformed", code: 0, verifyResult: 0)
+                stat: .failVerifyError, text: "a subject alternative name of the peer is malformed", code: 0,
+                verifyResult: 0)
         }
         for index in 0..<max(0, apus_tls_stack_count(others)) {
             if let other = apus_tls_stack_at(others, index), isKeyTooLong(other) { return tooLong }
@@ -85,7 +87,8 @@ extension TLSStream {
     private func checkNamesAndPins(_ identity: PeerIdentity, _ leaf: OpaquePointer) -> TLSFailure? {
         guard context.pins.accept(leaf, fingerprint: identity.fingerprint) else {
             return TLSFailure(
-                stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0, verifyResult: 0)
+                stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0,
+                verifyResult: 0)
         }
         guard policy.accepts(identity), policy.matchers.isEmpty || !identity.hasMalformedNames else {
             return TLSFailure(
@@ -129,7 +132,9 @@ extension TLSStream {
         if context.options.acceptsUntrusted { return true }
         guard let identity = identity(of: peer) else { return false }
         let now = wallSeconds
-        guard identity.notBefore <= now, now < identity.notAfter, now < context.trust?.nextUpdate ?? .max else { return false }
+        guard identity.notBefore <= now, now < identity.notAfter, now < context.trust?.nextUpdate ?? .max else {
+            return false
+        }
         return checkNamesAndPins(identity, peer) == nil
     }
 

@@ -208,7 +208,8 @@ package final class TLSStream: ByteStream, EndOfTurn {
         let agreed = TLSSessionParameters(ssl)
         parameters = agreed
         if agreed.isResumed, !acceptResumedPeer(ssl) {
-            fail(failure ?? TLSFailure(stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
+            fail(failure ?? TLSFailure(
+                stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
             return
         }
         isHandshakeComplete = true
