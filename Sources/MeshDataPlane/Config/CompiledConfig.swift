@@ -3,6 +3,7 @@ import MeshHTTP
 import MeshIO
 package import MeshModel
 import MeshStats
+import MeshTLS
 
 package typealias ListenerID = SlotID<CompiledListener>
 package typealias ChainID = SlotID<CompiledChain>
@@ -54,11 +55,33 @@ package final class CompiledChain: Sendable {
     let terminal: Terminal
     /// Bytes a connection may have waiting in one direction (`per_connection_buffer_limit_bytes`).
     let bufferLimit: Int
+    /// Nil for a plain chain.
+    package let tls: CompiledDownstreamTLS?
+    /// How long a handshake may take (`transport_socket_connect_timeout`). - Unit: nanoseconds; 0 for no limit.
+    let transportTimeout: UInt64
+    /// How the chain writes its clients into x-forwarded-client-cert; nil where it does not.
+    let forwardedElement: ForwardedClientCertificate?
 
-    init(name: String, terminal: Terminal, bufferLimit: Int) {
+    init(
+        name: String, terminal: Terminal, bufferLimit: Int, tls: CompiledDownstreamTLS? = nil,
+        transportTimeout: UInt64 = 0
+    ) {
         self.name = name
         self.terminal = terminal
         self.bufferLimit = bufferLimit
+        self.tls = tls
+        self.transportTimeout = transportTimeout
+        if case .http(let http) = terminal {
+            forwardedElement = ForwardedClientCertificate(http.terminal.forwardClientCertificate)
+        } else {
+            forwardedElement = nil
+        }
+    }
+
+    /// The same chain with another TLS context.
+    func with(_ tls: CompiledDownstreamTLS) -> CompiledChain {
+        CompiledChain(
+            name: name, terminal: terminal, bufferLimit: bufferLimit, tls: tls, transportTimeout: transportTimeout)
     }
 }
 
@@ -176,7 +199,11 @@ package final class CompiledCluster: Sendable {
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
 
-    init(cluster: Cluster, stats: ClusterStats) {
+    /// Nil for a plain cluster.
+    package let tls: CompiledUpstreamTLS?
+
+    init(cluster: Cluster, stats: ClusterStats, tls: CompiledUpstreamTLS? = nil) {
+        self.tls = tls
         self.cluster = cluster
         self.stats = stats
         name = ConstantBytes(cluster.name)

@@ -315,10 +315,12 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         waitingFor = .close
         if !lingers {
             closesWhenDrained = true
-            if transport.output.isEmpty {
+            if transport.isOutputSent {
                 close(byClient: false)
             } else {
                 transport.reportsDrained = true
+                // A TLS session asks the stream below it when it is flushed.
+                loop.scheduleFlush(transport)
                 let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1_000_000_000
                 timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit))
             }

@@ -125,12 +125,22 @@ extension ActiveStream {
         endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
         phase.insert(.routed)
         let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
-            endsTunnel(route, routes) ? endpoint.tunnelPool : endpoint.sharedPool
+            endsTunnel(route, routes) ? endpoint.tunnelPool : self.pool(of: endpoint)
         }
         pool._withUnsafeGuaranteedRef { upstream.start($0) }
         guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
         startRouteTimeout()
         upstream.sendEnd()
+    }
+
+    /// The pool for this request: almost always the one that all share.
+    private func pool(of endpoint: ActiveEndpoint) -> Unmanaged<ConnectionPool> {
+        guard endpoint.cluster.usesRequestNames else { return endpoint.sharedPool }
+        let authority = request.headers.value(of: .authority)
+        var header = endpoint.cluster.compiled.cluster.http.autoSNIHeader
+        guard !header.isEmpty else { return endpoint.pool(forAuthority: authority) }
+        let index = header.withUTF8 { request.headers.firstIndex(named: UnsafeRawBufferPointer($0)) }
+        return endpoint.pool(forAuthority: index >= 0 ? request.headers.value(at: index) : authority)
     }
 
     private func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {

@@ -68,6 +68,20 @@ final class ActiveEndpoint {
         return Unmanaged.passUnretained(pool)
     }
 
+    /// Gives back pools without connections, when there are more than `limit`; the shared one stays.
+    func forgetUnusedPools(above limit: Int) {
+        guard pools.count > limit else { return }
+        pools.removeAll { pool in
+            if let shared, shared.toOpaque() == Unmanaged.passUnretained(pool).toOpaque() { return false }
+            return pool.state.connections == 0 && pool.state.waiting == 0
+        }
+        // All of them are in use: the idle connections of the older half end, which empties their pools.
+        guard pools.count > limit else { return }
+        for pool in pools.prefix(limit / 2) where !pool.key.serverName.isEmpty || !pool.key.subjectName.isEmpty {
+            pool.closeIdle()
+        }
+    }
+
     /// Whether nothing refers to the endpoint any more, so that it can be forgotten.
     var isUnused: Bool { pools.allSatisfy { $0.state.connections == 0 && $0.state.waiting == 0 } }
 

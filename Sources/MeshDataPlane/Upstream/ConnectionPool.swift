@@ -197,6 +197,11 @@ final class ConnectionPool {
     /// Ends idle connections now and the others with their request.
     func drain() {
         isDraining = true
+        closeIdle()
+    }
+
+    /// Ends idle connections; new ones may be made.
+    func closeIdle() {
         while idle.count > 0 { idle[idle.count - 1]._withUnsafeGuaranteedRef { $0.closeIdle() } }
     }
 

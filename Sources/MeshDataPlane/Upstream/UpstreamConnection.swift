@@ -33,6 +33,8 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     private var lastActivity: MonotonicInstant
     private(set) var requestsServed: UInt32 = 0
     private var isReceiving = false
+    /// What the handshake ended with; nil on a plain connection.
+    private(set) var tls: ConnectionTLS?
 
     init(pool: ConnectionPool) {
         self.pool = pool
@@ -57,7 +59,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
         stats.increment(counts.connectionsActive)
         timer = timers.make(target: self)
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
-        let stream = loop.connect(to: pool.endpoint.address, options: pool.key.options, handler: self)
+        let stream = pool.cluster.connect(to: pool.endpoint, key: pool.key, handler: self)
         stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
         self.stream = stream
         transport = Unmanaged.passUnretained(stream)
@@ -65,6 +67,7 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
 
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
+        tls = pool.cluster.connected(stream)
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         let longest = compiled.maxConnectionDuration
@@ -296,7 +299,8 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
         switch reason {
         case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
-        case .tlsFailed: end(failure: .connectFailure(104), isLocal: false)
+        case .tlsFailed: onTLSFailure(stream)
+        case .reset where phase == .connecting: end(failure: .connectFailure(TLSReason.peerLeft), isLocal: false)
         case .reset:
             // As a FIN: how much of a response had come decides what the upstream did wrong.
             if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {
@@ -306,6 +310,11 @@ final class UpstreamConnection: StreamHandler, TimerTarget {
                 end(failure: .connectionTermination, isLocal: false)
             }
         }
+    }
+
+    private func onTLSFailure(_ stream: ByteStream) {
+        let reason = pool.cluster.tlsFailed(stream)
+        end(failure: phase == .connecting ? .connectFailure(reason) : .connectionTermination, isLocal: false)
     }
 
     override func onAboveHighWatermark(_ stream: ByteStream) {

@@ -76,6 +76,7 @@ final class UpstreamRequest {
         stats.add(pool.counts.requestsTotal)
         stream.info.upstreamAddress = pool.address
         stream.info.upstreamLocalAddress = transport.localAddress
+        if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
         if pool.isTunnel {

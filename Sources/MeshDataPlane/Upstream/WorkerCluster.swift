@@ -9,7 +9,10 @@ final class WorkerCluster: TimerTarget {
     let compiled: CompiledCluster
     let loop: EventLoop
     let stats: StatPages
+    let tls: WorkerTLS
     var usage = ClusterUsage()
+    /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
+    let usesRequestNames: Bool
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -24,10 +27,12 @@ final class WorkerCluster: TimerTarget {
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
-    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, seed: UInt64) {
+    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, tls: WorkerTLS, seed: UInt64) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
+        self.tls = tls
+        usesRequestNames = compiled.tls != nil && (compiled.cluster.http.autoSNI || compiled.cluster.http.autoSANValidation)
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits
