@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts, under callgrind, what one keep-alive HTTP/1 request costs in user space, and holds it against thresholds.json.
+"""Counts, under callgrind, what one keep-alive request costs in user space, and holds it against thresholds.json.
 
 One connection, one request at a time, so that the counts do not depend on who wins a race: the proxy serves N requests,
 then 2N; what the second phase took more, divided by N, is the cost of a request. Constant work of a phase (the dump
-itself, timers) cancels. Callgrind counts calls by name, hence swift_retain and malloc are exact figures, not samples.
+itself, timers) cancels. Callgrind counts calls by name, hence swift_retain and malloc are exact figures, not samples. HTTP/1 to HTTP/1, or HTTP/2 to HTTP/2 in the clear, one stream at a
+time; of an HTTP/2 request the instructions of libnghttp2, and of libc on its behalf, are told apart from our own.
 """
 import argparse
 import collections
@@ -19,11 +20,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import BUILD, Backend, Failed, Proxy, build_tools, spawn, stop, wait_port, with_symbols  # noqa: E402
+from processes import BUILD, Backend, Failed, Proxy, build_tools, require_free, spawn, stop, wait_port, with_symbols  # noqa: E402
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
 RELEASES = {"swift_release", "swift_release_n", "swift_nonatomic_release"}
+NGHTTP2, LIBC = "libnghttp2", ("libc.so", "libc-", "ld-linux", "vgpreload")
 WARM_UP = 200
 DEADLINE = 55  # seconds for all of it
 
@@ -47,25 +49,87 @@ class Client:
                     raise Failed(f"no good answer from the proxy: {answer!r}")
 
 
+class StreamClient:
+    """One HTTP/2 connection; a stream at a time. The frames are made by hand: there is no library to pace or to batch them."""
+
+    DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE, ACK, END_STREAM, END_HEADERS = 0, 1, 4, 6, 8, 1, 1, 4
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received, self.stream, self.window_used = b"", -1, 0
+        authority = f"127.0.0.1:{port}".encode()
+        self.first = b"\x82\x86\x84" + b"\x41" + bytes([len(authority)]) + authority  # GET http /, authority put into the table
+        self.next = b"\x82\x86\x84\xbe"  # and from then on named by its index there, as a client does
+        self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(self.SETTINGS, 0, 0, b""))
+
+    @staticmethod
+    def frame(kind, flags, stream, payload):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def read(self, size):
+        while len(self.received) < size:
+            part = self.socket.recv(65536)
+            if not part:
+                raise Failed("the proxy closed the connection")
+            self.received += part
+        taken, self.received = self.received[:size], self.received[size:]
+        return taken
+
+    def run(self, count):
+        for _ in range(count):
+            self.stream += 2
+            block = self.first if self.stream == 1 else self.next
+            self.socket.sendall(self.frame(self.HEADERS, self.END_HEADERS | self.END_STREAM, self.stream, block))
+            self.answer()
+
+    def answer(self):
+        """Reads to the end of the stream: a head that begins with status 200 and a body of "ok"."""
+        head, body, ended = b"", b"", False
+        while not ended:
+            lead = self.read(9)
+            kind, flags, payload = lead[3], lead[4], self.read(int.from_bytes(lead[:3], "big"))
+            if kind in (self.SETTINGS, self.PING) and not flags & self.ACK:
+                self.socket.sendall(self.frame(kind, self.ACK, 0, payload if kind == self.PING else b""))
+            elif kind in (self.DATA, self.HEADERS) and int.from_bytes(lead[5:], "big") == self.stream:
+                head, body = (head + payload, body) if kind == self.HEADERS else (head, body + payload)
+                ended = bool(flags & self.END_STREAM)
+            elif kind not in (self.SETTINGS, self.PING, self.WINDOW_UPDATE):
+                raise Failed(f"frame of type {kind} from the proxy: {payload[:40]!r}")
+        # 0x88 is ":status: 200"; before it may stand a change of the table's size.
+        if head.lstrip(bytes(range(0x20, 0x40)))[:1] != b"\x88" or body != b"ok":
+            raise Failed(f"no good answer from the proxy: {head!r} {body!r}")
+        self.window_used += len(body)
+        if self.window_used > 16384:
+            self.socket.sendall(self.frame(self.WINDOW_UPDATE, 0, 0, self.window_used.to_bytes(4, "big")))
+            self.window_used = 0
+
+
 class Profile:
-    """Self cost by function and number of calls by callee, of one callgrind dump."""
+    """Self cost by function and number of calls by callee, of one callgrind dump; self cost by object file, too, and what
+    libc did for libnghttp2."""
 
     NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
 
     def __init__(self, path):
         self.cost, self.calls, self.callers, names = collections.Counter(), collections.Counter(), collections.Counter(), {}
-        current, skip = None, False
+        self.objects, self.for_nghttp2, objects = collections.Counter(), 0, {}
+        current, skip, its_object, callee_object = None, False, "", ""
 
-        def named(text):
+        def named(text, table=names):
             number, name = self.NAME.match(text).groups()
             if name is not None:
-                names[number] = name.split("'")[0]  # a recursion level of the same function
-            return names[number]
+                table[number] = name.split("'")[0]  # a recursion level of the same function
+            return table[number]
 
         with open(path, errors="replace") as file:
             for line in file:
                 if line.startswith("fn="):
-                    current = named(line[3:].strip())
+                    current, callee_object = named(line[3:].strip()), its_object
+                elif line.startswith("ob="):
+                    its_object = callee_object = named(line[3:].strip(), objects)
+                elif line.startswith("cob="):  # of the next call only; without it, a callee is in its caller's object
+                    callee_object = named(line[4:].strip(), objects)
                 elif line.startswith("cfn="):
                     callee = named(line[4:].strip())
                 elif line.startswith("calls="):
@@ -73,12 +137,27 @@ class Profile:
                     self.callers[callee, current] += int(line[6:].split()[0])
                     skip = True  # the next line is the callee's cost, counted there
                 elif line[0] in "0123456789+-*":
-                    if not skip and current is not None:
-                        self.cost[current] += int(line.split()[1])
+                    amount = int(line.split()[1])
+                    if skip:
+                        # libc calls nobody back here, so that all a call of it cost is libc's and was spent for the caller.
+                        if NGHTTP2 in its_object and is_libc(callee_object):
+                            self.for_nghttp2 += amount
+                        callee_object = its_object
+                    elif current is not None:
+                        self.cost[current] += amount
+                        self.objects[its_object] += amount
                     skip = False
 
     def total(self):
         return sum(self.cost.values())
+
+    def nghttp2(self):
+        """Instructions in libnghttp2."""
+        return sum(amount for name, amount in self.objects.items() if NGHTTP2 in name)
+
+
+def is_libc(path):
+    return pathlib.PurePath(path).name.startswith(LIBC)
 
 
 class Difference:
@@ -89,6 +168,8 @@ class Difference:
             return lambda name: (getattr(second, counter)[name] - getattr(first, counter)[name]) / requests
 
         self.instructions = (second.total() - first.total()) / requests
+        self.nghttp2, self.for_nghttp2 = (second.nghttp2() - first.nghttp2()) / requests, (second.for_nghttp2 - first.for_nghttp2) / requests
+        self.objects = {name: (second.objects[name] - first.objects[name]) / requests for name in second.objects}
         self.cost_of, self.calls_of, self.callers_of = per_request("cost"), per_request("calls"), per_request("callers")
         self.names = set(first.cost) | set(second.cost) | set(second.calls)
         self.pairs = set(second.callers)
@@ -123,9 +204,10 @@ def dump(pid, directory, number):
     raise Failed(f"callgrind wrote no {path.name}")
 
 
-def measure(peer, requests):
+def measure(peer, requests, scenario):
     build_tools()
-    backend, proxy, client = Backend(bulk=False), Proxy(peer, 7, label=f"callgrind-{peer}"), None
+    http2 = scenario == "http2"
+    backend, proxy, client = Backend(h2=http2), Proxy(peer, 7, label=f"callgrind-{peer}", door="h2" if http2 else "http"), None
     for old in proxy.directory.glob("callgrind.out*"):
         old.unlink()
     try:
@@ -136,10 +218,11 @@ def measure(peer, requests):
         command[0] = named
         # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
         os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
+        require_free(proxy.port)
         proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
                                "--error-limit=no", "--compress-strings=yes", *command], 0, proxy.log)
-        wait_port(proxy.http, proxy.process, proxy.log, 40)
-        client = Client(proxy.http)
+        wait_port(proxy.port, proxy.process, proxy.log, 40)
+        client = (StreamClient if http2 else Client)(proxy.port)
         client.run(WARM_UP)
         start = Profile(dump(proxy.process.pid, proxy.directory, 1))
         if peer == "apus" and not (start.calls["swift_retain"] and start.calls["malloc"]):
@@ -148,7 +231,10 @@ def measure(peer, requests):
         first = dump(proxy.process.pid, proxy.directory, 2)
         client.run(2 * requests)
         second = dump(proxy.process.pid, proxy.directory, 3)
-        return Difference(Profile(first), Profile(second), requests)
+        found = Difference(Profile(first), Profile(second), requests)
+        if http2 and peer == "apus" and not found.nghttp2:
+            raise Failed("no instruction of libnghttp2 seen: it is linked statically, or not used, and cannot be told apart")
+        return found
     finally:
         if client is not None:
             client.socket.close()
@@ -159,17 +245,21 @@ def measure(peer, requests):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000, help="N (default 1,000)")
+    parser.add_argument("--scenario", choices=("http1", "http2"), default="http1", help="HTTP/1 to HTTP/1 (default), or HTTP/2 to HTTP/2")
     parser.add_argument("--binary", default="apus", help="which proxy; the thresholds are for apus only")
     parser.add_argument("--top", type=int, default=0, help="show the N dearest functions even if nothing failed")
     options = parser.parse_args()
     begin = time.monotonic()
     try:
-        found = measure(options.binary, options.requests)
+        found = measure(options.binary, options.requests, options.scenario)
     except (Failed, subprocess.SubprocessError, OSError) as failure:
         sys.exit(f"callgrind: {failure}")
     retains, releases = found.calls(RETAINS), found.calls(RELEASES)
     figures = {"instructions": found.instructions, "retain_release_pairs": max(retains, releases), "malloc": found.calls(ALLOCATIONS)}
-    limits = json.loads((HERE / "thresholds.json").read_text())["http1-keepalive"] if options.binary == "apus" else {}
+    if options.scenario == "http2":
+        figures = {"instructions": found.instructions, "own_instructions": found.instructions - found.nghttp2 - found.for_nghttp2,
+                   "nghttp2_instructions": found.nghttp2, "libc_for_nghttp2_instructions": found.for_nghttp2, **figures}
+    limits = json.loads((HERE / "thresholds.json").read_text())[f"{options.scenario}-keepalive"] if options.binary == "apus" else {}
     over = []
     for name, value in figures.items():
         limit = limits.get(name)
@@ -177,7 +267,7 @@ def main():
         bad = limit is not None and value > limit + (0.01 if name == "malloc" else 0)
         over += [name] if bad else []
         bound = "" if limit is None else f"  (at most {limit:,})" + ("  OVER" if bad else "")
-        print(f"{options.binary} HTTP/1 request, {name.replace('_', ' ')}: {value:,.2f}{bound}")
+        print(f"{options.binary} {'HTTP/2' if options.scenario == 'http2' else 'HTTP/1'} request, {name.replace('_', ' ')}: {value:,.2f}{bound}")
     took = time.monotonic() - begin
     print(f"{options.requests:,} and {2 * options.requests:,} requests under callgrind, {took:.0f} s")
     if over or options.top:
@@ -185,6 +275,9 @@ def main():
         print("\ndearest functions, instructions per request (self):")
         for (value, _), name in zip(rows, demangled([name for _, name in rows])):
             print(f"{value:10,.1f}  {name[:150]}")
+        print("\ninstructions per request by object file:")
+        for value, name in sorted(((value, name) for name, value in found.objects.items() if value >= 1), reverse=True):
+            print(f"{value:10,.1f}  {name}")
         rows = [row for row in found.top(1000, found.calls_of) if row[1] in ALLOCATIONS | RETAINS | RELEASES or row[1].startswith("swift_")]
         print("\nruntime and allocator calls per request:")
         for value, name in rows[:20]:

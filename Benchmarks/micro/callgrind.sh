@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks/micro/callgrind.sh [--requests N] [--binary apus|nginx|haproxy|envoy] [--top N]: user instructions,
-# retain/release pairs and allocations per HTTP/1 request, held against thresholds.json. APUS_BINARY names another binary.
+# Benchmarks/micro/callgrind.sh [--scenario http1|http2] [--requests N] [--binary apus|nginx|haproxy|nghttpx] [--top N]: user
+# instructions, retain/release pairs and allocations per request, held against thresholds.json. APUS_BINARY names another binary.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 for tool in cc taskset valgrind callgrind_control python3; do

@@ -11,12 +11,13 @@ import sys
 import time
 
 import report
-from measure import burst, measure, measure_flat, measure_memory
-from processes import (BACKEND_BULK, BACKEND_HTTP, BACKEND_TCP, BUILD, CATCH_ALL, ROOT, Backend, Failed, Proxy, binary_of,
-                       build_tools, memory_mb, quiet, raise_fd_limit, version_of)
-from scenarios import EVERYONE, SCENARIOS, last_route_path, routes_yaml
+from measure import burst, measure, measure_beside, measure_flat, measure_idle, measure_memory
+from processes import (BUILD, CATCH_ALL, H2_DOORS, ROOT, Backend, Failed, Proxy, binary_of, build_tools, memory_mb, quiet,
+                       raise_fd_limit, version_of)
+from scenarios import ALL_PEERS, SCENARIOS, last_route_path, routes_yaml
 
 WARM_UP = 1.0
+MEMORY_KINDS = ("memory", "flat", "burst", "idle")
 
 
 class Progress:
@@ -45,6 +46,8 @@ class Progress:
 def described(result):
     words = [f"{result['cpu']:.4g}" if result.get("cpu") else "no requests", f"{result['rps']:,.0f}/s" if result["rps"] > 100 else
              f"{result['rps']:.2f} GB/s", f"util {result['util']:.2f}", f"rss {result['rss']:.0f}"]
+    if "ratio" in result:
+        words.append(f"p50 {result['alone']:.0f} → {result['beside']:.0f} µs beside {result['handshakes']:,.0f} handshakes/s")
     if result["errors"] or result["not_200"]:
         words.append(f"ERRORS {result['errors']} not-200 {result['not_200']}")
     if result["dropped"]:
@@ -61,11 +64,10 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
     """Every variant once per round, in the same order; the proxies live through all rounds. Runs that outside load spoiled are
     made up for by whole rounds, at most as many again."""
     runs, failures, proxies = [], {}, []
-    backend = Backend(bulk=scenario.kind == "bulk")
-    forward_to = {"pingpong": BACKEND_TCP, "bulk": BACKEND_BULK}.get(scenario.kind, BACKEND_HTTP)
+    backend = Backend(bulk=scenario.kind == "bulk", h2=scenario.door in H2_DOORS)
     try:
         for slot, (label, peer, count) in enumerate(scenario.variants(peers)):
-            proxy = Proxy(peer, slot, routes_yaml(count) if count else CATCH_ALL, label.replace(" ", "-").replace(",", ""), forward_to)
+            proxy = Proxy(peer, slot, routes_yaml(count) if count else CATCH_ALL, label.replace(" ", "-").replace(",", ""), scenario.door)
             proxies.append((label, proxy, last_route_path(count) if count else scenario.path))
         number = 0
         while number < rounds or number < 2 * rounds and too_few_clean(runs, failures, [label for label, _, _ in proxies], rounds):
@@ -77,7 +79,7 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
                         if not proxy.alive():
                             proxy.start()
                             measure(scenario, proxy, backend, path, WARM_UP)
-                        result = measure(scenario, proxy, backend, path, seconds)
+                        result = (measure_beside if scenario.kind == "beside" else measure)(scenario, proxy, backend, path, seconds)
                     except Failed as failure:
                         failures.setdefault(label, str(failure))
                         progress.step(f"{scenario.name} round {number + 1}/{rounds} {label}: FAILED {failure}")
@@ -94,19 +96,23 @@ def load_rounds(scenario, peers, rounds, seconds, lock, progress):
 
 def memory_rounds(scenario, peers, rounds, lock, progress):
     runs, failures = [], {}
-    backend = Backend(bulk=False)
+    backend = Backend(h2=scenario.kind == "idle")
     try:
         for number in range(rounds):
             for slot, (label, peer, _) in enumerate(scenario.variants(peers)):
                 try:
-                    result = measure_memory(lambda: Proxy(peer, slot))
+                    if scenario.kind == "idle":
+                        with quiet(lock):  # eight thousand handshakes
+                            result = measure_idle(peer, lambda door: Proxy(peer, slot, door=door))
+                    else:
+                        result = measure_memory(lambda: Proxy(peer, slot))
                 except Failed as failure:
                     failures.setdefault(label, str(failure))
                     progress.step(f"{scenario.name} round {number + 1}/{rounds} {label}: FAILED {failure}")
                     continue
                 runs.append({"peer": label, "round": number, **result})
                 progress.step(f"{scenario.name} round {number + 1}/{rounds} {label}: " +
-                              ", ".join(f"{k} {v:.1f}" for k, v in result.items()))
+                              ", ".join(f"{k} {v:.1f}" for k, v in result.items() if v is not None))
     finally:
         backend.stop()
     return runs, failures
@@ -114,7 +120,7 @@ def memory_rounds(scenario, peers, rounds, lock, progress):
 
 def flat_rounds(scenario, peers, rounds, total, progress):
     runs, failures = [], {}
-    backend = Backend(bulk=False)
+    backend = Backend()
     try:
         for number in range(rounds):
             for slot, (label, peer, _) in enumerate(scenario.variants(peers)):
@@ -137,7 +143,7 @@ def flat_rounds(scenario, peers, rounds, total, progress):
 def burst_rounds(scenario, peers, rounds, wait, progress):
     """The bursts come one after another; the minute after each is waited for together."""
     runs, failures = [], {}
-    backend = Backend(bulk=False)
+    backend = Backend()
     try:
         for number in range(rounds):
             after = []
@@ -175,7 +181,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     parser.add_argument("--scenario", action="append", metavar="NAME", help="only this one; may be repeated; a prefix will do")
     parser.add_argument("--peer", action="append", metavar="NAME",
-                        help=f"only this one of {', '.join(EVERYONE)}, forward (the floor); may be repeated")
+                        help=f"only this one of {', '.join(ALL_PEERS)} (the floor); may be repeated")
     parser.add_argument("--quick", action="store_true",
                         help="two rounds, shorter runs, no memory scenarios unless named, results to .build-bench/quick/")
     parser.add_argument("--out", type=pathlib.Path, help="where results go (default Benchmarks/results)")
@@ -194,7 +200,7 @@ def main():
         if unknown:
             sys.exit(f"no scenario {unknown[0]!r}; there are: {', '.join(s.name for s in SCENARIOS)}")
     elif options.quick:
-        chosen = [s for s in SCENARIOS if s.kind not in ("memory", "flat", "burst") and not s.route_counts]
+        chosen = [s for s in SCENARIOS if s.kind not in MEMORY_KINDS and not s.route_counts]
     out = options.out or (BUILD / "quick" if options.quick else ROOT / "Benchmarks/results")
     raw = BUILD / ("quick-raw" if options.quick else "raw")
     out.mkdir(parents=True, exist_ok=True)
@@ -204,7 +210,7 @@ def main():
         return 0
     raise_fd_limit()
     build_tools()
-    wanted = options.peer or list(EVERYONE) + ["forward"] + (["baseline"] if os.environ.get("APUS_BASELINE") else [])
+    wanted = options.peer or list(ALL_PEERS) + (["baseline"] if os.environ.get("APUS_BASELINE") else [])
     peers = [p for p in wanted if binary_of(p)]
     for peer in wanted:
         if peer not in peers:
@@ -212,11 +218,11 @@ def main():
                   + (": build it with `swift build -c release` or set APUS_BINARY" if peer == "apus" else ""), file=sys.stderr)
     rounds = min(options.rounds, 2) if options.quick else options.rounds
     flat_total = 100_000 if options.quick else 1_000_000
-    steps = sum(len(s.variants(peers)) * (rounds if s.kind not in ("flat", "burst") else min(rounds, 3)) for s in chosen)
+    steps = sum(len(s.variants(peers)) * (rounds if s.kind not in ("flat", "burst", "idle") else min(rounds, 3)) for s in chosen)
     progress, failed = Progress(steps), False
     for scenario in chosen:
-        if scenario.kind == "memory":
-            runs, failures = memory_rounds(scenario, peers, rounds, options.lock, progress)
+        if scenario.kind in ("memory", "idle"):
+            runs, failures = memory_rounds(scenario, peers, min(rounds, 3) if scenario.kind == "idle" else rounds, options.lock, progress)
         elif scenario.kind == "flat":
             runs, failures = flat_rounds(scenario, peers, min(rounds, 3), flat_total, progress)
         elif scenario.kind == "burst":

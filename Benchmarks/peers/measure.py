@@ -7,9 +7,10 @@ import subprocess
 import threading
 import time
 
-from processes import BUILD, LOAD_CPU, Failed, machine_busy_ns, memory_mb, spawn
+from processes import BUILD, CERTS, LOAD_CPU, Failed, machine_busy_ns, memory_mb, spawn
 
 OUTSIDE_LIMIT = 0.25  # cores
+HANDSHAKES = 1000  # per second, beside a steady load
 
 
 def own_cpu_ns():
@@ -71,16 +72,22 @@ def iperf(port, streams, seconds):
 
 def generate(scenario, proxy, path, seconds):
     if scenario.kind == "wrk":
-        return wrk(proxy.http, path, scenario.connections, seconds)
+        return wrk(proxy.port, path, scenario.connections, seconds)
     if scenario.kind == "rate":
-        return own_tool("rateload", "--port", proxy.http, "--rate", scenario.rate, "--connections", scenario.connections,
+        return own_tool("rateload", "--port", proxy.port, "--rate", scenario.rate, "--connections", scenario.connections,
                         "--seconds", seconds, "--path", path)
     if scenario.kind == "connections":
-        return own_tool("connload", "--port", proxy.http, "--slots", scenario.connections, "--seconds", seconds)
+        return own_tool("connload", "--port", proxy.port, "--slots", scenario.connections, "--seconds", seconds)
     if scenario.kind == "pingpong":
-        return own_tool("tcppp", "--port", proxy.tcp, "--connections", scenario.connections, "--seconds", seconds)
+        return own_tool("tcppp", "--port", proxy.port, "--connections", scenario.connections, "--seconds", seconds)
     if scenario.kind == "bulk":
-        return iperf(proxy.bulk, scenario.connections, seconds)
+        return iperf(proxy.port, scenario.connections, seconds)
+    if scenario.kind in ("streams", "beside"):
+        return own_tool("streamload", "--port", proxy.port, "--connections", scenario.connections, "--streams", scenario.streams,
+                        "--rate", scenario.rate, "--seconds", seconds, "--path", path,
+                        *(("--certs", CERTS) if scenario.door == "mtls" else ()), *scenario.options)
+    if scenario.kind == "handshakes":
+        return own_tool("tlsload", "--port", proxy.port, "--slots", scenario.connections, "--seconds", seconds, "--certs", CERTS, *scenario.options)
     raise ValueError(scenario.kind)
 
 
@@ -104,11 +111,31 @@ def measure(scenario, proxy, backend, path, seconds):
     return result
 
 
+def measure_beside(scenario, proxy, backend, path, seconds):
+    """The latency of a steady load without and then with full handshakes beside it. Their generator only gets CPU time that
+    the steady one leaves, so that what the ratio shows is the proxy's doing."""
+    alone = measure(scenario, proxy, backend, path, seconds)
+    flood = spawn([BUILD / "tlsload", "--port", proxy.port, "--certs", CERTS, "--rate", HANDSHAKES, "--slots", 32,
+                   "--seconds", seconds + 1, "--background"], LOAD_CPU, BUILD / "generator.log", stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    result = measure(scenario, proxy, backend, path, seconds)
+    out, _ = flood.communicate(timeout=60)
+    if flood.returncode != 0:
+        raise Failed(f"tlsload failed ({flood.returncode})")
+    done = json.loads(out)
+    result.update(alone=alone["p50"], beside=result["p50"], ratio=result["p50"] / alone["p50"] if alone["p50"] else None,
+                  handshakes=done["rps"], errors=result["errors"] + alone["errors"] + done["errors"],
+                  not_200=result["not_200"] + alone["not_200"] + done["not_200"], cpu=alone["cpu"])
+    # The flood is a child that had not ended when the second window closed: its time is not outside load.
+    result["dropped"] = alone["dropped"]
+    return result
+
+
 class Idle:
     """Connections held open through a proxy until released."""
 
-    def __init__(self, port, count, byte):
-        arguments = [BUILD / "idleconns", "--port", port, "--count", count, "--request"] + (["--byte"] if byte else [])
+    def __init__(self, port, count, byte=False, options=()):
+        arguments = [BUILD / "idleconns", "--port", port, "--count", count, "--request", *(["--byte"] if byte else []), *options]
         self.count = count
         self.process = spawn(arguments, LOAD_CPU, BUILD / "generator.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
@@ -129,13 +156,13 @@ def measure_memory(make_proxy):
     result = {}
     proxy = make_proxy().start()
     try:
-        Idle(proxy.http, 1, byte=False).release()
+        Idle(proxy.port, 1, byte=False).release()
         time.sleep(1.5)
         result["idle"] = memory_mb(proxy.process.pid)[0]
-        first = Idle(proxy.http, 1000, byte=False)
+        first = Idle(proxy.port, 1000, byte=False)
         time.sleep(1)
         result["idle 1,000"] = memory_mb(proxy.process.pid)[0]
-        second = Idle(proxy.http, 9000, byte=False)
+        second = Idle(proxy.port, 9000, byte=False)
         time.sleep(1.5)
         result["idle 10,000"] = memory_mb(proxy.process.pid)[0]
         first.release()
@@ -144,7 +171,7 @@ def measure_memory(make_proxy):
         proxy.stop()
     proxy = make_proxy().start()
     try:
-        held = Idle(proxy.http, 10000, byte=True)
+        held = Idle(proxy.port, 10000, byte=True)
         time.sleep(1.5)
         result["pending 10,000"] = memory_mb(proxy.process.pid)[0]
         held.release()
@@ -153,10 +180,49 @@ def measure_memory(make_proxy):
     return result
 
 
+IDLE_FEW, IDLE_MANY = 100, 2000  # connections; the first ones pay for pools and tables
+
+
+def measure_idle(peer, make_proxy):
+    """KiB per idle connection that made one request, by protocol, and per open pair of HTTP/2 streams (10,000 of them, on 100
+    connections), which is what a hundred connections with streams take more than the same without."""
+    kinds = {"h1 mTLS": ("mtls", ("--certs", CERTS)), "h2": ("h2", ("--http2",)), "h2 mTLS": ("mtls", ("--http2", "--certs", CERTS))}
+    result = {}
+    for kind, (door, options) in kinds.items():
+        proxy = make_proxy(door).start()
+        try:
+            few = Idle(proxy.port, IDLE_FEW, options=options)
+            time.sleep(1)
+            before = memory_mb(proxy.process.pid)[0]
+            many = Idle(proxy.port, IDLE_MANY, options=options)
+            time.sleep(1)
+            result[kind] = (memory_mb(proxy.process.pid)[0] - before) * 1024 / IDLE_MANY
+            many.release()
+            few.release()
+        finally:
+            proxy.stop()
+    result["stream pair"] = None
+    if peer != "nginx":  # it has no HTTP/2 upstream
+        proxy = make_proxy("h2").start()
+        try:
+            base = Idle(proxy.port, 100, options=("--http2",))
+            time.sleep(1)
+            before = memory_mb(proxy.process.pid)[0]
+            base.release()
+            time.sleep(0.5)
+            streams = Idle(proxy.port, 100, options=("--http2", "--streams", 100))
+            time.sleep(1)
+            result["stream pair"] = (memory_mb(proxy.process.pid)[0] - before) * 1024 / 10000
+            streams.release()
+        finally:
+            proxy.stop()
+    return result
+
+
 def measure_flat(proxy, total):
     """RSS after the first 5 % of the requests, the extremes until the last, and at the end."""
     def load(count):
-        return own_tool("rateload", "--port", proxy.http, "--rate", 0, "--connections", 64, "--seconds", 600, "--count", count)
+        return own_tool("rateload", "--port", proxy.port, "--rate", 0, "--connections", 64, "--seconds", 600, "--count", count)
 
     first = load(total // 20)
     before = memory_mb(proxy.process.pid)[0]
@@ -181,13 +247,13 @@ def measure_flat(proxy, total):
 
 def burst(proxy):
     """The RSS before, and the highest during, a burst."""
-    Idle(proxy.http, 1, byte=False).release()
+    Idle(proxy.port, 1, byte=False).release()
     time.sleep(2)
     before = memory_mb(proxy.process.pid)[0]
-    held = Idle(proxy.http, 5000, byte=True)
+    held = Idle(proxy.port, 5000, byte=True)
     time.sleep(0.5)
     pending = memory_mb(proxy.process.pid)[0]
     held.release()
-    load = wrk(proxy.http, "/size/102400", 1000, 5)
+    load = wrk(proxy.port, "/size/102400", 1000, 5)
     return {"idle": before, "pending": pending, "highest": memory_mb(proxy.process.pid)[1], "errors": load["errors"],
             "not_200": load["not_200"], "requests": load["requests"]}

@@ -18,9 +18,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "Benchmarks/peers/tools"
 CONFIGS = ROOT / "Benchmarks/peers/configs"
 BUILD = ROOT / ".build-bench"
+CERTS = BUILD / "certs"
 
 PROXY_CPU, LOAD_CPU = 0, 1
-BACKEND_HTTP, BACKEND_TCP, BACKEND_BULK = 28001, 28002, 28003
+BACKEND_HTTP, BACKEND_TCP, BACKEND_BULK, BACKEND_H2, BACKEND_MTLS = 28001, 28002, 28003, 28004, 28005
 CATCH_ALL = '              - { match: { prefix: "/" }, route: { cluster: web } }'
 
 
@@ -31,12 +32,24 @@ class Failed(Exception):
 def build_tools():
     """Compiles the C tools that are older than their source."""
     BUILD.mkdir(exist_ok=True)
-    header = (TOOLS / "load.h").stat().st_mtime
+    header = max(path.stat().st_mtime for path in TOOLS.glob("*.h"))
     for source in sorted(TOOLS.glob("*.c")):
         binary = BUILD / source.stem
         if binary.exists() and binary.stat().st_mtime > max(source.stat().st_mtime, header):
             continue
-        subprocess.run(["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source, "-lm"], check=True)
+        text = source.read_text()
+        libraries = ["-lnghttp2"] if '"h2.h"' in text else []
+        libraries += ["-lssl", "-lcrypto"] if '"h2.h"' in text or '"tls.h"' in text else []
+        subprocess.run(["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source, *libraries, "-lm"], check=True)
+    make_certificates()
+
+
+def make_certificates():
+    """Certificates of the TLS scenarios, new ones once a week: they are good for thirty days."""
+    CERTS.mkdir(exist_ok=True)
+    made = CERTS / "clients.pem"  # the last file that `makecerts` writes
+    if not made.exists() or time.time() - made.stat().st_mtime > 7 * 86400 or made.stat().st_mtime < (BUILD / "makecerts").stat().st_mtime:
+        subprocess.run([BUILD / "makecerts", "--directory", CERTS], check=True)
 
 
 def envoy_binary():
@@ -55,6 +68,7 @@ def binary_of(peer):
         "envoy": envoy_binary,
         "haproxy": lambda: os.environ.get("HAPROXY_BINARY") or shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]),
         "nginx": lambda: os.environ.get("NGINX_BINARY") or shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]),
+        "nghttpx": lambda: os.environ.get("NGHTTPX_BINARY") or shutil.which("nghttpx"),
         "forward": lambda: str(BUILD / "forward"),
     }[peer]()
     return path if path and os.access(path, os.X_OK) else None
@@ -68,7 +82,7 @@ def with_symbols(command):
 
 def version_of(peer):
     """One line that names the peer's version, for the head of a result."""
-    arguments = {"apus": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v"}.get(peer)
+    arguments = {"apus": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v", "nghttpx": "--version"}.get(peer)
     if arguments is None:
         return f"{peer}: forwards bytes, parses nothing (Benchmarks/peers/tools/forward.c)"
     done = subprocess.run([binary_of(peer), arguments], capture_output=True, text=True)
@@ -100,6 +114,13 @@ def stop(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def require_free(port):
+    """Fails if something listens there already: it, and not the process to come, would be measured."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+        raise Failed(f"port {port} is taken by another process; is another benchmark running, or something left of one?")
 
 
 def wait_port(port, process, log, seconds=20):
@@ -160,52 +181,67 @@ def quiet(lock):
 
 
 class Backend:
-    """The upstream: echoback for HTTP and TCP, iperf3 for bulk, both on the load's CPU."""
+    """The upstream, on the load's CPU: echoback for HTTP/1 and TCP, h2back for HTTP/2, iperf3 for bulk."""
 
-    def __init__(self, bulk):
+    def __init__(self, bulk=False, h2=False):
         log = BUILD / "backend.log"
-        self.echo = spawn([BUILD / "echoback", "--http", BACKEND_HTTP, "--tcp", BACKEND_TCP], LOAD_CPU, log)
-        wait_port(BACKEND_HTTP, self.echo, log)
-        self.bulk = None
+        require_free(BACKEND_HTTP)
+        self.processes = [spawn([BUILD / "echoback", "--http", BACKEND_HTTP, "--tcp", BACKEND_TCP], LOAD_CPU, log)]
+        wait_port(BACKEND_HTTP, self.processes[0], log)
+        if h2:
+            self.processes.append(spawn([BUILD / "h2back", "--plain", BACKEND_H2, "--tls", BACKEND_MTLS, "--certs", CERTS], LOAD_CPU, log))
+            wait_port(BACKEND_H2, self.processes[-1], log)
         if bulk:
-            self.bulk = spawn(["iperf3", "-s", "-B", "127.0.0.1", "-p", BACKEND_BULK], LOAD_CPU, BUILD / "iperf.log")
+            self.processes.append(spawn(["iperf3", "-s", "-B", "127.0.0.1", "-p", BACKEND_BULK], LOAD_CPU, BUILD / "iperf.log"))
             time.sleep(0.3)
 
     def cpu_ns(self):
-        return cpu_ns(self.echo.pid) + (cpu_ns(self.bulk.pid) if self.bulk else 0)
+        return sum(cpu_ns(process.pid) for process in self.processes)
 
     def stop(self):
-        stop(self.echo)
-        stop(self.bulk)
+        for process in self.processes:
+            stop(process)
+
+
+# The doors of a proxy: which of its listeners a scenario loads, and what is behind it. Those of the second line are in the
+# configurations "-h2"; a proxy that runs one of them has not read the other.
+DOORS = {"http": BACKEND_HTTP, "tcp": BACKEND_TCP, "bulk": BACKEND_BULK,
+         "h2": BACKEND_H2, "to_mtls": BACKEND_MTLS, "mtls": BACKEND_HTTP}
+H2_DOORS = ("h2", "to_mtls", "mtls")
 
 
 class Proxy:
     """One proxy under test on its own ports. `slot` keeps the ports of proxies that run at once apart."""
 
-    def __init__(self, peer, slot, routes=CATCH_ALL, label=None, forward_to=BACKEND_HTTP, symbols=False):
+    def __init__(self, peer, slot, routes=CATCH_ALL, label=None, door="http", symbols=False):
         self.symbols = symbols
-        self.peer, self.label = peer, label or peer
+        self.peer, self.label, self.door = peer, label or peer, door
         base = 28100 + 10 * slot
-        self.http, self.tcp, self.bulk, self.admin = base, base + 1, base + 2, base + 3
+        self.admin, self.ports = base + 9, {name: base + i for i, name in enumerate(DOORS)}
+        self.port = self.ports[door]
         self.directory = BUILD / "run" / self.label
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "log"
         self.log.write_bytes(b"")
-        self.routes, self.forward_to = routes, forward_to
+        self.routes = routes
         self.process, self.start_seconds = None, 0.0
 
     def command(self):
         """Writes the configuration and returns the command line; the same for a benchmark, a profile and callgrind."""
         values = dict(
-            http=self.http, tcp=self.tcp, bulk=self.bulk, admin=self.admin, backend_http=BACKEND_HTTP,
-            backend_tcp=BACKEND_TCP, backend_bulk=BACKEND_BULK, directory=self.directory, routes=self.routes)
+            self.ports, admin=self.admin, backend_http=BACKEND_HTTP, backend_tcp=BACKEND_TCP, backend_bulk=BACKEND_BULK,
+            backend_h2=BACKEND_H2, backend_mtls=BACKEND_MTLS, certs=CERTS, directory=self.directory, routes=self.routes)
         binary = binary_of(self.peer)
         if binary is None:
             raise Failed(f"{self.peer} is not installed")
         if self.peer == "forward":
-            port = {BACKEND_HTTP: self.http, BACKEND_TCP: self.tcp, BACKEND_BULK: self.bulk}[self.forward_to]
-            return [binary, "--listen", port, "--to", self.forward_to]
-        name = {"apus": "envoy.yaml", "baseline": "envoy.yaml", "envoy": "envoy.yaml", "haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[self.peer]
+            return [binary, "--listen", self.port, "--to", DOORS[self.door]]
+        if self.peer == "nghttpx":
+            values.update(
+                frontend=f"127.0.0.1,{self.port}" + ("" if self.door == "mtls" else ";no-tls"), verify_client="yes" if self.door == "mtls" else "no",
+                backend=f"127.0.0.1,{DOORS[self.door]};;" + {"h2": "proto=h2", "to_mtls": "proto=h2;tls;sni=localhost", "mtls": "proto=http/1.1"}[self.door])
+        kind = "-h2" if self.door in H2_DOORS else ""
+        name = {"haproxy": f"haproxy{kind}.cfg", "nginx": f"nginx{kind}.conf", "nghttpx": "nghttpx.conf"}.get(self.peer, f"envoy{kind}.yaml")
         config = self.directory / name
         # $routes is text of any length and may hold "$" of a regex: substituted values are not read again.
         config.write_text(string.Template((CONFIGS / (name + ".in")).read_text()).safe_substitute(values))
@@ -215,14 +251,14 @@ class Proxy:
             return [binary, "-c", config, "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"]
         if self.peer == "haproxy":
             return [binary, "-db", "-f", config]
+        if self.peer == "nghttpx":
+            return [binary, f"--conf={config}"]
         return [binary, "-c", config, "-p", f"{self.directory}/"]
 
     def start(self):
+        require_free(self.port)
         self.process = spawn(with_symbols(self.command()) if self.symbols else self.command(), PROXY_CPU, self.log)
-        port = self.http
-        if self.peer == "forward":
-            port = {BACKEND_HTTP: self.http, BACKEND_TCP: self.tcp, BACKEND_BULK: self.bulk}[self.forward_to]
-        self.start_seconds = wait_port(port, self.process, self.log, 60)
+        self.start_seconds = wait_port(self.port, self.process, self.log, 60)
         return self
 
     def alive(self):

@@ -10,8 +10,7 @@ import threading
 import time
 
 from measure import generate, measure
-from processes import (BACKEND_BULK, BACKEND_HTTP, BACKEND_TCP, BUILD, CATCH_ALL, Backend, Failed, Proxy, build_tools, quiet,
-                       raise_fd_limit)
+from processes import BUILD, CATCH_ALL, H2_DOORS, Backend, Failed, Proxy, build_tools, quiet, raise_fd_limit
 from scenarios import last_route_path, routes_yaml, scenario_named
 
 
@@ -84,16 +83,15 @@ def main():
     parser.add_argument("--lock", help="as for run.sh")
     options = parser.parse_args()
     scenario = scenario_named(options.scenario)
-    if scenario is None or scenario.kind in ("memory", "flat", "burst"):
+    if scenario is None or scenario.kind in ("memory", "flat", "burst", "idle"):
         sys.exit(f"no load scenario {options.scenario!r}")
     raise_fd_limit()
     build_tools()
     routes = scenario.route_counts[-1] if scenario.route_counts else None
     path = last_route_path(routes) if routes else scenario.path
-    forward_to = {"pingpong": BACKEND_TCP, "bulk": BACKEND_BULK}.get(scenario.kind, BACKEND_HTTP)
     with quiet(options.lock):
-        backend = Backend(bulk=scenario.kind == "bulk")
-        proxy = Proxy(options.peer, 8, routes_yaml(routes) if routes else CATCH_ALL, f"profile-{options.peer}", forward_to, symbols=True)
+        backend = Backend(bulk=scenario.kind == "bulk", h2=scenario.door in H2_DOORS)
+        proxy = Proxy(options.peer, 8, routes_yaml(routes) if routes else CATCH_ALL, f"profile-{options.peer}", scenario.door, symbols=True)
         try:
             proxy.start()
             measure(scenario, proxy, backend, path, 1)
@@ -117,7 +115,9 @@ def main():
     # strace -c does not see which receive was a request: a request is one from each side, a GB is what the load counted.
     receives = sum(count - errors for name, count, errors in calls if name in ("recvfrom", "recvmsg", "read", "readv"))
     requests = traced["rps"] * 2 if scenario.kind == "bulk" else receives / 2 or 1
-    print(f"\nsystem calls ({everything:,} in 2 s under strace), per {'GB' if scenario.kind == 'bulk' else 'request (two receives)'}:")
+    # HTTP/2 has several requests in a receive, or several receives for one: the count is then what it says and no more.
+    unit = "GB" if scenario.kind == "bulk" else "two receives" if scenario.streams > 1 else "request (two receives)"
+    print(f"\nsystem calls ({everything:,} in 2 s under strace), per {unit}:")
     for name, count, errors in calls:
         print(f"{count / requests:9.3f}  {name}" + (f"  ({errors / requests:.3f} of them failed)" if errors else ""))
     if options.callers:

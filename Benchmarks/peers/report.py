@@ -6,8 +6,10 @@ import platform
 import statistics
 
 import plot
+from scenarios import BEST
 
-NAMES = {"apus": "Apus", "baseline": "Apus before", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "forward": "floor (forwards bytes)"}
+NAMES = {"apus": "Apus", "baseline": "Apus before", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "nghttpx": "nghttpx",
+         "forward": "floor (forwards bytes)"}
 
 
 def machine():
@@ -63,7 +65,17 @@ def spread(numbers):
 
 
 METRIC_NAMES = {"cpu": "CPU", "p50": "p50", "change": "change", "idle": "idle", "idle 1,000": "1,000 idle connections",
-                "idle 10,000": "10,000 idle connections", "pending 10,000": "10,000 connections with one byte pending"}
+                "idle 10,000": "10,000 idle connections", "pending 10,000": "10,000 connections with one byte pending",
+                "h1 mTLS": "idle HTTP/1 mTLS connection", "h2": "idle HTTP/2 connection", "h2 mTLS": "idle HTTP/2 mTLS connection",
+                "stream pair": "open HTTP/2 stream pair", "ratio": "p50 beside 1,000 handshakes/s over p50 alone"}
+
+
+
+def best_of(runs, metric):
+    """The peer, of those that were measured, with the lowest median; None where there is none."""
+    found = [(median(mine), label) for label in labels_of(runs)
+             if label.split(" ")[0] not in ("apus", "baseline", "forward") and (mine := values(runs, label, metric))]
+    return min(found)[1] if found else None
 
 
 def verdicts(scenario, runs, failures):
@@ -71,14 +83,23 @@ def verdicts(scenario, runs, failures):
     rows = []
     for target in scenario.targets:
         what = METRIC_NAMES[target.metric]
+        against = best_of(runs, target.metric) if target.against == BEST else target.against
         if target.against:
-            asked = f"{what} ≤ {target.bound:.2f} × {name_of(target.against)}"
-            found = ratios(runs, target.subject, target.against, target.metric)
+            asked = f"{what} ≤ {target.bound:.2f} × {name_of(target.against)}" + (f" ({name_of(against)})" if target.against == BEST and against else "")
+            found = ratios(runs, target.subject, against, target.metric) if against else []
             measured = f"{median(found):.2f} ({min(found):.2f}–{max(found):.2f})" if found else "–"
         elif target.metric == "change":
             asked = f"RSS within {100 * (target.bound - 1):.0f} %"
             found = values(runs, target.subject, "change")
             measured = f"{100 * (median(found) - 1):+.1f} %" if found else "–"
+        elif target.metric == "ratio":
+            asked = f"{what} ≤ {target.bound:.1f}"
+            found = values(runs, target.subject, "ratio")
+            measured = f"{median(found):.2f} ({min(found):.2f}–{max(found):.2f})" if found else "–"
+        elif scenario.kind == "idle":
+            asked = f"{what} ≤ {target.bound:.0f} KiB"
+            found = values(runs, target.subject, target.metric)
+            measured = f"{median(found):.1f} KiB" if found else "–"
         else:
             asked = f"RSS {what} ≤ {target.bound:.0f} MB"
             found = values(runs, target.subject, target.metric)
@@ -93,7 +114,7 @@ def verdicts(scenario, runs, failures):
             verdict = "reached"
         else:
             verdict = f"**missed by {100 * (median(found) / target.bound - 1):.0f} %**"
-        used = [r for label in (target.subject, target.against) if label for r in kept(runs, label)]
+        used = [r for label in (target.subject, against) if label for r in kept(runs, label)]
         if found and any(r.get("dropped") for r in used):
             verdict += " (noisy: outside load in the runs it rests on)"
         rows.append((asked, measured, verdict))
@@ -119,14 +140,20 @@ def remarks(scenario, runs, failures):
             cause = "**generator and backend were the bottleneck**" if load >= 0.85 else "neither side was busy all the time"
             lines.append(f"{name_of(label)}: it used {util:.2f} of its core, the load side {load:.2f} of the other: {cause}; throughput "
                          "is a lower bound and latency an upper one, CPU per request holds.")
-        if not scenario.saturated and scenario.kind == "rate" and util >= 0.95:
+        arrived = median(values(runs, label, "handshakes"))
+        if arrived and arrived < 950:
+            lines.append(f"{name_of(label)}: {arrived:,.0f} of the 1,000 handshakes/s came about, for want of CPU on one side or the other.")
+        rps = median(values(runs, label, "rps"))
+        if scenario.rate and rps and rps < 0.97 * scenario.rate:
+            lines.append(f"{name_of(label)}: it answered {rps:,.0f} of {scenario.rate:,} requests/s: its latency is that of overload.")
+        elif scenario.rate and util >= 0.95:
             lines.append(f"{name_of(label)}: it used {util:.2f} of its core at this rate: its latency is that of overload.")
     return lines
 
 
 def load_table(scenario, runs):
     labels = labels_of(runs)
-    against = [p for p in ("baseline", "envoy", "haproxy", "nginx") if p in labels]
+    against = [p for p in ("baseline", "envoy", "haproxy", "nginx", "nghttpx") if p in labels]
     bulk = scenario.kind == "bulk"
     head = ["", "proxy CPU-s per GB" if bulk else "proxy CPU µs per request"] + [f"× {NAMES[p]}, paired" for p in against]
     head += ["GB/s" if bulk else "requests/s"] + ([] if bulk else ["p50 µs", "p99 µs"]) + ["proxy util", "load util", "RSS MB", "runs"]
@@ -156,6 +183,10 @@ COLUMNS = {
     "memory": [("idle", "idle, MB"), ("idle 1,000", "1,000 idle"), ("idle 10,000", "10,000 idle"), ("pending 10,000", "10,000 with one byte pending")],
     "flat": [("start", "after 5 % of the requests, MB"), ("highest", "highest since"), ("end", "at the end"), ("change", "highest over start")],
     "burst": [("idle", "idle, MB"), ("pending", "5,000 pending"), ("highest", "highest"), ("after", "60 s later"), ("change", "over idle")],
+    "idle": [("h1 mTLS", "HTTP/1 mTLS connection, KiB"), ("h2", "HTTP/2 connection"), ("h2 mTLS", "HTTP/2 mTLS connection"),
+             ("stream pair", "HTTP/2 stream pair")],
+    "beside": [("alone", "p50 alone, µs"), ("beside", "p50 beside handshakes"), ("ratio", "ratio"), ("handshakes", "handshakes/s"),
+               ("util", "proxy util beside them")],
 }
 
 
@@ -214,20 +245,23 @@ def panels(records):
         metrics = [("cpu", scenario.title)]
         if scenario.kind == "memory":
             metrics = [(metric, f"resident memory, {METRIC_NAMES[metric]}") for metric, _ in COLUMNS["memory"]]
+        elif scenario.kind == "idle":
+            metrics = [(metric, f"resident memory per {METRIC_NAMES[metric]}") for metric, _ in COLUMNS["idle"]]
         elif scenario.kind in COLUMNS:
             continue
-        if scenario.kind == "rate":
-            metrics.append(("p50", "latency p50 at 8,000 requests/s open loop"))
+        if scenario.rate:
+            metrics.append(("p50", f"latency p50, {scenario.title}"))
         for metric, title in metrics:
             bars = [(name_of(label), found) for label in labels_of(runs) if (found := values(runs, label, metric))]
             bounds = []
             for target in scenario.targets:
                 if target.metric != metric:
                     continue
-                base = median(values(runs, target.against, metric)) if target.against else 1
+                against = best_of(runs, metric) if target.against == BEST else target.against
+                base = median(values(runs, against, metric)) if against else None if target.against else 1
                 if base:
                     bounds.append(target.bound * base)
-            unit = "MB" if scenario.kind == "memory" else "CPU-seconds per GB" if scenario.kind == "bulk" else \
+            unit = scenario.unit if scenario.kind in ("memory", "idle") else "CPU-seconds per GB" if scenario.kind == "bulk" else \
                 "µs" if metric == "p50" else "CPU µs per request"
             result.append({"title": title, "unit": unit, "bars": bars, "bound": min(bounds) if bounds else None})
     return result

@@ -63,9 +63,14 @@ extension HeaderBlock {
     }
 }
 
-extension HeaderToken {
+/// Finds tokens by name; holds the table, so that a look-up does not ask first whether it was made.
+package struct HeaderTokenFinder {
+    private let table: HeaderToken.Table
+
+    package init() { table = HeaderToken.table }
+
     /// The token of `length` lower-case bytes, or `none`.
-    package static func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
-        find(name, length, in: table)
+    package func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
+        HeaderToken.find(name, length, in: table)
     }
 }

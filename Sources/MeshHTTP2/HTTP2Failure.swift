@@ -80,8 +80,8 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .refused: "http2.remote_refuse"
         case .inboundEmptyFramesFlood, .inboundTinyFramesFlood: "http2.inbound_empty_frames_flood"
         case .outboundControlFlood, .outboundFlood: "http2.outbound_frames_flood"
-        case .tooManyPrematureResets, .inboundContinuationFlood, .inboundPriorityFlood, .inboundWindowUpdateFlood, .connectionError, .badPreface,
-            .internalError:
+        case .tooManyPrematureResets, .inboundContinuationFlood, .inboundPriorityFlood, .inboundWindowUpdateFlood,
+            .connectionError, .badPreface, .internalError:
             "http2.unknown.nghttp2.error"
         }
     }

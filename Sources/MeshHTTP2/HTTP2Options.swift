@@ -23,7 +23,8 @@ package struct HTTP2Options: Sendable {
     package var allowsExtendedConnect = false
     /// Frames waiting to be sent before the connection is given up. Default: 10,000.
     package var maxOutboundFrames = 10_000
-    /// PING and SETTINGS acknowledgements and RST_STREAM waiting to be sent before the connection is given up. Default: 1000.
+    /// PING and SETTINGS acknowledgements and RST_STREAM waiting to be sent before the connection is given up.
+    /// Default: 1000.
     package var maxOutboundControlFrames = 1000
     /// DATA, HEADERS and CONTINUATION frames in a row with nothing in them and no END_STREAM. Default: 1.
     package var maxConsecutiveEmptyFrames: UInt32 = 1
@@ -38,7 +39,8 @@ package struct HTTP2Options: Sendable {
     /// Bytes of a message's fields: names, values and 32 for each field, trailers counted anew. Default: 60 KiB.
     /// Source: `max_request_headers_kb` of the connection manager, `max_response_headers_kb` of the cluster.
     package var maxHeaderBytes = 60 << 10
-    /// Fields of a message, trailers counted anew, dropped ones and cookie crumbs too. Default: 100. Source: `max_headers_count`.
+    /// Fields of a message, trailers counted anew, dropped ones and cookie crumbs too. Default: 100.
+    /// Source: `max_headers_count`.
     package var maxHeaderFields = 100
     /// Source: `headers_with_underscores_action`. Default: allow.
     package var underscores = UnderscoreAction.allow

@@ -47,7 +47,10 @@ package struct HTTP2Record: Equatable, Sendable {
     package let first: UInt32
     package let second: UInt32
 
-    init(_ kind: Kind, slot: UInt32 = .max, epoch: UInt16 = 0, endStream: Bool = false, first: UInt32 = 0, second: UInt32 = 0) {
+    init(
+        _ kind: Kind, slot: UInt32 = .max, epoch: UInt16 = 0, endStream: Bool = false, first: UInt32 = 0,
+        second: UInt32 = 0
+    ) {
         self.kind = kind
         self.endStream = endStream
         self.epoch = epoch

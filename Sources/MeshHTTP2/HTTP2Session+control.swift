@@ -149,7 +149,8 @@ extension HTTP2Session {
 
     /// Requests that may be sent now (client); 0 when the connection failed or goes away.
     package var openableStreams: Int {
-        guard failure == .none, !isGoingAway, let session, nghttp2_session_check_request_allowed(session) != 0 else { return 0 }
+        guard failure == .none, !isGoingAway, let session, nghttp2_session_check_request_allowed(session) != 0
+        else { return 0 }
         return max(0, Int(peerMaxConcurrentStreams) &- streams.count)
     }
 
@@ -177,6 +178,7 @@ extension HTTP2Session {
         guard failure == .none, !isGoingAway, let session else { return }
         isGoingAway = true
         nghttp2_submit_goaway(
-            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(session), code.rawValue, nil, 0)
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(session), code.rawValue,
+            nil, 0)
     }
 }

@@ -8,8 +8,12 @@ extension HTTP2Session {
     /// A header block is whole.
     func onHeadersComplete(_ header: nghttp2_frame_hd) -> Int32 {
         let index = findSlot(header.stream_id)
-        guard index >= 0, !streams.slots[index].has(.reported) else { return 0 }
+        guard index >= 0 else { return 0 }
         let endStream = header.flags & Wire.endStream != 0
+        if streams.slots[index].has(.reported) {
+            if endStream { streams.slots[index].state.insert(.remoteEnded) }
+            return 0
+        }
         var kind = HTTP2Record.Kind.head
         if streams.slots[index].has(.inTrailers) {
             kind = .trailers
@@ -93,7 +97,8 @@ extension HTTP2Session {
         }
         guard readFraming(endStream && !incoming.isBodyless) else { return false }
         if incoming.isBodyless, incoming.framing == .chunked {
-            incoming.framing = streams.slots[index].method == .head && status != 204 && status != 304 ? .untilClose : .none
+            let declaresNothing = streams.slots[index].method == .head && status != 204 && status != 304
+            incoming.framing = declaresNothing ? .untilClose : .none
         }
         return true
     }
@@ -113,7 +118,8 @@ extension HTTP2Session {
         return true
     }
 
-    /// A path begins with a slash (or is `*` for OPTIONS) and holds visible ASCII only. A fragment is the manager's to refuse.
+    /// A path begins with a slash (or is `*` for OPTIONS) and holds visible ASCII only. A fragment is the manager's to
+    /// refuse.
     private static func isPath(_ path: UnsafeRawBufferPointer, _ method: HTTPMethod) -> Bool {
         guard path.count > 0 else { return false }
         if path[0] != UInt8(ascii: "/") { return method == .options && path.equals("*") }

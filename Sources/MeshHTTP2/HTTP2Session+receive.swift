@@ -95,11 +95,11 @@ extension HTTP2Session {
         fieldCount &+= 1
         if fieldBytes > options.maxHeaderBytes { return refuse(index, .headerOverflow) }
         if fieldCount > options.maxHeaderFields { return refuse(index, .tooManyHeaders) }
-        if options.underscores != .allow, nameLength > 0, name[0] != UInt8(ascii: ":"), HTTP2Session.hasUnderscore(name, nameLength) {
+        if !allowsUnderscores, nameLength > 0, name[0] != UInt8(ascii: ":"), HTTP2Session.hasUnderscore(name, nameLength) {
             return options.underscores == .reject ? refuse(index, .underscore) : 0
         }
         if HTTP2Session.isPadded(value, valueLength) { return refuse(index, .invalidHeaderField) }
-        let token = HeaderToken.find(name, nameLength)
+        let token = tokens.find(name, nameLength)
         if token == .host, role == .server { return storeHost(index, value, valueLength) }
         if token == .http2Settings { return 0 }
         if streams.slots[index].has(.inTrailers), HTTP2Session.isForbiddenTrailer(token) {
@@ -143,7 +143,9 @@ extension HTTP2Session {
             let failure = floods.receivedPayload(isEmpty: isEmpty, options)
             if failure != .none { return stop(failure) }
             let index = findSlot(header.stream_id)
-            guard index >= 0, !streams.slots[index].has(.reported) else { return 0 }
+            guard index >= 0 else { return 0 }
+            if header.flags & Wire.endStream != 0 { streams.slots[index].state.insert(.remoteEnded) }
+            guard !streams.slots[index].has(.reported) else { return 0 }
             if header.flags & Wire.endStream != 0 {
                 endRemote(index)
             } else {
@@ -166,7 +168,6 @@ extension HTTP2Session {
 
     /// END_STREAM: on the body before it, if that is still unread, or in a record of its own.
     private func endRemote(_ index: Int) {
-        streams.slots[index].state.insert(.remoteEnded)
         let (slot, epoch) = (UInt32(truncatingIfNeeded: index), streams.slots[index].epoch)
         if !records.endLast(slot: slot, epoch: epoch) {
             records.append(HTTP2Record(.end, slot: slot, epoch: epoch, endStream: true))

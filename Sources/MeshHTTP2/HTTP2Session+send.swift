@@ -13,7 +13,8 @@ extension HTTP2Session {
     package func sendRequest(
         _ head: borrowing RequestHead, endStream: Bool, owner: UnsafeMutableRawPointer?, now: MonotonicInstant
     ) -> HTTP2StreamKey? {
-        guard failure == .none, !isGoingAway, let session, nghttp2_session_check_request_allowed(session) != 0 else { return nil }
+        guard failure == .none, !isGoingAway, let session, nghttp2_session_check_request_allowed(session) != 0
+        else { return nil }
         self.now = now
         let index = openSlot(0)
         let count = gather(head.headers, isRequest: true)
@@ -41,7 +42,8 @@ extension HTTP2Session {
 
     /// Sends a final response head (server). As `sendRequest` for the fields.
     package func sendResponse(_ key: HTTP2StreamKey, _ head: borrowing ResponseHead, endStream: Bool) {
-        guard failure == .none, let session, let index = slot(of: key), streams.slots[index].state.isDisjoint(with: [.localEnded, .hasSource, .closed])
+        guard failure == .none, let session, let index = slot(of: key),
+            streams.slots[index].state.isDisjoint(with: [.localEnded, .hasSource, .closed])
         else { return }
         let count = gather(head.headers, isRequest: false, status: head.status)
         var provider = self.provider(for: index)

@@ -40,6 +40,9 @@ package final class HTTP2Session {
 
     // The header block being received; there is one at a time on a connection.
     var incoming = StoredHead()
+    let tokens = HeaderTokenFinder()
+    /// Comparing an enum of another module is a call; this is asked for every field.
+    let allowsUnderscores: Bool
     var continuations = 0
     var fieldBytes = 0
     var fieldCount = 0
@@ -86,6 +89,7 @@ package final class HTTP2Session {
     package init(role: HTTP2Role, options: HTTP2Options, memory: HTTP2Memory, pool: SlabPool) {
         self.role = role
         self.options = options
+        allowsUnderscores = options.underscores == .allow
         self.memory = memory
         self.pool = pool
         fields = .allocate(capacity: fieldCapacity)

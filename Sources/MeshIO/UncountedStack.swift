@@ -53,6 +53,15 @@
         return true
     }
 
+    /// Takes out the object at `index`; the last one takes its place and is returned, if it is another.
+    @inlinable package mutating func removeUnordered(at index: Int) -> Unmanaged<Object>? {
+        assert(index >= 0 && index < count)
+        count &-= 1
+        guard index < count else { return nil }
+        items[index] = items[count]
+        return items[index]
+    }
+
     @inlinable package mutating func removeAll() { count = 0 }
 
     @usableFromInline mutating func grow() {

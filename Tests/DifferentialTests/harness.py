@@ -103,6 +103,10 @@ class Case:
     #: admin path asked after the exchange, and the function that makes its answer comparable
     admin: str | None = None
     admin_view: Callable | None = None
+    #: what the client does where it speaks HTTP/2 or TLS (see exchanges.py); `steps` and `request` do not apply then
+    exchange: object | None = None
+    #: the observation is only whether the request was refused, by the stream or the connection, and reached nobody
+    refusal: bool = False
 
     @property
     def identity(self):
@@ -124,6 +128,8 @@ class Group:
     #: ports that are reserved but on which nobody listens
     dead_ports: tuple[str, ...] = ()
     bootstrap_fields: dict = dataclasses.field(default_factory=dict)
+    #: upstreams that are no plain HTTP/1: by name, the function that makes one of port and name
+    made_by: dict[str, Callable] = dataclasses.field(default_factory=dict)
 
 
 class Ports:
@@ -159,7 +165,7 @@ class Side:
         self.ports.directory.mkdir(parents=True)
         for name in (*group.listeners, *group.upstreams, *group.dead_ports, "admin"):
             self.ports.numbers[name] = free_port()
-        self.upstreams = {name: Upstream(self.ports[name], name) for name in group.upstreams}
+        self.upstreams = {n: group.made_by.get(n, Upstream)(self.ports[n], n) for n in group.upstreams}
         listeners, clusters = group.build(self.ports)
         config = b.bootstrap(self.ports["admin"], listeners, clusters, **group.bootstrap_fields)
         if mutate:
@@ -190,7 +196,12 @@ class Side:
         log_start = log_path.stat().st_size if log_path and log_path.exists() else 0
         observation = Observation(self)
         try:
-            self._exchange(case, observation)
+            if case.exchange:
+                case.exchange.run(self, case, observation)
+            else:
+                self._exchange(case, observation)
+            if self.group.made_by:
+                self._wait_for_ends()
         except OSError as error:
             observation.add("client", f"connect failed: {type(error).__name__}")
         if case.upstream_requests:
@@ -209,15 +220,25 @@ class Side:
             observation.reduce_to_rotation()
         if case.spread:
             observation.reduce_to_spread()
+        if case.refusal:
+            observation.reduce_to_refusal()
         if case.admin:
             answer = self.proxy.admin(case.admin)
-            if not case.steps:
+            if not case.steps and not case.exchange:
                 observation.status = answer.status
             view = case.admin_view or (lambda response: response.body.decode())
             observation.add("admin", str(answer.status))
             for line in view(answer).splitlines():
                 observation.add("admin", line)
         return observation
+
+    def _wait_for_ends(self):
+        """Until every request upstream has ended one way or the other: the client's exchange may be over before."""
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            if all(r.complete or r.reset is not None for u in self.upstreams.values() for r in u.requests):
+                return
+            time.sleep(0.005)
 
     def _arrived(self):
         return sum(len(u.requests) for u in self.upstreams.values())
@@ -307,6 +328,8 @@ class Side:
 
 _DATE = re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
+# The library's own words about a handshake that failed stand between these.
+_TLS_ERROR = re.compile(r"TLS_error:.*?:TLS_error_end")
 _TIMESTAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -344,6 +367,9 @@ class Observation:
         """By name; values of one name keep their order."""
         return [self._header(name, value) for name, value in sorted(headers, key=lambda pair: pair[0])]
 
+    def shown(self, data):
+        return _shown(data)
+
     def add_response(self, response):
         self.status = response.status
         for interim in response.interim:
@@ -359,6 +385,8 @@ class Observation:
 
     def add_upstream(self, name, record):
         self.add("upstream", f"{name} {record.line}")
+        if record.tls:
+            self.add("upstream tls", record.tls)
         for line in self._headers(record.headers):
             self.add("upstream header", line)
         if record.body or not record.complete:
@@ -367,6 +395,8 @@ class Observation:
             self.add("upstream trailer", line)
         if record.tunnelled:
             self.add("upstream tunnel", _shown(record.tunnelled))
+        if record.reset is not None:
+            self.add("upstream stream", f"reset, code {record.reset}")
 
     def add_log(self, path, start):
         """What the log gained, once it gained something and then nothing for 0.1 s (the flush interval is 20 ms)."""
@@ -381,7 +411,7 @@ class Observation:
             elif text and time.monotonic() - changed > 0.1:
                 break
         for line in filter(None, text.decode("latin-1").split("\n")):
-            line = _TIMESTAMP.sub("<time>", _UUID.sub("<uuid>", line))
+            line = _TLS_ERROR.sub("<TLS error>", _TIMESTAMP.sub("<time>", _UUID.sub("<uuid>", line)))
             # The default format: bytes received, bytes sent, duration, service time.
             self.add(
                 "log",
@@ -390,6 +420,13 @@ class Observation:
 
     def reduce_to_spread(self):
         self.items = [("answers from", " ".join(sorted({text for aspect, text in self.items if aspect == "body"})))]
+
+    def reduce_to_refusal(self):
+        """No answer, and no request that an upstream could take for a complete one."""
+        text = "\n".join(f"{aspect}: {text}" for aspect, text in self.items)
+        refused = "stream: reset" in text or "connection: closed" in text
+        complete = "upstream: " in text and "CUT" not in text
+        self.items = [("refused", str(refused)), ("answered", str(self.status)), ("complete upstream", str(complete))]
 
     def reduce_to_rotation(self):
         bodies = [text[2:-1] for aspect, text in self.items if aspect == "body"]

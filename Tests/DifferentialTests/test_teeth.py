@@ -2,7 +2,7 @@
 """The comparison can fail: a deliberate break in the configuration given to Apus turns it red, and only there."""
 
 import pytest
-from cases import headers, routing
+from cases import headers, http2, routing, tls
 from harness import Pair, difference
 
 from PythonKit.binaries import require_apus, require_envoy
@@ -23,6 +23,20 @@ def _swap_two_routes(config):
     at = {route["match"].get("prefix"): index for index, route in enumerate(routes)}
     first, second = at["/first/long"], at["/first"]
     routes[first], routes[second] = routes[second], routes[first]
+
+
+def _manager_of(config, listener):
+    listeners = {made["name"]: made for made in config["static_resources"]["listeners"]}
+    return listeners[listener]["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def _no_client_certificate_wanted(config):
+    listeners = {made["name"]: made for made in config["static_resources"]["listeners"]}
+    listeners["required"]["filter_chains"][0]["transport_socket"]["typed_config"]["require_client_certificate"] = False
+
+
+def _fewer_streams(config):
+    _manager_of(config, "settings")["http2_protocol_options"]["max_concurrent_streams"] = 4
 
 
 def _case(group, feature, outcome):
@@ -53,12 +67,33 @@ def _case(group, feature, outcome):
             ],
             id="two routes swapped",
         ),
+        pytest.param(
+            tls.GROUP,
+            _no_client_certificate_wanted,
+            ("client certificate", "required: None (TLSv1_3)"),
+            ("client certificate", "required and there"),
+            None,
+            id="client certificate not demanded",
+        ),
+        pytest.param(
+            http2.GROUP,
+            _fewer_streams,
+            ("settings", "sent as configured"),
+            ("settings", "the default ones"),
+            [
+                "- settings: [(1, 1024), (3, 3), (4, 70000), (8, 0)]",
+                "+ settings: [(1, 1024), (3, 4), (4, 70000), (8, 0)]",
+            ],
+            id="HTTP/2 setting",
+        ),
     ],
 )
 def test_a_deliberate_break_turns_red(group, mutate, broken, sound, expected, tmp_path):
     pair = Pair(group, require_envoy(), require_apus(), tmp_path, mutate_apus=mutate)
     try:
-        assert difference(*pair.observe(_case(group, *broken))) == expected
+        found = difference(*pair.observe(_case(group, *broken)))
+        # None: what an accepted request looks like is not repeated here.
+        assert found == expected if expected is not None else "+ status: HTTP/1.1 200 OK" in found
         assert difference(*pair.observe(_case(group, *sound))) == []
     finally:
         pair.stop()

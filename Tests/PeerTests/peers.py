@@ -17,7 +17,7 @@ def tool(name):
     """The tool's path; a missing one fails, for a suite that skips proves nothing."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if not found:
-        pytest.fail(f"{name} is not installed (apt-get install curl wrk nginx-core apache2-utils)")
+        pytest.fail(f"{name} is not installed (Scripts/packages.sh)")
     return found
 
 
@@ -43,7 +43,7 @@ def _end_what_is_left():
 class Nginx:
     """One nginx process in the foreground, from one server block."""
 
-    def __init__(self, directory, port, server, http=""):
+    def __init__(self, directory, port, server, http="", listen=""):
         self.port = port
         configuration = directory / "nginx.conf"
         configuration.write_text(f"""
@@ -51,11 +51,11 @@ class Nginx:
             pid {directory}/nginx.pid; error_log {directory}/error.log warn;
             events {{ worker_connections 1024; }}
             http {{
-                access_log off; keepalive_requests 1000000;
+                access_log off; keepalive_requests 10000000;
                 client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
                 fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
                 {http}
-                server {{ listen 127.0.0.1:{port}; {server} }}
+                server {{ listen 127.0.0.1:{port} {listen}; {server} }}
             }}""")
         self.error_log = directory / "error.log"
         self.process = subprocess.Popen(

@@ -53,6 +53,53 @@ def proxy_protocol(**fields):
     )
 
 
+def tls_inspector():
+    return typed("envoy.filters.listener.tls_inspector", _FILTERS + "listener.tls_inspector.v3.TlsInspector")
+
+
+_TLS = _TYPE + "envoy.extensions.transport_sockets.tls.v3."
+
+
+def downstream_tls(*credentials, ca=None, validation=None, alpn=(), params=None, common=None, **fields):
+    """A listener's TLS; `ca` (a path) alone demands a client certificate of it."""
+    if ca:
+        fields.setdefault("require_client_certificate", True)
+    common = _common_tls(credentials, ca, validation, alpn, params, common)
+    return typed("envoy.transport_sockets.tls", _TLS + "DownstreamTlsContext", common_tls_context=common, **fields)
+
+
+def upstream_tls(*credentials, ca=None, validation=None, alpn=(), params=None, common=None, **fields):
+    """A cluster's TLS; without `ca` the server is not verified."""
+    common = _common_tls(credentials, ca, validation, alpn, params, common)
+    return typed("envoy.transport_sockets.tls", _TLS + "UpstreamTlsContext", common_tls_context=common, **fields)
+
+
+def _common_tls(credentials, ca, validation, alpn, params, common):
+    made = {**(common or {})}
+    if credentials:
+        made["tls_certificates"] = [credential.as_config() for credential in credentials]
+    if ca or validation:
+        trusted = {"trusted_ca": {"filename": str(ca)}} if ca else {}
+        made["validation_context"] = {**trusted, **(from_yaml(validation) or {})}
+    if alpn:
+        made["alpn_protocols"] = list(alpn)
+    if params:
+        made["tls_params"] = params
+    return made
+
+
+def http_protocol(**fields):
+    """The cluster field that says how its endpoints speak HTTP: `http_protocol(explicit_http_config={...})`."""
+    name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {"@type": _TYPE + name, **fields}
+    return {"typed_extension_protocol_options": {name: options}}
+
+
+def http2(**options):
+    """The cluster field of an HTTP/2 cluster."""
+    return http_protocol(explicit_http_config={"http2_protocol_options": options})
+
+
 def file_access_log(path, text_format=None):
     fields = {"path": path}
     if text_format:

@@ -6,6 +6,8 @@ import socket
 import struct
 import time
 
+from . import tls
+
 
 class ConnectionEnded(OSError):
     """The peer closed or reset before the expected bytes came."""
@@ -40,8 +42,14 @@ class Response:
 class Connection:
     """One connection to the proxy, over TCP, or over a unix socket where `host` is a path. Reads are buffered; writes are not."""
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=8.0):
-        if host.startswith("/"):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=8.0, context=None, server_name=None):
+        """Over TLS where there is an `ssl.SSLContext`; raises `tls.Refused` then."""
+        if context is not None:
+            self.socket = tls.connect(
+                port, context, server_name=server_name, host=host, source=source, timeout=timeout
+            )
+            self.local_port = self.socket.getsockname()[1]
+        elif host.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
             self.socket.connect(host)
@@ -53,6 +61,14 @@ class Connection:
         self.buffer = bytearray()
         self.ended = False
         self.was_reset = False
+
+    @classmethod
+    def over(cls, transport):
+        """A connection that is there already."""
+        made = cls.__new__(cls)
+        made.socket, made.local_port = transport, transport.getsockname()[1]
+        made.buffer, made.ended, made.was_reset = bytearray(), False, False
+        return made
 
     def __enter__(self):
         return self

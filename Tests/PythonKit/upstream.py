@@ -18,6 +18,8 @@ import struct
 import threading
 import time
 
+from . import tls
+
 BODY, CLOSE, RESET, HALF_CLOSE, ECHO, READ_TO_END = "body", "close", "reset", "half-close", "echo", "read-to-end"
 
 
@@ -42,6 +44,10 @@ class Recorded:
     tunnelled: bytearray = dataclasses.field(default_factory=bytearray)
     #: False where the connection ended inside the body
     complete: bool = True
+    #: what the handshake of its connection said, where that is TLS
+    tls: str | None = None
+    #: code of the RST_STREAM that ended it (HTTP/2)
+    reset: int | None = None
 
     def values(self, name):
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -108,9 +114,13 @@ class _Stream:
 class Upstream:
     """Listens on a port of loopback; `requests` is what arrived, in order of arrival."""
 
-    def __init__(self, port, name="upstream", host="127.0.0.1"):
+    def __init__(self, port, name="upstream", host="127.0.0.1", context=None):
         self.name = name
         self.port = port
+        #: an `ssl.SSLContext`, where this upstream speaks TLS
+        self.context = context
+        #: TLS handshakes that failed, by reason
+        self.refusals: list[str] = []
         self.requests: list[Recorded] = []
         #: every byte of every connection, in case what arrived was not a request
         self.raw: list[bytearray] = []
@@ -128,6 +138,7 @@ class Upstream:
         """Forgets what arrived, and answers from now on by this script (None: 200 with this upstream's name)."""
         with self._changed:
             self.requests = []
+            self.refusals = []
             for received in self.raw:
                 received.clear()
             self.script = script
@@ -182,7 +193,17 @@ class Upstream:
             self._open[connection] = number
             self._changed.notify_all()
             accept_script = self.accept_script
-        stream = _Stream(connection)
+        transport = connection
+        if self.context is not None:
+            try:
+                transport = tls.TLSTransport(connection, self.context, server_side=True)
+            except tls.Refused as refused:
+                with self._changed:
+                    self.refusals.append(refused.reason)
+                    self._open.pop(connection, None)
+                connection.close()
+                return
+        stream = _Stream(transport)
         received = stream.fill
 
         def fill():
@@ -200,7 +221,7 @@ class Upstream:
                     self.requests.append(record)
                 self._run(accept_script, stream, record)
             while True:
-                self._serve_one(stream, number)
+                self._serve_one(stream, number, getattr(transport, "seen_by_the_server", None))
         except (_Ended, OSError, ValueError):
             pass
         finally:
@@ -209,9 +230,9 @@ class Upstream:
                 self._changed.notify_all()
             connection.close()
 
-    def _serve_one(self, stream, number):
+    def _serve_one(self, stream, number, handshake):
         line = stream.line().decode("latin-1")
-        record = Recorded(line, self._fields(stream), connection=number)
+        record = Recorded(line, self._fields(stream), connection=number, tls=handshake)
         script = self.script
         with self._changed:
             self.requests.append(record)

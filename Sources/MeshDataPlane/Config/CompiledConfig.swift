@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 package import MeshModel
 import MeshStats
@@ -98,6 +99,7 @@ package final class CompiledHTTP: Sendable {
     let decoderLimits: HTTP1Limits
     let decoderOptions: HTTP1ServerOptions
     private let defaultHost: ConstantBytes
+    let http2Options: MeshHTTP2.HTTP2Options
     let pathNormalization: PathNormalization
     /// How names of response fields are written.
     let fieldNames: FieldNameCase
@@ -131,6 +133,7 @@ package final class CompiledHTTP: Sendable {
         decoderLimits = HTTP1Limits(terminal.limits)
         defaultHost = ConstantBytes(terminal.http1.defaultHostForHTTP10)
         decoderOptions = HTTP1ServerOptions(terminal, defaultHost: defaultHost)
+        http2Options = MeshHTTP2.HTTP2Options(terminal)
         pathNormalization = PathNormalization(terminal.paths)
         fieldNames = FieldNameCase(terminal.http1.keyFormat)
         nodeCluster = ConstantBytes(node.cluster)
@@ -198,6 +201,7 @@ package final class CompiledCluster: Sendable {
     let name: ConstantBytes
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
+    let http2Options: MeshHTTP2.HTTP2Options
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
@@ -208,6 +212,10 @@ package final class CompiledCluster: Sendable {
         self.stats = stats
         name = ConstantBytes(cluster.name)
         fieldNames = FieldNameCase(cluster.http.http1.keyFormat)
+        var options = MeshHTTP2.HTTP2Options(cluster.http.http2)
+        options.maxHeaderFields = Int(cluster.http.maxResponseHeadersCount)
+        options.streamBufferLimit = min(options.streamBufferLimit, max(Int(cluster.bufferLimitBytes), 1))
+        http2Options = options
         connectTimeout = cluster.connectTimeout.nanoseconds
         idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds

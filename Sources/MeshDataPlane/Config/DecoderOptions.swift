@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshModel
 
 // How a connection manager's options become those of its codec.
@@ -43,6 +44,36 @@ extension HTTP1ServerOptions {
         enableTrailers = terminal.http1.enableTrailers
         allowsChunkedLength = terminal.http1.allowChunkedLength
         keepsNameCase = terminal.http1.keyFormat == .preserve
+        switch terminal.limits.underscores {
+        case .allow: underscores = .allow
+        case .reject: underscores = .reject
+        case .drop: underscores = .drop
+        }
+    }
+}
+
+extension MeshHTTP2.HTTP2Options {
+    /// The session options of either side; limits of heads are the caller's to set.
+    init(_ options: MeshModel.HTTP2Options) {
+        self.init()
+        hpackTableSize = options.hpackTableSize
+        maxConcurrentStreams = options.maxConcurrentStreams
+        initialStreamWindowSize = Int32(clamping: options.initialStreamWindow)
+        initialConnectionWindowSize = Int32(clamping: options.initialConnectionWindow)
+        allowsExtendedConnect = options.allowsConnect
+        maxOutboundFrames = Int(options.maxOutboundFrames)
+        maxOutboundControlFrames = Int(options.maxOutboundControlFrames)
+        maxConsecutiveEmptyFrames = options.maxConsecutiveEmptyFrames
+        maxPriorityFramesPerStream = options.maxPriorityFramesPerStream
+        maxWindowUpdateFramesPerDataFrame = options.maxWindowUpdatesPerDataFrame
+        resetsStreamOnInvalidMessage = options.streamErrorOnInvalidMessage
+    }
+
+    /// The downstream side of a connection manager.
+    init(_ terminal: HTTPTerminal) {
+        self.init(terminal.http2)
+        maxHeaderBytes = terminal.limits.maxRequestHeadersBytes
+        maxHeaderFields = Int(terminal.limits.maxHeadersCount)
         switch terminal.limits.underscores {
         case .allow: underscores = .allow
         case .reject: underscores = .reject

@@ -20,6 +20,7 @@ extension ActiveStream {
     func markRequestReceived() {
         phase.insert(.requestReceived)
         info.requestEnd = loop.now
+        cancelRequestTimeout()
     }
 
     private func continueRequestHead(from first: Int, _ manager: HTTPConnectionManager) {
@@ -128,25 +129,25 @@ extension ActiveStream {
     func pauseDownstream() {
         guard !phase.contains(.requestBackPressure) else { return }
         phase.insert(.requestBackPressure)
-        manager?.pauseReading()
+        manager?.pauseReading(self)
     }
 
     func resumeDownstream() {
         guard phase.contains(.requestBackPressure) else { return }
         phase.remove(.requestBackPressure)
-        manager?.resumeReading()
+        manager?.resumeReading(self)
     }
 
     private func pauseDownstreamForFilter() {
         guard !filters.hasPausedDownstream else { return }
         filters.hasPausedDownstream = true
-        manager?.pauseReading()
+        manager?.pauseReading(self)
     }
 
     private func resumeDownstreamAfterFilter() {
         guard filters.hasPausedDownstream else { return }
         filters.hasPausedDownstream = false
-        manager?.resumeReading()
+        manager?.resumeReading(self)
     }
 
     /// Takes back every pause this stream holds; the connection goes on without it.

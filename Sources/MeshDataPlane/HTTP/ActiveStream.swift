@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import MeshHTTP
+import MeshHTTP2
 import MeshIO
 import MeshModel
 import MeshStats
@@ -40,6 +41,8 @@ struct StreamPhase: OptionSet {
     static let inRouter = StreamPhase(rawValue: 1 << 16)
     /// The head needs no body: HEAD, 1xx, 204, 304.
     static let responseHasNoBody = StreamPhase(rawValue: 1 << 15)
+    /// HTTP/2: END_STREAM went with the response head.
+    static let headEndedStream = StreamPhase(rawValue: 1 << 17)
 }
 
 /// One request and its response: everything that is known about it, the filters it passes, and its upstream attempt.
@@ -79,10 +82,21 @@ package final class ActiveStream: TimerTarget {
 
     var filters = FilterChainState()
 
+    // What the HTTP/2 codec keeps with its streams.
+    /// Name of the stream in its session.
+    var http2 = HTTP2StreamKey.none
+    /// Place in the codec's list of streams.
+    var codecPlace = -1
+    /// The upstream is slow: what arrives is counted in `unconsumed` and keeps the client's window closed.
+    var isReadPaused = false
+    var unconsumed = 0
+
     /// Timers of the stream, made once with the object.
     private var idleTimer = TimerID.none
     private var routeTimer = TimerID.none
     private var durationTimer = TimerID.none
+    /// `request_timeout` of a multiplexed connection, made when one is configured.
+    private var requestTimer = TimerID.none
     /// Nanoseconds without a byte in either direction before the stream ends; 0 for never.
     var idleTimeout: UInt64 = 0
     private var lastActivity = MonotonicInstant(nanoseconds: 0)
@@ -125,6 +139,12 @@ package final class ActiveStream: TimerTarget {
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
+    /// Whether the request can be sent a second time: none of its body was passed on, and nothing of a response.
+    var canReplay: Bool {
+        info.receivedBodyBytes == 0 && requestTrailers.liveCount == 0 && !phase.contains(.responseStarted)
+            && !phase.contains(.responsePaused)
+    }
+
     /// Whether the request's field names are to reach the upstream as the client wrote them.
     var keepsNameCase: Bool { managerReference?._withUnsafeGuaranteedRef { $0.config.fieldNames == .original } ?? false }
     var isFinished: Bool { phase.contains(.finished) }
@@ -153,6 +173,7 @@ package final class ActiveStream: TimerTarget {
         // The idle timer stays armed: when it fires on a stream that is not in use, it does nothing.
         if routeTimeout > 0 { timers.cancel(routeTimer) }
         timers.cancel(durationTimer)
+        timers.cancel(requestTimer)
         if !phase.contains(.upstreamEnded), phase.contains(.routed) { upstream.cancel() }
         if filters.count > 0 { filters.end(self) }
         manager.record(self)
@@ -175,6 +196,9 @@ package final class ActiveStream: TimerTarget {
         clusterReference = nil
         routeTimeout = 0
         idleTimeout = 0
+        http2 = .none
+        isReadPaused = false
+        unconsumed = 0
         filters.reset()
     }
 
@@ -183,6 +207,7 @@ package final class ActiveStream: TimerTarget {
         timers.free(&idleTimer)
         timers.free(&routeTimer)
         timers.free(&durationTimer)
+        timers.free(&requestTimer)
     }
 
     // MARK: Timers
@@ -203,6 +228,14 @@ package final class ActiveStream: TimerTarget {
         idleDeadline = deadline
         timers.arm(idleTimer, at: deadline)
     }
+
+    /// The whole request has to arrive within `nanoseconds`.
+    func armRequestTimeout(_ nanoseconds: UInt64) {
+        if requestTimer.isNone { requestTimer = timers.make(target: self, tag: TimerTag.request) }
+        timers.arm(requestTimer, at: loop.now.advanced(byNanoseconds: nanoseconds))
+    }
+
+    func cancelRequestTimeout() { timers.cancel(requestTimer) }
 
     func cancelRouteTimeout() { timers.cancel(routeTimer) }
 
@@ -234,6 +267,9 @@ package final class ActiveStream: TimerTarget {
             stats.add(manager.config.stats.requestsIdleTimeout)
             info.flags.insert(.streamIdleTimeout)
             fail(with: phase.contains(.requestReceived) ? .streamIdleWhileWaiting : .streamIdleWhileReceiving)
+        case TimerTag.request:
+            stats.add(manager.config.stats.requestsTimeout)
+            fail(with: .requestTimeout)
         case TimerTag.route:
             if let cluster { stats.add(cluster.stats.requestsTimeout) }
             fail(with: .upstreamTimeout)

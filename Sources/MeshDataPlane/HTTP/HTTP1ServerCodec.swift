@@ -6,10 +6,7 @@ import MeshStats
 
 /// HTTP/1 on a downstream connection: one stream at a time, the next request waits in the input until the response of the
 /// current one is queued.
-///
-/// The manager owns the codec and hands itself to every call that needs it, and streams belong to their worker: so nothing
-/// on the way of a request is counted.
-final class HTTP1ServerCodec {
+final class HTTP1ServerCodec: ServerCodec {
     private let transport: ByteStream
     private let pool: SlabPool
     private let config: CompiledHTTP
@@ -39,7 +36,7 @@ final class HTTP1ServerCodec {
     // MARK: Receiving
 
     /// Reads what is in the input, as far as it may be read now.
-    func receive(_ manager: HTTPConnectionManager) {
+    override func receive(_ manager: HTTPConnectionManager) {
         // A reply sent while a head is handled ends its stream inside this loop; the loop goes on by itself then.
         guard !isReceiving else { return }
         isReceiving = true
@@ -145,10 +142,10 @@ final class HTTP1ServerCodec {
     }
 
     /// The client is slower than the upstream.
-    func outputBackedUp() { current?._withUnsafeGuaranteedRef { $0.upstream.pauseReading() } }
+    override func outputBackedUp() { current?._withUnsafeGuaranteedRef { $0.upstream.pauseReading() } }
 
     /// The client has read what was queued for it.
-    func outputDrained() {
+    override func outputDrained() {
         current?._withUnsafeGuaranteedRef { $0.upstream.resumeReading() }
         guard isPausedForOutput else { return }
         isPausedForOutput = false
@@ -184,7 +181,7 @@ final class HTTP1ServerCodec {
     }
 
     /// A timeout ends a request whose head never became complete.
-    func rejectCurrent(_ reply: LocalReply, _ manager: HTTPConnectionManager) {
+    override func rejectCurrent(_ reply: LocalReply, _ manager: HTTPConnectionManager) {
         guard current == nil else { return }
         let stream = incoming ?? manager.worker.takeStream()
         incoming = nil
@@ -196,10 +193,10 @@ final class HTTP1ServerCodec {
     }
 
     /// A timeout ends the request in progress.
-    func failCurrent(_ reply: LocalReply) { current?._withUnsafeGuaranteedRef { $0.fail(with: reply) } }
+    override func failCurrent(_ reply: LocalReply) { current?._withUnsafeGuaranteedRef { $0.fail(with: reply) } }
 
     /// The client closed its sending side. HTTP/1 has no half-closed request: it is gone, whatever was in flight.
-    func inputEnded(_ manager: HTTPConnectionManager) {
+    override func inputEnded(_ manager: HTTPConnectionManager) {
         current?._withUnsafeGuaranteedRef { stream in
             guard !stream.isFinished else { return }
             stream.info.flags.insert(.downstreamConnectionTermination)
@@ -212,7 +209,7 @@ final class HTTP1ServerCodec {
         manager.close(byClient: true)
     }
 
-    func transportLost() {
+    override func transportLost() {
         current?._withUnsafeGuaranteedRef { stream in
             guard !stream.isFinished else { return }
             stream.info.flags.insert(.downstreamConnectionTermination)
@@ -221,7 +218,7 @@ final class HTTP1ServerCodec {
     }
 
     /// The connection is closed; a stream in flight ends without an answer.
-    func connectionClosed(_ manager: HTTPConnectionManager, byClient: Bool) {
+    override func connectionClosed(_ manager: HTTPConnectionManager, byClient: Bool) {
         returnIncoming(manager)
         guard let stream = current else { return }
         current = nil
@@ -233,19 +230,19 @@ final class HTTP1ServerCodec {
 
     // MARK: Sending
 
-    func sendInformational(_ stream: ActiveStream) {
+    override func sendInformational(_ stream: ActiveStream) {
         guard isCurrent(stream), stream.request.version != .http10 else { return }
         HTTP1Encoder.writeResponseHead(stream.response, to: transport, closes: false, names: config.fieldNames)
     }
 
     /// Tells the client to go on with its body.
-    func sendContinue(_ stream: ActiveStream) {
+    override func sendContinue(_ stream: ActiveStream) {
         guard isCurrent(stream), stream.request.version != .http10 else { return }
         HTTP1Encoder.writeContinue(to: transport)
     }
 
     /// Writes the head, with the framing the rest of the response will have.
-    func sendHead(_ stream: ActiveStream, endStream: Bool) {
+    override func sendHead(_ stream: ActiveStream, endStream: Bool) {
         guard isCurrent(stream) else { return }
         let status = stream.response.status
         let hasNoBody = stream.request.method == .head || status == 204 || status == 304
@@ -286,7 +283,7 @@ final class HTTP1ServerCodec {
             version: stream.request.version, names: config.fieldNames)
     }
 
-    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
+    override func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
         guard isCurrent(stream), !stream.phase.contains(.responseHasNoBody) else { return }
         if framing == .chunked {
             HTTP1Encoder.writeChunk(slice, to: transport)
@@ -295,7 +292,7 @@ final class HTTP1ServerCodec {
         }
     }
 
-    func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
+    override func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
         guard isCurrent(stream), !stream.phase.contains(.responseHasNoBody) else { return }
         if framing == .chunked {
             HTTP1Encoder.writeChunk(copying: bytes, to: transport)
@@ -305,7 +302,7 @@ final class HTTP1ServerCodec {
     }
 
     /// The response is whole.
-    func sendEnd(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
+    override func sendEnd(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         guard isCurrent(stream) else { return }
         if framing == .chunked, !stream.phase.contains(.responseHasNoBody) {
             if config.terminal.http1.enableTrailers {
@@ -345,8 +342,11 @@ final class HTTP1ServerCodec {
         if !transport.input.isEmpty { receive(manager) }
     }
 
+    override func pauseReading(_ stream: ActiveStream, _ manager: HTTPConnectionManager) { manager.pauseTransport() }
+    override func resumeReading(_ stream: ActiveStream, _ manager: HTTPConnectionManager) { manager.resumeTransport() }
+
     /// The response cannot be completed.
-    func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
+    override func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         guard isCurrent(stream) else { return }
         current = nil
         let hadClosed = manager.isClosed

@@ -25,7 +25,7 @@ extension HTTPConnectionManager {
         if stream.request.expectsContinue, !config.terminal.proxy100Continue {
             // The client waits for leave to send its body; it is given at once, and the upstream is not bothered with it.
             stream.request.headers.removeAll(.expect)
-            codec.sendContinue(stream)
+            sendContinue(stream)
         }
         stream.selectRoute(self)
         return admitUpgrade(stream)

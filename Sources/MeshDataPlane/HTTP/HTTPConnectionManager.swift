@@ -15,7 +15,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let transport: ByteStream
     let facts: ConnectionFacts
     private let account: ConnectionAccount
-    let codec: HTTP1ServerCodec
+    /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
+    /// `codecReference` reads without counting.
+    private var codec: ServerCodec
+    private var codecReference: Unmanaged<ServerCodec>
+    private var isCodecSettled = true
     // What the request path uses most, one step away: a reference reached over two is counted.
     let loop: EventLoop
     let pool: SlabPool
@@ -25,6 +29,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     /// One timer for what can only be waited for one at a time: idling, a head, a delayed close, the oldest age.
     private var timer = TimerID.none
     private var maxDurationTimer = TimerID.none
+    private var drainTimer = TimerID.none
     private var waitingFor = Wait.nothing
     private var lastActivity: MonotonicInstant
     private(set) var isDraining = false
@@ -37,6 +42,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     private enum TimerTag {
         static let wait: UInt32 = 0
         static let maxDuration: UInt32 = 1
+        static let drain: UInt32 = 2
     }
 
     init(
@@ -55,8 +61,15 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         timers = worker.loop.timers
         stats = worker.stats
         lastActivity = worker.loop.now
-        codec = HTTP1ServerCodec(config: config, transport: stream)
+        let made = HTTP1ServerCodec(config: config, transport: stream)
+        codec = made
+        codecReference = Unmanaged.passUnretained(made)
         super.init()
+    }
+
+    /// Runs `body` with the codec, uncounted.
+    @inline(__always) private func withCodec<Result>(_ body: (ServerCodec) -> Result) -> Result {
+        codecReference._withUnsafeGuaranteedRef(body)
     }
 
     var counts: HTTPConnectionManagerStats { config.stats }
@@ -64,9 +77,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     /// Takes the transport over and reads what is already there.
     func begin() {
         stats.add(counts.connectionsTotal)
-        stats.add(counts.connectionsHTTP1Total)
         stats.increment(counts.connectionsActive)
-        stats.increment(counts.connectionsHTTP1Active)
         transport.setBufferLimit(chain.bufferLimit)
         timer = timers.make(target: self, tag: TimerTag.wait)
         if config.maxConnectionDuration > 0 {
@@ -74,10 +85,53 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             timers.arm(
                 maxDurationTimer, at: loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
         }
-        isDraining = worker.isDraining || listener.isDraining
+        chooseCodec()
+        if worker.isDraining || listener.isDraining { startDraining() }
         waitForRequest()
         if !transport.input.isEmpty { onInput(transport) }
         if transport.isInputEnded, !isClosed { onEndOfInput(transport) }
+    }
+
+    /// What is known of the protocol before the first byte: the configuration, ALPN, or what a listener filter found.
+    private func chooseCodec() {
+        switch config.terminal.codec {
+        case .http1: settle(isHTTP2: false)
+        case .http2: settle(isHTTP2: true)
+        case .auto:
+            if !facts.negotiatedProtocol.isEmpty {
+                settle(isHTTP2: facts.negotiatedProtocol == "h2")
+            } else if facts.applicationProtocols.first == "h2c" {
+                settle(isHTTP2: true)
+            } else {
+                isCodecSettled = false
+            }
+        }
+    }
+
+    private func settle(isHTTP2: Bool) {
+        isCodecSettled = true
+        if isHTTP2 {
+            let made = HTTP2ServerCodec(manager: self)
+            codec = made
+            codecReference = Unmanaged.passUnretained(made)
+            stats.add(counts.connectionsHTTP2Total)
+            stats.increment(counts.connectionsHTTP2Active)
+        } else {
+            stats.add(counts.connectionsHTTP1Total)
+            stats.increment(counts.connectionsHTTP1Active)
+        }
+        isMultiplexed = isHTTP2
+        withCodec { $0.begin(self) }
+    }
+
+    /// Looks for HTTP/2's preface (RFC 9113 §3.4) at the start of the input; false while it may still become one.
+    private func detectProtocol() -> Bool {
+        switch HTTP2Preface.find(transport.input.readable) {
+        case .needMore: return false
+        case .found: settle(isHTTP2: true)
+        case .absent: settle(isHTTP2: false)
+        }
+        return true
     }
 
     // MARK: Events of the transport
@@ -89,7 +143,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             stream.input.detach()
             return
         }
-        codec.receive(self)
+        if !isCodecSettled, !detectProtocol() { return }
+        withCodec { $0.receive(self) }
     }
 
     override package func onEndOfInput(_ stream: ByteStream) {
@@ -97,17 +152,17 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             close(byClient: true)
             return
         }
-        codec.inputEnded(self)
+        withCodec { $0.inputEnded(self) }
     }
 
     override package func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
-        codec.transportLost()
+        withCodec { $0.transportLost() }
         close(byClient: true)
     }
 
-    override package func onAboveHighWatermark(_ stream: ByteStream) { codec.outputBackedUp() }
+    override package func onAboveHighWatermark(_ stream: ByteStream) { withCodec { $0.outputBackedUp() } }
 
-    override package func onBelowLowWatermark(_ stream: ByteStream) { codec.outputDrained() }
+    override package func onBelowLowWatermark(_ stream: ByteStream) { withCodec { $0.outputDrained() } }
 
     override package func onDrained(_ stream: ByteStream) {
         if waitingFor == .close, closesWhenDrained { close(byClient: false) }
@@ -119,14 +174,17 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// Between requests: the idle timeout runs.
     func waitForRequest() {
-        guard !isClosed else { return }
-        if isDraining, activeStreams == 0, requestsServed > 0 {
+        guard !isClosed, waitingFor != .close else { return }
+        if isDraining, activeStreams == 0, requestsServed > 0, !isMultiplexed {
             closeAfterFlush(lingers: false)
             return
         }
         waitingFor = .request
         lastActivity = loop.now
-        if isDraining { return waitForFirstRequest() }
+        if isDraining {
+            if !isMultiplexed { waitForFirstRequest() }
+            return
+        }
         // Armed lazily: a timer that is already running is checked when it fires.
         if config.idleTimeout > 0, !timers.isArmed(timer) {
             timers.arm(timer, at: loop.now.advanced(byNanoseconds: config.idleTimeout))
@@ -141,6 +199,9 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// - Unit: nanoseconds. A slow path's round trip with one repeated SYN is below a second.
     private static let firstRequestPatience: UInt64 = 1_000_000_000
+
+    /// A stream of a multiplexed connection is over; with the last one the connection idles.
+    func streamEnded() { if activeStreams == 0 { waitForRequest() } }
 
     /// The first byte of a request arrived.
     func headStarted() {
@@ -157,7 +218,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             timers.cancel(timer)
         }
         waitingFor = .nothing
-        guard config.requestTimeout > 0, !endStream else { return }
+        guard config.requestTimeout > 0, !endStream, !isMultiplexed else { return }
         waitingFor = .body
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: config.requestTimeout))
     }
@@ -176,8 +237,12 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             drain()
             return
         }
+        if tag == TimerTag.drain {
+            withCodec { $0.drainTimedOut(self) }
+            return
+        }
         switch waitingFor {
-        case .request where isDraining:
+        case .request where isDraining && !isMultiplexed:
             stats.add(counts.connectionsDrainClose)
             closeAfterFlush(lingers: false)
         case .request:
@@ -187,18 +252,18 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 return
             }
             stats.add(counts.connectionsIdleTimeout)
-            close(byClient: false)
+            endIdle()
         case .head:
             if config.requestHeadersTimeout > 0 {
                 stats.add(counts.requestsHeaderTimeout)
-                codec.rejectCurrent(.requestHeaderTimeout, self)
+                withCodec { $0.rejectCurrent(.requestHeaderTimeout, self) }
             } else if config.requestTimeout > 0 {
                 stats.add(counts.requestsTimeout)
-                codec.rejectCurrent(.requestTimeout, self)
+                withCodec { $0.rejectCurrent(.requestTimeout, self) }
             }
         case .body:
             stats.add(counts.requestsTimeout)
-            codec.failCurrent(.requestTimeout)
+            withCodec { $0.failCurrent(.requestTimeout) }
         case .close:
             stats.add(counts.connectionsDelayedCloseTimeout)
             close(byClient: false)
@@ -219,6 +284,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             return
         }
         guard !stream.phase.contains(.responseStarted) else { return }
+        if isMultiplexed, !endStream, config.requestTimeout > 0 { stream.armRequestTimeout(config.requestTimeout) }
         stream.onRequestHead(self, endStream: endStream)
     }
 
@@ -227,12 +293,12 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         requestsServed &+= 1
         activeStreams += 1
         stats.add(counts.requestsTotal)
-        stats.add(counts.requestsHTTP1)
+        stats.add(isMultiplexed ? counts.requestsHTTP2 : counts.requestsHTTP1)
         stats.increment(counts.requestsActive)
         stream.begin(self)
-        if config.maxRequestsPerConnection > 0, requestsServed >= config.maxRequestsPerConnection {
+        if config.maxRequestsPerConnection > 0, requestsServed >= config.maxRequestsPerConnection, !isDraining {
             stats.add(counts.connectionsMaxRequests)
-            isDraining = true
+            startDraining()
         }
     }
 
@@ -259,7 +325,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         }
     }
 
-    func sendInformational(_ stream: ActiveStream) { codec.sendInformational(stream) }
+    /// Whether several streams may be open at once.
+    private(set) var isMultiplexed = false
+
+    func sendInformational(_ stream: ActiveStream) { withCodec { $0.sendInformational(stream) } }
+    func sendContinue(_ stream: ActiveStream) { withCodec { $0.sendContinue(stream) } }
 
     /// Finishes the head of a response and sends it.
     func sendHead(_ stream: ActiveStream, endStream: Bool) {
@@ -269,18 +339,21 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             stats.add(counts.upgradesTotal)
             stats.increment(counts.upgradesActive)
         }
-        codec.sendHead(stream, endStream: endStream)
+        withCodec { $0.sendHead(stream, endStream: endStream) }
     }
 
     func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) { codec.sendBody(stream, slice) }
-    func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) { codec.sendBody(stream, copying: bytes) }
-    func sendEnd(_ stream: ActiveStream) { codec.sendEnd(stream, self) }
+    func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
+        withCodec { $0.sendBody(stream, copying: bytes) }
+    }
+    func sendEnd(_ stream: ActiveStream) { withCodec { $0.sendEnd(stream, self) } }
 
     /// The response cannot be completed: the client must not take it for whole.
-    func resetStream(_ stream: ActiveStream) { codec.reset(stream, self) }
+    func resetStream(_ stream: ActiveStream) { withCodec { $0.reset(stream, self) } }
 
     /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
     private func decideClose(_ stream: ActiveStream) {
+        guard !isMultiplexed else { return }
         if isDraining {
             stream.phase.insert(.closesConnection)
             stats.add(counts.connectionsDrainClose)
@@ -295,16 +368,20 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     // MARK: Back-pressure
 
-    func pauseReading() {
-        transport.pauseReading()
+    /// Takes no more of a request's body for now.
+    func pauseReading(_ stream: ActiveStream) {
+        withCodec { $0.pauseReading(stream, self) }
         stats.add(counts.flowControlPausedReading)
     }
 
-    func resumeReading() {
+    func resumeReading(_ stream: ActiveStream) {
         guard !isClosed else { return }
-        transport.resumeReading()
+        withCodec { $0.resumeReading(stream, self) }
         stats.add(counts.flowControlResumedReading)
     }
+
+    func pauseTransport() { transport.pauseReading() }
+    func resumeTransport() { transport.resumeReading() }
 
     // MARK: Closing
 
@@ -334,14 +411,37 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     /// Tells the client to go away after what is in flight.
     override func drain() {
         guard !isClosed, !isDraining else { return }
-        isDraining = true
+        startDraining()
+        guard !isMultiplexed else { return }
         guard activeStreams == 0, waitingFor == .request else { return }
         if requestsServed == 0 { return waitForFirstRequest() }
         stats.add(counts.connectionsDrainClose)
         closeAfterFlush(lingers: false)
     }
 
+    /// Has the codec told when `drain_timeout` has passed.
+    func armDrainTimeout() {
+        if drainTimer.isNone { drainTimer = timers.make(target: self, tag: TimerTag.drain) }
+        timers.arm(drainTimer, at: loop.now.advanced(byNanoseconds: config.drainTimeout))
+    }
+
+    /// From now on streams are the last ones: HTTP/2 says so by itself, HTTP/1 with its next response.
+    private func startDraining() {
+        guard !isDraining else { return }
+        isDraining = true
+        if withCodec({ $0.drain(self) }) { stats.add(counts.connectionsDrainClose) }
+    }
+
     override func closeNow() { close(byClient: false) }
+
+    /// Nothing was asked for in a long time.
+    private func endIdle() {
+        if isMultiplexed {
+            startDraining()
+        } else {
+            close(byClient: false)
+        }
+    }
 
     /// Resets the connection, so that a cut message cannot look complete.
     func abort() {
@@ -354,7 +454,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         guard !isClosed else { return }
         isClosed = true
         let hadRequest = activeStreams > 0
-        codec.connectionClosed(self, byClient: byClient)
+        withCodec { $0.connectionClosed(self, byClient: byClient) }
         stats.add(counts.connectionsDestroyed)
         stats.add(byClient ? counts.connectionsDestroyedRemote : counts.connectionsDestroyedLocal)
         if hadRequest {
@@ -363,12 +463,13 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 byClient ? counts.connectionsDestroyedRemoteActiveRequests : counts.connectionsDestroyedLocalActiveRequests)
         }
         stats.decrement(counts.connectionsActive)
-        stats.decrement(counts.connectionsHTTP1Active)
+        if isCodecSettled { stats.decrement(isMultiplexed ? counts.connectionsHTTP2Active : counts.connectionsHTTP1Active) }
         stats.add(counts.bytesReceived, transport.receivedBytes)
         stats.add(counts.bytesSent, transport.sentBytes)
         stats.record(counts.connectionDuration, loop.now.nanoseconds(since: account.start) / 1_000_000)
         timers.free(&timer)
         timers.free(&maxDurationTimer)
+        timers.free(&drainTimer)
         transport.close()
         account.end(self)
     }

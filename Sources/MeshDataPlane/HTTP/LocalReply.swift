@@ -73,6 +73,10 @@ package enum UpstreamFailure: Equatable, Sendable {
     case overflow
     /// We ended the stream ourselves.
     case localReset
+    /// The upstream reset the stream.
+    case remoteReset
+    /// The upstream did not take the stream: REFUSED_STREAM, or GOAWAY below it.
+    case remoteRefused
 
     /// Envoy's reset reason, as it stands in details and in the body of the reply.
     package var reason: StaticString {
@@ -83,6 +87,8 @@ package enum UpstreamFailure: Equatable, Sendable {
         case .protocolError: "protocol error"
         case .overflow: "overflow"
         case .localReset: "local reset"
+        case .remoteReset: "remote reset"
+        case .remoteRefused: "remote refused stream reset"
         }
     }
 
@@ -93,6 +99,7 @@ package enum UpstreamFailure: Equatable, Sendable {
         case .protocolError: .upstreamProtocolError
         case .overflow: .upstreamOverflow
         case .localReset: .localReset
+        case .remoteReset, .remoteRefused: .upstreamRemoteReset
         }
     }
 
@@ -123,6 +130,14 @@ package enum UpstreamFailure: Equatable, Sendable {
             LocalReply(
                 503, details: "upstream_reset_before_response_started{local_reset}", flags: flags,
                 body: "upstream connect error or disconnect/reset before headers. reset reason: local reset")
+        case .remoteReset:
+            LocalReply(
+                503, details: "upstream_reset_before_response_started{remote_reset}", flags: flags,
+                body: "upstream connect error or disconnect/reset before headers. reset reason: remote reset")
+        case .remoteRefused:
+            LocalReply(
+                503, details: "upstream_reset_before_response_started{remote_refused_stream_reset}", flags: flags,
+                body: "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset")
         }
     }
 
@@ -134,6 +149,8 @@ package enum UpstreamFailure: Equatable, Sendable {
         case .protocolError: "upstream_reset_after_response_started{protocol_error}"
         case .overflow: "upstream_reset_after_response_started{overflow}"
         case .localReset: "upstream_reset_after_response_started{local_reset}"
+        case .remoteReset: "upstream_reset_after_response_started{remote_reset}"
+        case .remoteRefused: "upstream_reset_after_response_started{remote_refused_stream_reset}"
         }
     }
 }

@@ -38,11 +38,13 @@ package struct ResponseFlags: OptionSet, Sendable {
     package static let noClusterFound = ResponseFlags(rawValue: 1 << 24)
     package static let overloadManager = ResponseFlags(rawValue: 1 << 25)
     package static let dnsResolutionFailed = ResponseFlags(rawValue: 1 << 26)
+    package static let dropOverload = ResponseFlags(rawValue: 1 << 27)
+    package static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
 
     /// Short names in bit order.
     package static let shortNames: [StaticString] = [
         "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH",
-        "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF",
+        "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
     ]
 
     /// Long names in bit order.
@@ -53,6 +55,6 @@ package struct ResponseFlags: OptionSet, Sendable {
         "DownstreamConnectionTermination", "UpstreamRetryLimitExceeded", "StreamIdleTimeout",
         "InvalidEnvoyRequestHeaders", "DownstreamProtocolError", "UpstreamMaxStreamDurationReached",
         "ResponseFromCacheFilter", "NoFilterConfigFound", "DurationTimeout", "UpstreamProtocolError", "NoClusterFound",
-        "OverloadManagerTerminated", "DnsResolutionFailed",
+        "OverloadManagerTerminated", "DnsResolutionFailed", "DropOverload", "DownstreamRemoteReset",
     ]
 }

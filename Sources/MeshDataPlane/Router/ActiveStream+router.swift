@@ -127,10 +127,8 @@ extension ActiveStream {
         let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
             endsTunnel(route, routes) ? endpoint.tunnelPool : self.pool(of: endpoint)
         }
-        pool._withUnsafeGuaranteedRef { upstream.start($0) }
-        guard endStream, !phase.contains(.upstreamEnded), !phase.contains(.finished) else { return }
-        startRouteTimeout()
-        upstream.sendEnd()
+        if endStream { startRouteTimeout() }
+        pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
     }
 
     /// The pool for this request: almost always the one that all share.

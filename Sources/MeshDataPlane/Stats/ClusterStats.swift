@@ -9,6 +9,7 @@ package struct ClusterStats: Sendable {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsHTTP1Total: CounterID
+    let connectionsHTTP2Total: CounterID
     let connectionsConnectFail: CounterID
     let connectionsConnectTimeout: CounterID
     let connectionsConnectAttemptsExceeded: CounterID
@@ -61,6 +62,7 @@ package struct ClusterStats: Sendable {
         connectionsTotal = scope.counter("upstream_cx_total", "Connections made.")
         connectionsActive = scope.gauge("upstream_cx_active", "Connections open.")
         connectionsHTTP1Total = scope.counter("upstream_cx_http1_total", "HTTP/1 connections made.")
+        connectionsHTTP2Total = scope.counter("upstream_cx_http2_total", "HTTP/2 connections.")
         connectionsConnectFail = scope.counter("upstream_cx_connect_fail", "Connections that could not be made.")
         connectionsConnectTimeout = scope.counter("upstream_cx_connect_timeout", "Connections not made in connect_timeout.")
         connectionsConnectAttemptsExceeded = scope.counter(

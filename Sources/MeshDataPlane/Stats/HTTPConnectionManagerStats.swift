@@ -9,7 +9,9 @@ package struct HTTPConnectionManagerStats: Sendable {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsHTTP1Total: CounterID
+    let connectionsHTTP2Total: CounterID
     let connectionsHTTP1Active: GaugeID
+    let connectionsHTTP2Active: GaugeID
     let connectionsIdleTimeout: CounterID
     let connectionsMaxDuration: CounterID
     let connectionsMaxRequests: CounterID
@@ -28,6 +30,9 @@ package struct HTTPConnectionManagerStats: Sendable {
     let upgradesActive: GaugeID
     let requestsTotal: CounterID
     let requestsHTTP1: CounterID
+    let requestsHTTP2: CounterID
+    let requestsTooManyPrematureResets: CounterID
+    let requestsResetSent: CounterID
     let requestsActive: GaugeID
     let requests1xx: CounterID
     let requests2xx: CounterID
@@ -61,6 +66,8 @@ package struct HTTPConnectionManagerStats: Sendable {
         connectionsActive = scope.gauge("downstream_cx_active", "Connections open.")
         connectionsHTTP1Total = scope.counter("downstream_cx_http1_total", "HTTP/1 connections.")
         connectionsHTTP1Active = scope.gauge("downstream_cx_http1_active", "HTTP/1 connections open.")
+        connectionsHTTP2Total = scope.counter("downstream_cx_http2_total", "HTTP/2 connections.")
+        connectionsHTTP2Active = scope.gauge("downstream_cx_http2_active", "HTTP/2 connections open.")
         connectionsIdleTimeout = scope.counter("downstream_cx_idle_timeout", "Connections closed by idle_timeout.")
         connectionsMaxDuration = scope.counter(
             "downstream_cx_max_duration_reached", "Connections closed by max_connection_duration.")
@@ -85,6 +92,10 @@ package struct HTTPConnectionManagerStats: Sendable {
         upgradesActive = scope.gauge("downstream_cx_upgrades_active", "Upgraded connections open.")
         requestsTotal = scope.counter("downstream_rq_total", "Requests begun.")
         requestsHTTP1 = scope.counter("downstream_rq_http1_total", "HTTP/1 requests.")
+        requestsHTTP2 = scope.counter("downstream_rq_http2_total", "HTTP/2 requests.")
+        requestsTooManyPrematureResets = scope.counter(
+            "downstream_rq_too_many_premature_resets", "Connections closed for resetting too many streams early.")
+        requestsResetSent = scope.counter("downstream_rq_tx_reset", "Requests the proxy reset.")
         requestsActive = scope.gauge("downstream_rq_active", "Requests not yet finished.")
         requests1xx = scope.counter("downstream_rq_1xx", "Informational responses.")
         requests2xx = scope.counter("downstream_rq_2xx", "Successful responses.")

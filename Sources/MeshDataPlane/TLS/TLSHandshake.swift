@@ -49,7 +49,9 @@ package final class TLSHandshake: DownstreamConnection, TimerTarget {
         guard !isOver else { return }
         leave()
         worker.clusters.tls.counters.handshake(self.stream, tls.stats)
-        facts.tls = ConnectionTLS(self.stream, element: chain.forwardedElement)
+        let session = ConnectionTLS(self.stream, element: chain.forwardedElement)
+        facts.tls = session
+        facts.negotiatedProtocol = session.applicationProtocol
         // The stream is in the middle of calling this object, which the registry lets go of now.
         worker.loop.keepUntilEndOfTurn(self)
         listener.startTerminal(stream, facts, account: account, chain: chain, replacing: self)

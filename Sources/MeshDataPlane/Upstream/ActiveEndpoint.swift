@@ -47,6 +47,7 @@ final class ActiveEndpoint {
         if let shared { return shared }
         var key = PoolKey()
         key.options = cluster.connectOptions
+        key.wireProtocol = cluster.wireProtocol
         let made = pool(key)
         shared = made
         return made
@@ -63,7 +64,7 @@ final class ActiveEndpoint {
     /// The pool for `key`, made on first use.
     func pool(_ key: PoolKey) -> Unmanaged<ConnectionPool> {
         for pool in pools where pool.key == key { return Unmanaged.passUnretained(pool) }
-        let pool = ConnectionPool(cluster: cluster, endpoint: self, key: key)
+        let pool = ConnectionPool.make(cluster: cluster, endpoint: self, key: key)
         pools.append(pool)
         return Unmanaged.passUnretained(pool)
     }
@@ -73,17 +74,19 @@ final class ActiveEndpoint {
         guard pools.count > limit else { return }
         pools.removeAll { pool in
             if let shared, shared.toOpaque() == Unmanaged.passUnretained(pool).toOpaque() { return false }
-            return pool.state.connections == 0 && pool.state.waiting == 0
+            return pool.isUnused
         }
-        // All of them are in use: the idle connections of the older half end, which empties their pools.
+        // All of them are in use: the older half takes no more requests, and ends with those it has.
         guard pools.count > limit else { return }
-        for pool in pools.prefix(limit / 2) where !pool.key.serverName.isEmpty || !pool.key.subjectName.isEmpty {
-            pool.closeIdle()
+        for _ in 0..<(limit / 2) {
+            guard let oldest = pools.firstIndex(where: { !$0.key.serverName.isEmpty || !$0.key.subjectName.isEmpty })
+            else { return }
+            pools.remove(at: oldest).drain()
         }
     }
 
     /// Whether nothing refers to the endpoint any more, so that it can be forgotten.
-    var isUnused: Bool { pools.allSatisfy { $0.state.connections == 0 && $0.state.waiting == 0 } }
+    var isUnused: Bool { pools.allSatisfy { $0.isUnused } }
 
     func drain() { for pool in pools { pool.drain() } }
     func closeAll() { for pool in pools { pool.closeAll() } }

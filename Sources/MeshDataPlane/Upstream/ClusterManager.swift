@@ -14,8 +14,10 @@ final class ClusterManager {
     private var names: [String: ClusterID] = [:]
 
     private var random: RandomSource
+    private let http2: HTTP2Shared
 
-    init(loop: EventLoop, stats: StatPages, seed: UInt64) {
+    init(loop: EventLoop, stats: StatPages, http2: HTTP2Shared, seed: UInt64) {
+        self.http2 = http2
         random = RandomSource(seed: seed)
         self.loop = loop
         self.stats = stats
@@ -34,7 +36,7 @@ final class ClusterManager {
     func cluster(_ id: ClusterID) -> WorkerCluster? {
         if let cluster = active[id] { return cluster }
         guard let found = compiled[id] else { return nil }
-        let cluster = WorkerCluster(compiled: found, loop: loop, stats: stats, tls: tls, seed: random.next())
+        let cluster = WorkerCluster(compiled: found, loop: loop, stats: stats, http2: http2, tls: tls, seed: random.next())
         _ = active.set(id, cluster)
         return cluster
     }

@@ -4,16 +4,13 @@ import MeshIO
 import MeshModel
 import MeshStats
 
-/// The HTTP/1 connections to one endpoint that share a `PoolKey`: performs what `PoolState` decides.
-///
-/// Idle connections are reused last in, first out, so that surplus ones stay unused and time out.
-final class ConnectionPool {
+/// The connections to one endpoint that share a `PoolKey`, and the requests that wait for one.
+class ConnectionPool {
     let cluster: WorkerCluster
     let endpoint: ActiveEndpoint
     let key: PoolKey
-    private(set) var state = PoolState()
-    private let stats: StatPages
-    private let compiled: CompiledCluster
+    let stats: StatPages
+    let compiled: CompiledCluster
     let counts: ClusterStats
     let address: Address
     /// How names of request fields are written.
@@ -21,12 +18,11 @@ final class ConnectionPool {
     /// Connections carry one tunnel each, which ends at this proxy on the other side.
     let isTunnel: Bool
 
-    private var idle = UncountedStack<UpstreamConnection>()
     private var waiting: ContiguousArray<UpstreamRequest?> = []
     private var firstWaiting = 0
     /// Every connection, in no order; what keeps them alive.
-    private var all: ContiguousArray<UpstreamConnection> = []
-    /// Set when the endpoint was removed: connections end with their request.
+    private(set) var all: ContiguousArray<UpstreamConnection> = []
+    /// Set when the endpoint was removed: connections end with their requests.
     private(set) var isDraining = false
 
     init(cluster: WorkerCluster, endpoint: ActiveEndpoint, key: PoolKey) {
@@ -41,32 +37,23 @@ final class ConnectionPool {
         isTunnel = key.wireProtocol == .tcp
     }
 
-    // MARK: Requests
-
-    /// Finds a connection for `request`, which is told at once or later through `onConnection` or `onPoolFailure`.
-    func start(_ request: UpstreamRequest) {
-        switch state.requestArrived(limits: compiled.cluster.breakers, usage: &cluster.usage) {
-        case .useIdle:
-            guard let connection = idle.pop() else {
-                assertionFailure("PoolState counts an idle connection that the pool does not have")
-                return request.onPoolFailure(.localReset)
-            }
-            connection._withUnsafeGuaranteedRef { assign($0, to: request) }
-        case .connectAndQueue:
-            enqueue(request)
-            connect()
-        case .queue:
-            enqueue(request)
-        case .overflow(.pending):
-            stats.add(counts.requestsPendingOverflow)
-            request.onPoolFailure(.overflow)
-        case .overflow(.requests):
-            stats.add(counts.requestsPendingOverflow)
-            request.onPoolFailure(.overflow)
+    /// The pool for a key, by what its connections speak.
+    static func make(cluster: WorkerCluster, endpoint: ActiveEndpoint, key: PoolKey) -> ConnectionPool {
+        switch key.wireProtocol {
+        case .http1, .tcp: HTTP1ConnectionPool(cluster: cluster, endpoint: endpoint, key: key)
+        case .http2: HTTP2ConnectionPool(cluster: cluster, endpoint: endpoint, key: key)
         }
     }
 
-    private func enqueue(_ request: UpstreamRequest) {
+    // MARK: Requests
+
+    /// Finds a connection for `request`, which is told at once or later through `onConnection` or `onPoolFailure`.
+    func start(_ request: UpstreamRequest) {}
+
+    /// A request that waited was given up.
+    func waitingEnded() {}
+
+    func enqueue(_ request: UpstreamRequest) {
         stats.add(counts.requestsPendingTotal)
         stats.increment(counts.requestsPendingActive)
         request.isWaiting = true
@@ -85,16 +72,16 @@ final class ConnectionPool {
             index += 1
         }
         stoppedWaiting(request)
-        state.waitingEnded(usage: &cluster.usage)
+        waitingEnded()
         stats.add(counts.requestsCancelled)
     }
 
-    private func stoppedWaiting(_ request: UpstreamRequest) {
+    func stoppedWaiting(_ request: UpstreamRequest) {
         request.isWaiting = false
         stats.decrement(counts.requestsPendingActive)
     }
 
-    private func nextWaiting() -> UpstreamRequest? {
+    func nextWaiting() -> UpstreamRequest? {
         while firstWaiting < waiting.count {
             let request = waiting[firstWaiting]
             waiting[firstWaiting] = nil
@@ -108,17 +95,20 @@ final class ConnectionPool {
         return nil
     }
 
-    private func assign(_ connection: UpstreamConnection, to request: UpstreamRequest) {
-        endpoint.activeRequests &+= 1
-        endpoint.totalRequests &+= 1
-        connection.begin(request)
-        request.onConnection(connection)
+    /// As Envoy does: one failed connection fails everything that waits for this endpoint, so that a dead endpoint answers
+    /// after one connect timeout and not after one per request.
+    func failWaiting(_ failure: UpstreamFailure) {
+        while let request = nextWaiting() {
+            stoppedWaiting(request)
+            waitingEnded()
+            stats.add(counts.requestsPendingFailureEject)
+            request.onPoolFailure(failure)
+        }
     }
 
     // MARK: Connections
 
-    private func connect() {
-        let connection = UpstreamConnection(pool: self)
+    func open(_ connection: UpstreamConnection) {
         connection.place = all.count
         all.append(connection)
         endpoint.activeConnections &+= 1
@@ -126,65 +116,8 @@ final class ConnectionPool {
         connection.connect()
     }
 
-    /// The connection is usable for the first time.
-    func connected(_ connection: UpstreamConnection) {
-        if state.connected(usage: &cluster.usage) {
-            giveToWaiting(connection)
-        } else {
-            idle.push(Unmanaged.passUnretained(connection))
-            connection.becameIdle()
-        }
-    }
-
-    /// The connection has answered its request and can take another.
-    func released(_ connection: UpstreamConnection) {
-        endpoint.activeRequests &-= 1
-        if state.released(usage: &cluster.usage) {
-            giveToWaiting(connection)
-        } else {
-            idle.push(Unmanaged.passUnretained(connection))
-            connection.becameIdle()
-        }
-    }
-
-    private func giveToWaiting(_ connection: UpstreamConnection) {
-        guard let request = nextWaiting() else {
-            assertionFailure("PoolState counts a waiting request that the pool does not have")
-            return
-        }
-        stoppedWaiting(request)
-        assign(connection, to: request)
-    }
-
-    /// The connection is gone. `failure` is why it could not be made, when it could not.
-    func ended(_ connection: UpstreamConnection, was phase: UpstreamConnection.Phase, failure: UpstreamFailure?) {
-        remove(connection)
-        endpoint.activeConnections &-= 1
-        switch phase {
-        case .connecting:
-            state.connectFailed(usage: &cluster.usage)
-            endpoint.connectFailures &+= 1
-            // As Envoy does: one failed connection fails everything that waits for this endpoint, so that a dead
-            // endpoint answers after one connect timeout and not after one per request.
-            while let request = nextWaiting() {
-                stoppedWaiting(request)
-                state.waitingEnded(usage: &cluster.usage)
-                stats.add(counts.requestsPendingFailureEject)
-                request.onPoolFailure(failure ?? .connectFailure(0))
-            }
-        case .idle:
-            _ = idle.remove(connection)
-            state.idleClosed(usage: &cluster.usage)
-        case .busy:
-            endpoint.activeRequests &-= 1
-            state.busyClosed(usage: &cluster.usage)
-        case .closed:
-            break
-        }
-        if state.shouldReconnect(limits: compiled.cluster.breakers, usage: &cluster.usage) { connect() }
-    }
-
-    private func remove(_ connection: UpstreamConnection) {
+    /// Lets go of a connection that ended.
+    func remove(_ connection: UpstreamConnection) {
         guard connection.place >= 0, let last = all.last else { return }
         // It may be the one that is being called.
         cluster.loop.keepUntilEndOfTurn(connection)
@@ -192,17 +125,16 @@ final class ConnectionPool {
         last.place = connection.place
         all.removeLast()
         connection.place = -1
+        endpoint.activeConnections &-= 1
     }
 
-    /// Ends idle connections now and the others with their request.
+    /// Whether nothing refers to the pool any more.
+    var isUnused: Bool { all.isEmpty && waiting.isEmpty }
+
+    /// Ends idle connections now and the others with their requests.
     func drain() {
         isDraining = true
-        closeIdle()
-    }
-
-    /// Ends idle connections; new ones may be made.
-    func closeIdle() {
-        while idle.count > 0 { idle[idle.count - 1]._withUnsafeGuaranteedRef { $0.closeIdle() } }
+        for connection in Array(all) { connection.closeIdle() }
     }
 
     /// Ends everything.
@@ -211,3 +143,5 @@ final class ConnectionPool {
         for connection in Array(all) { connection.closeNow() }
     }
 }
+
+@available(*, unavailable) extension ConnectionPool: Sendable {}

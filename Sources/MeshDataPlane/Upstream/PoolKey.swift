@@ -8,6 +8,7 @@ import MeshStats
 package struct PoolKey: Hashable {
     package enum WireProtocol: UInt8 {
         case http1
+        case http2
         /// The bytes of a tunnel that ends here, nothing around them.
         case tcp
     }

@@ -4,326 +4,55 @@ import MeshIO
 import MeshModel
 import MeshStats
 
-/// One HTTP/1 connection to an upstream endpoint, serving one request at a time.
-final class UpstreamConnection: StreamHandler, TimerTarget {
-    enum Phase { case connecting, idle, busy, closed }
-
+/// A connection to an upstream endpoint that requests are sent on, whatever HTTP it speaks.
+///
+/// A base class for the reasons of `ServerCodec`. Its pool keeps it alive; requests refer to it uncounted and are told
+/// before it ends.
+class UpstreamConnection: StreamHandler {
     let pool: ConnectionPool
     /// Place in the pool's list; -1 when it was removed.
     var place = -1
-    private(set) var phase = Phase.connecting
-    /// Set by `connect` before anything can call back.
-    private(set) var stream: ByteStream?
-    /// The same one, to be read without counting.
-    private(set) var transport: Unmanaged<ByteStream>?
-    private var decoder: HTTP1ResponseDecoder
-    /// The request being served. Its stream owns it and ends it before it lets go of it.
-    private var request: Unmanaged<UpstreamRequest>?
-    private let loop: EventLoop
-    private let timers: TimerWheel
-    private let slabs: SlabPool
-    private let stats: StatPages
-    private let compiled: CompiledCluster
-    /// After 101 or a CONNECT 200 bytes pass as they are.
-    private var isTunnel = false
-    /// Whether the response allows the connection to be used again.
-    private var isReusable = true
-    private var timer = TimerID.none
-    private var started: MonotonicInstant
-    private var lastActivity: MonotonicInstant
-    private(set) var requestsServed: UInt32 = 0
-    private var isReceiving = false
-    /// What the handshake ended with; nil on a plain connection.
-    private(set) var tls: ConnectionTLS?
+    /// Our end of the connection; nil before there is one.
+    var localAddress: Address? { nil }
+
+    /// What the handshake ended with; nil on a plain connection. Set by `onConnected`.
+    final var tls: ConnectionTLS?
 
     init(pool: ConnectionPool) {
         self.pool = pool
-        loop = pool.cluster.loop
-        timers = pool.cluster.loop.timers
-        slabs = pool.cluster.loop.pool
-        stats = pool.cluster.stats
-        compiled = pool.cluster.compiled
-        decoder = HTTP1ResponseDecoder(limits: pool.cluster.responseLimits, options: pool.cluster.responseOptions)
-        started = pool.cluster.loop.now
-        lastActivity = started
         super.init()
     }
 
-    private var counts: ClusterStats { compiled.stats }
-
-    // MARK: Life
-
-    func connect() {
-        stats.add(counts.connectionsTotal)
-        stats.add(counts.connectionsHTTP1Total)
-        stats.increment(counts.connectionsActive)
-        timer = timers.make(target: self)
-        timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
-        let stream = pool.cluster.connect(to: pool.endpoint, key: pool.key, handler: self)
-        stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
-        self.stream = stream
-        transport = Unmanaged.passUnretained(stream)
-    }
-
-    override func onConnected(_ stream: ByteStream) {
-        timers.cancel(timer)
-        tls = pool.cluster.connected(stream)
-        lastActivity = loop.now
-        stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
-        let longest = compiled.maxConnectionDuration
-        if longest > 0 { timers.arm(timer, at: started.advanced(byNanoseconds: longest)) }
-        phase = .busy
-        pool.connected(self)
-    }
-
-    /// A request takes the connection.
-    func begin(_ request: UpstreamRequest) {
-        phase = .busy
-        self.request = Unmanaged.passUnretained(request)
-        isReusable = true
-        requestsServed &+= 1
-        if pool.key.wireProtocol == .tcp {
-            isTunnel = true
-            isReusable = false
-            return
-        }
-        request.stream._withUnsafeGuaranteedRef {
-            decoder.expect(method: $0.request.method, isUpgrade: $0.phase.contains(.upgradeRequested))
-        }
-    }
-
-    /// Nobody needs the connection now.
-    func becameIdle() {
-        phase = .idle
-        lastActivity = loop.now
-        let timeout = compiled.idleTimeout
-        // Armed once and checked when it fires: arming it for every response would cost more than it saves.
-        if timeout > 0, !timers.isArmed(timer) {
-            timers.arm(timer, at: loop.now.advanced(byNanoseconds: timeout))
-        }
-    }
-
-    func onTimer(_ tag: UInt32) {
-        if phase == .connecting {
-            stats.add(counts.connectionsConnectTimeout)
-            end(failure: .connectFailure(0), isLocal: true)
-            return
-        }
-        var next = UInt64.max
-        if compiled.maxConnectionDuration > 0 {
-            let age = loop.now.nanoseconds(since: started)
-            if age >= compiled.maxConnectionDuration {
-                isReusable = false
-                if phase == .idle {
-                    stats.add(counts.connectionsMaxDuration)
-                    end(failure: nil, isLocal: true)
-                    return
-                }
-            } else {
-                next = compiled.maxConnectionDuration - age
-            }
-        }
-        if compiled.idleTimeout > 0 {
-            let quiet = phase == .idle ? loop.now.nanoseconds(since: lastActivity) : 0
-            if quiet >= compiled.idleTimeout {
-                stats.add(counts.connectionsIdleTimeout)
-                end(failure: nil, isLocal: true)
-                return
-            }
-            next = min(next, compiled.idleTimeout - quiet)
-        }
-        if next != .max { timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
-    }
-
-    /// Closes a connection that is idle.
-    func closeIdle() { end(failure: nil, isLocal: true) }
-
-    /// Closes the connection whatever it does; its request, if any, fails.
-    func closeNow() { end(failure: .localReset, isLocal: true) }
-
-    /// The request is over before its response was: the connection cannot be used again.
-    func abandon() {
-        request = nil
-        stats.add(counts.requestsSentReset)
-        end(failure: nil, isLocal: true)
-    }
-
-    private func end(failure: UpstreamFailure?, isLocal: Bool) {
-        guard phase != .closed else { return }
-        let was = phase
-        phase = .closed
-        let hadRequest = request
-        request = nil
-        timers.free(&timer)
-        if was != .connecting {
-            stats.add(counts.connectionsDestroyed)
-            stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
-            if hadRequest != nil {
-                stats.add(counts.connectionsDestroyedWithActiveRequest)
-                stats.add(
-                    isLocal
-                        ? counts.connectionsDestroyedLocalWithActiveRequest
-                        : counts.connectionsDestroyedRemoteWithActiveRequest)
-            }
-        } else {
-            stats.add(counts.connectionsConnectFail)
-        }
-        stats.decrement(counts.connectionsActive)
-        stats.record(counts.connectionDuration, loop.now.nanoseconds(since: started) / 1_000_000)
-        if let stream {
-            stats.add(counts.bytesReceived, stream.receivedBytes)
-            stats.add(counts.bytesSent, stream.sentBytes)
-            stream.close()
-        }
-        pool.ended(self, was: was, failure: failure)
-        if let hadRequest, let failure { hadRequest._withUnsafeGuaranteedRef { $0.onConnectionFailure(failure) } }
-    }
-
-    // MARK: Events of the stream
-
-    override func onInput(_ stream: ByteStream) {
-        guard !isReceiving else { return }
-        isReceiving = true
-        receive(stream)
-        isReceiving = false
-    }
-
-    private func receive(_ stream: ByteStream) {
-        while phase == .busy, let request, !stream.input.isEmpty || decoder.isBodyComplete {
-            let goesOn = request._withUnsafeGuaranteedRef { request in
-                request.stream._withUnsafeGuaranteedRef {
-                    isTunnel ? passOn(stream, to: request) : step(stream, request, $0)
-                }
-            }
-            guard goesOn else { break }
-        }
-        if phase == .idle, !stream.input.isEmpty {
-            // Bytes nobody asked for: the next response could not be told from them.
-            stats.add(counts.connectionsProtocolError)
-            end(failure: nil, isLocal: true)
-        }
-    }
-
-    private func passOn(_ stream: ByteStream, to request: UpstreamRequest) -> Bool {
-        let count = stream.input.count
-        guard count > 0 else { return false }
-        let slice = stream.input.slice(offset: 0, length: count)
-        stream.input.consume(count)
-        if let slice { request.onResponseBody(slice) }
-        return true
-    }
-
-    /// One step of the decoder; false when it needs more input, or the response is over.
-    private func step(_ stream: ByteStream, _ request: UpstreamRequest, _ active: ActiveStream) -> Bool {
-        let step = decoder.next(
-            stream.input.readable, head: &active.response, trailers: &active.responseTrailers, pool: slabs)
-        switch step.kind {
-        case .needMore:
-            if step.consumed > 0 { stream.input.consume(step.consumed) }
-            return false
-        case .head:
-            stream.input.consume(step.consumed)
-            onHead(request, active)
-        case .body:
-            let slice = stream.input.slice(offset: step.bodyOffset, length: step.bodyLength)
-            stream.input.consume(step.consumed)
-            if let slice { request.onResponseBody(slice) }
-        case .trailers:
-            stream.input.consume(step.consumed)
-            request.hasResponseTrailers = true
-        case .end:
-            stream.input.consume(step.consumed)
-            finish(request, stream)
-            return false
-        case .failed:
-            stats.add(counts.connectionsProtocolError)
-            end(failure: .protocolError, isLocal: true)
-            return false
-        }
-        return true
-    }
-
-    private func onHead(_ request: UpstreamRequest, _ active: ActiveStream) {
-        let status = active.response.status
-        if status == 101 || (active.request.method == .connect && status / 100 == 2) {
-            isTunnel = true
-            isReusable = false
-        } else if status / 100 == 1 {
-            request.onInformationalHead()
-            return
-        }
-        if !active.response.isKeepAlive { isReusable = false }
-        request.onResponseHead(active, endStream: active.response.framing == .none && !isTunnel)
-    }
-
-    /// The response is whole.
-    private func finish(_ request: UpstreamRequest, _ stream: ByteStream) {
-        self.request = nil
-        if compiled.maxRequestsPerConnection > 0, requestsServed >= compiled.maxRequestsPerConnection {
-            isReusable = false
-            stats.add(counts.connectionsMaxRequests)
-        }
-        // An upstream that answered before it had the whole request cannot tell the rest of it from the next one.
-        let keeps = isReusable && request.isRequestComplete && !pool.isDraining && !stream.isInputEnded
-            && stream.input.isEmpty
-        if keeps {
-            pool.released(self)
-        } else {
-            end(failure: nil, isLocal: true)
-        }
-        request.onResponseEnd()
-    }
-
-    override func onEndOfInput(_ stream: ByteStream) {
-        guard phase == .busy, let request else {
-            end(failure: phase == .connecting ? .connectFailure(104) : nil, isLocal: false)
-            return
-        }
-        if isTunnel {
-            isReusable = false
-            request._withUnsafeGuaranteedRef { finish($0, stream) }
-            return
-        }
-        let step = decoder.endOfInput()
-        if step.kind == .end {
-            isReusable = false
-            request._withUnsafeGuaranteedRef { finish($0, stream) }
-        } else {
-            // Nothing of a response: the upstream just went away. Half of one: it broke its own framing.
-            let isEmpty = step.failure == .closedBeforeHead
-            if !isEmpty { stats.add(counts.connectionsProtocolError) }
-            end(failure: isEmpty ? .connectionTermination : .protocolError, isLocal: false)
-        }
-    }
-
-    override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
-        switch reason {
-        case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
-        case .tlsFailed: onTLSFailure(stream)
-        case .reset where phase == .connecting: end(failure: .connectFailure(TLSReason.peerLeft), isLocal: false)
-        case .reset:
-            // As a FIN: how much of a response had come decides what the upstream did wrong.
-            if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {
-                stats.add(counts.connectionsProtocolError)
-                end(failure: .protocolError, isLocal: false)
-            } else {
-                end(failure: .connectionTermination, isLocal: false)
-            }
-        }
-    }
-
-    private func onTLSFailure(_ stream: ByteStream) {
+    /// A TLS session failed, while connecting or later.
+    final func tlsFailure(_ stream: ByteStream, wasConnecting: Bool) -> UpstreamFailure {
         let reason = pool.cluster.tlsFailed(stream)
-        end(failure: phase == .connecting ? .connectFailure(reason) : .connectionTermination, isLocal: false)
+        return wasConnecting ? .connectFailure(reason) : .connectionTermination
     }
 
-    override func onAboveHighWatermark(_ stream: ByteStream) {
-        stats.add(counts.flowControlBackedUp)
-        request?._withUnsafeGuaranteedRef { $0.onUpstreamAboveHighWatermark() }
-    }
+    /// Opens the connection; the pool hears of the result.
+    func connect() {}
 
-    override func onBelowLowWatermark(_ stream: ByteStream) {
-        stats.add(counts.flowControlDrained)
-        request?._withUnsafeGuaranteedRef { $0.onUpstreamBelowLowWatermark() }
-    }
+    // MARK: Requests
+
+    /// Sends the head of `request`; with `isWhole` nothing follows it.
+    /// - Returns: false when the connection cannot take it after all; the request is still the caller's then.
+    func sendHead(_ request: UpstreamRequest, _ stream: ActiveStream, isWhole: Bool) -> Bool { false }
+    func sendBody(_ request: UpstreamRequest, _ stream: ActiveStream, _ slice: consuming SlabSlice) {}
+    func sendEnd(_ request: UpstreamRequest, _ stream: ActiveStream) {}
+
+    /// Stops reading the response, and goes on.
+    func pauseReading(_ request: UpstreamRequest) {}
+    func resumeReading(_ request: UpstreamRequest) {}
+
+    /// The request is over before its response was.
+    func abandon(_ request: UpstreamRequest) {}
+
+    // MARK: Ending
+
+    /// Closes a connection that serves nothing.
+    func closeIdle() {}
+    /// Closes the connection whatever it does; its requests fail.
+    func closeNow() {}
 }
+
+@available(*, unavailable) extension UpstreamConnection: Sendable {}

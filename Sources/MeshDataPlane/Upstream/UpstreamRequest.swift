@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 import MeshModel
 import MeshStats
@@ -26,6 +27,17 @@ final class UpstreamRequest {
     private(set) var isRequestComplete = false
     var hasResponseTrailers = false
 
+    // What an HTTP/2 connection keeps with its requests.
+    /// Name of the stream in its session.
+    var http2 = HTTP2StreamKey.none
+    /// Place in the connection's list of requests; -1 outside it.
+    var place = -1
+    /// The client is slow: what arrives is counted in `unconsumed` and keeps the upstream's window closed.
+    var isPaused = false
+    var unconsumed = 0
+
+    /// The request was sent a second time, because the upstream said that it had not looked at the first.
+    private var isReplayed = false
     private var held = OutputQueue()
     private var isEndHeld = false
     private var isHeadSent = false
@@ -52,10 +64,16 @@ final class UpstreamRequest {
     // MARK: Sending
 
     /// Asks a pool for a connection; the head goes out as soon as there is one.
-    func start(_ pool: ConnectionPool) {
+    ///
+    /// - Parameter isWhole: the request has neither body nor trailers, so that its end can go with its head.
+    func start(_ pool: ConnectionPool, isWhole: Bool) {
         isRequestComplete = false
         isHeadSent = false
+        isEndHeld = isWhole
         hasResponseTrailers = false
+        isReplayed = false
+        isPaused = false
+        unconsumed = 0
         withStream { $0.info.attempts &+= 1 }
         self.pool = Unmanaged.passRetained(pool)
         stats.increment(pool.counts.requestsActive)
@@ -64,18 +82,15 @@ final class UpstreamRequest {
 
     /// The pool found a connection.
     func onConnection(_ connection: UpstreamConnection) {
-        guard let transport = connection.transport else { return }
         self.connection = Unmanaged.passUnretained(connection)
-        withStream { stream in
-            transport._withUnsafeGuaranteedRef { begin(stream, connection, $0) }
-        }
+        withStream { begin($0, connection) }
     }
 
-    private func begin(_ stream: ActiveStream, _ connection: UpstreamConnection, _ transport: ByteStream) {
+    private func begin(_ stream: ActiveStream, _ connection: UpstreamConnection) {
         let pool = connection.pool
         stats.add(pool.counts.requestsTotal)
         stream.info.upstreamAddress = pool.address
-        stream.info.upstreamLocalAddress = transport.localAddress
+        stream.info.upstreamLocalAddress = connection.localAddress
         if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
@@ -83,11 +98,18 @@ final class UpstreamRequest {
             acceptTunnel(stream)
             return
         }
-        // Names that the client's connection kept go out as they came; else the cluster says how.
-        HTTP1Encoder.writeRequestHead(
-            stream.request, to: transport, names: stream.keepsNameCase ? .original : pool.fieldNames)
+        let isWhole = held.isEmpty && isEndHeld && !hasTrailers(stream)
+        guard connection.sendHead(self, stream, isWhole: isWhole) else {
+            connection.abandon(self)
+            onConnectionFailure(.connectionTermination)
+            return
+        }
+        if isWhole {
+            isEndHeld = false
+            isRequestComplete = true
+        }
         if !held.isEmpty {
-            held.drain { slice in self.write(slice, stream, to: transport) }
+            held.drain { slice in connection.sendBody(self, stream, slice) }
         }
         if isEndHeld {
             isEndHeld = false
@@ -95,6 +117,8 @@ final class UpstreamRequest {
         }
         stream.onUpstreamConnected()
     }
+
+    private func hasTrailers(_ stream: ActiveStream) -> Bool { stream.requestTrailers.liveCount > 0 }
 
     /// The tunnel ends here: that the upstream took the connection is the answer to the CONNECT.
     private func acceptTunnel(_ stream: ActiveStream) {
@@ -106,44 +130,23 @@ final class UpstreamRequest {
 
     /// Sends request body, or holds it until there is a connection.
     func sendBody(_ slice: consuming SlabSlice) {
-        guard isHeadSent, let connection, let transport = connection._withUnsafeGuaranteedRef({ $0.transport }) else {
+        guard isHeadSent, let connection else {
             held.append(slice, from: slabs)
             let limit = pool?._withUnsafeGuaranteedRef { Int($0.cluster.compiled.cluster.bufferLimitBytes) } ?? .max
             if held.pinnedBytes > limit { pauseDownstream() }
             return
         }
-        write(slice, stream.takeUnretainedValue(), to: transport.takeUnretainedValue())
-    }
-
-    private func write(_ slice: consuming SlabSlice, _ stream: ActiveStream, to transport: ByteStream) {
-        if stream.request.framing == .chunked, !stream.isTunnel {
-            HTTP1Encoder.writeChunk(slice, to: transport)
-        } else {
-            transport.write(slice)
-        }
+        connection.takeUnretainedValue().sendBody(self, stream.takeUnretainedValue(), slice)
     }
 
     /// The request is whole: sends the last chunk, and trailers where the upstream takes them.
     func sendEnd() {
-        guard isHeadSent, let connection, let transport = connection._withUnsafeGuaranteedRef({ $0.transport }) else {
+        guard isHeadSent, let connection else {
             isEndHeld = true
             return
         }
         isRequestComplete = true
-        withStream { stream in
-            guard stream.isTunnel || stream.request.framing == .chunked else { return }
-            transport._withUnsafeGuaranteedRef { endBody(stream, $0) }
-        }
-    }
-
-    private func endBody(_ stream: ActiveStream, _ transport: ByteStream) {
-        if stream.isTunnel {
-            transport.closeWrite()
-        } else if pool?._withUnsafeGuaranteedRef({ $0.cluster.compiled.cluster.http.http1.enableTrailers }) ?? false {
-            HTTP1Encoder.writeLastChunk(trailers: stream.requestTrailers, to: transport)
-        } else {
-            HTTP1Encoder.writeLastChunk(to: transport)
-        }
+        withStream { stream in connection._withUnsafeGuaranteedRef { $0.sendEnd(self, stream) } }
     }
 
     // MARK: Events of pool and connection
@@ -159,11 +162,29 @@ final class UpstreamRequest {
         }
     }
 
-    func onConnectionFailure(_ failure: UpstreamFailure) {
+    /// The connection, or the stream on it, ended before the response was whole.
+    ///
+    /// - Parameter mayReplay: the upstream has not looked at the request, so that it may be sent again (RFC 9113 §8.7).
+    func onConnectionFailure(_ failure: UpstreamFailure, mayReplay: Bool = false) {
         connection = nil
         withCounts { stats.add($0.requestsReceivedReset) }
+        if mayReplay, replay() { return }
         finishAttempt()
         withStream { $0.onUpstreamFailure(failure) }
+    }
+
+    /// Sends the request once more, where nothing of it is gone: a body that was passed on is.
+    private func replay() -> Bool {
+        guard !isReplayed, let pool, withStream({ $0.canReplay }) else { return false }
+        isReplayed = true
+        if isReadingPaused { isReadingPaused = false }
+        isHeadSent = false
+        isEndHeld = isRequestComplete
+        isRequestComplete = false
+        unconsumed = 0
+        isPaused = false
+        pool._withUnsafeGuaranteedRef { $0.start(self) }
+        return true
     }
 
     func onInformationalHead() { withStream { $0.onUpstreamInformationalHead() } }
@@ -206,9 +227,9 @@ final class UpstreamRequest {
 
     /// Stops reading the response: the client is slow.
     func pauseReading() {
-        guard let connection, let transport = connection._withUnsafeGuaranteedRef({ $0.transport }) else { return }
-        transport._withUnsafeGuaranteedRef { $0.pauseReading() }
+        guard let connection, !isReadingPaused else { return }
         isReadingPaused = true
+        connection._withUnsafeGuaranteedRef { $0.pauseReading(self) }
         withCounts { stats.add($0.flowControlPausedReading) }
     }
 
@@ -220,9 +241,7 @@ final class UpstreamRequest {
 
     private func resumeTransport() {
         isReadingPaused = false
-        connection?._withUnsafeGuaranteedRef { connection in
-            connection.transport?._withUnsafeGuaranteedRef { $0.resumeReading() }
-        }
+        connection?._withUnsafeGuaranteedRef { $0.resumeReading(self) }
     }
 
     // MARK: Ending
@@ -232,7 +251,7 @@ final class UpstreamRequest {
         if isWaiting { pool?._withUnsafeGuaranteedRef { $0.cancel(self) } }
         if let connection {
             self.connection = nil
-            connection._withUnsafeGuaranteedRef { $0.abandon() }
+            connection._withUnsafeGuaranteedRef { $0.abandon(self) }
         }
         finishAttempt()
     }

@@ -25,8 +25,11 @@ extension WorkerCluster {
 
     /// What a context without protocols of its own offers. A tunnel's bytes are nobody's protocol.
     private func applicationProtocols(for key: PoolKey) -> [[UInt8]] {
-        if key.wireProtocol == .tcp { return [] }
-        return compiled.cluster.http.upstreamProtocol.applicationProtocols(downstreamIsHTTP2: false).map { Array($0.utf8) }
+        switch key.wireProtocol {
+        case .http1: [Array("http/1.1".utf8)]
+        case .http2: [Array("h2".utf8)]
+        case .tcp: []
+        }
     }
 
     /// The request's name, the host's, or the context's: the nearest one there is.
@@ -74,6 +77,7 @@ extension ActiveEndpoint {
         let host = UnsafeRawBufferPointer(rebasing: authority[..<(HostText.portStart(authority) ?? authority.count)])
         var key = PoolKey()
         key.options = cluster.connectOptions
+        key.wireProtocol = cluster.wireProtocol
         let name = String(decoding: host, as: UTF8.self)
         // An address is no server name (RFC 6066 §3), but a certificate can be for one.
         if http.autoSNI, Address(ipText: host) == nil, host.first != UInt8(ascii: "[") { key.serverName = name }

@@ -13,6 +13,9 @@ final class WorkerCluster: TimerTarget {
     var usage = ClusterUsage()
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
     let usesRequestNames: Bool
+    let http2: HTTP2Shared
+    /// What connections speak where nothing else decides.
+    let wireProtocol: PoolKey.WireProtocol
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -27,12 +30,16 @@ final class WorkerCluster: TimerTarget {
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
-    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, tls: WorkerTLS, seed: UInt64) {
+    init(
+        compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2: HTTP2Shared, tls: WorkerTLS, seed: UInt64
+    ) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
         self.tls = tls
         usesRequestNames = compiled.tls != nil && (compiled.cluster.http.autoSNI || compiled.cluster.http.autoSANValidation)
+        self.http2 = http2
+        wireProtocol = compiled.cluster.http.protocolSelection == .http2 ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits

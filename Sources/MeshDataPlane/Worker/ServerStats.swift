@@ -17,9 +17,11 @@ package struct ServerStats: Sendable {
 package struct WorkerStats: Sendable {
     let server: ServerStats
     let http1: HTTP1CodecStats
+    let http2: HTTP2CodecStats
 
     package init(catalog: StatCatalog) {
         server = catalog.declare(.literal("server.")) { ServerStats(in: &$0) }
         http1 = catalog.declare(.literal("http1.")) { HTTP1CodecStats(in: &$0) }
+        http2 = catalog.declare(.literal("http2.")) { HTTP2CodecStats(in: &$0) }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 package import MeshIO
 import MeshModel
 package import MeshStats
@@ -64,6 +65,9 @@ package final class Worker: EndOfTurn {
     package let stats: StatPages
     let server: ServerStats
     let http1Stats: HTTP1CodecStats
+    let http2Stats: HTTP2CodecStats
+    /// Of every HTTP/2 session of the loop.
+    let http2Memory = HTTP2Memory()
     let clusters: ClusterManager
     let logs: AccessLogBuffers
     var dates = DateCache()
@@ -116,6 +120,7 @@ package final class Worker: EndOfTurn {
         self.stats = stats
         self.server = declarations.server
         self.http1Stats = declarations.http1
+        http2Stats = declarations.http2
         self.connectionLimit = connectionLimit
         self.report = report
         self.hostAddress = hostAddress
@@ -123,7 +128,8 @@ package final class Worker: EndOfTurn {
         random = RandomSource(seed: seed)
         logs = AccessLogBuffers(
             loop: loop, sink: sink, flushBytes: logFlushBytes, flushInterval: logFlushInterval)
-        clusters = ClusterManager(loop: loop, stats: stats, seed: seed &+ 1)
+        clusters = ClusterManager(
+            loop: loop, stats: stats, http2: HTTP2Shared(memory: http2Memory, stats: http2Stats), seed: seed &+ 1)
         mailbox = handle.mailbox
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
     }

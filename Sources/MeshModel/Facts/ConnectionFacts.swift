@@ -22,6 +22,9 @@ package struct ConnectionFacts: Sendable {
     /// What the handshake ended with; nil on a plain connection, and until the handshake is complete.
     package var tls: ConnectionTLS?
 
+    /// The protocol that TLS agreed on (ALPN): `h2`, `http/1.1`, another, or empty.
+    package var negotiatedProtocol = ""
+
     /// What runs directly over TCP.
     package enum TransportProtocol: UInt8, Sendable {
         case rawBuffer

@@ -56,8 +56,3 @@ package final class ConnectionTLS: Sendable {
         self.forwardedElement = forwardedElement
     }
 }
-
-extension ConnectionFacts {
-    /// The protocol that ALPN chose on this connection (`h2`, `http/1.1`); empty without TLS or without a common one.
-    package var negotiatedProtocol: String { tls?.applicationProtocol ?? "" }
-}

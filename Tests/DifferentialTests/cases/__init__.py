@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The groups, one module each."""
 
-from . import actions, chains, failures, headers, observing, protocol, routing, tunnels
+from . import actions, chains, failures, grpc, headers, http2, observing, protocol, routing, tls, tunnels
 
-GROUPS = [module.GROUP for module in (routing, actions, headers, protocol, failures, tunnels, chains, observing)]
+_MODULES = (routing, actions, headers, protocol, failures, tunnels, chains, observing, http2, tls, grpc)
+GROUPS = [module.GROUP for module in _MODULES]
 ALL_CASES = [case for group in GROUPS for case in group.cases]
