@@ -92,6 +92,7 @@ package final class CompiledHTTP: Sendable {
     let routes: RoutesID
     let filters: [any HTTPFilterConfig]
     let stats: HTTPConnectionManagerStats
+    let listenerStats: HTTPListenerStats
     let accessLogs: [CompiledAccessLog]
     let serverName: ConstantBytes
     let via: ConstantBytes
@@ -120,8 +121,9 @@ package final class CompiledHTTP: Sendable {
 
     init(
         terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
-        accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
+        listenerStats: HTTPListenerStats, accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
     ) {
+        self.listenerStats = listenerStats
         self.terminal = terminal
         self.routes = routes
         self.filters = filters

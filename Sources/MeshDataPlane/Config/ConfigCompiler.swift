@@ -245,7 +245,7 @@ package final class ConfigCompiler: ConfigSink {
         let tls = try compileTLS(of: chain, named: name, statName)
         let terminal: CompiledChain.Terminal
         switch chain.terminal {
-        case .http(let http): terminal = .http(try compile(http, chain: name, to: &delta))
+        case .http(let http): terminal = .http(try compile(http, chain: name, statName, to: &delta))
         case .tcp(let tcp): terminal = .tcp(try compile(tcp))
         }
         let id = chainNames.find(name) ?? chainNames.mention(name)
@@ -256,7 +256,9 @@ package final class ConfigCompiler: ConfigSink {
         return id
     }
 
-    private func compile(_ http: HTTPTerminal, chain: String, to delta: inout ConfigDelta) throws(Refusal) -> CompiledHTTP {
+    private func compile(
+        _ http: HTTPTerminal, chain: String, _ listener: String, to delta: inout ConfigDelta
+    ) throws(Refusal) -> CompiledHTTP {
         let routes: RoutesID
         switch http.routes {
         case .dynamic(let name): routes = routeNames.find(name) ?? routeNames.mention(name)
@@ -293,7 +295,8 @@ package final class ConfigCompiler: ConfigSink {
         }
         let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
         return CompiledHTTP(
-            terminal: http, routes: routes, filters: filters, stats: stats, accessLogs: try compile(http.accessLogs),
+            terminal: http, routes: routes, filters: filters, stats: stats,
+            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs),
             router: router, node: node)
     }
 

@@ -316,6 +316,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             case 5: stats.add(counts.requests5xx)
             default: stats.add(counts.requests1xx)
             }
+            config.listenerStats.count(status, stats)
         }
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(

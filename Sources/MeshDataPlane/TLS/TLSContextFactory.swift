@@ -115,9 +115,7 @@ final class TLSContextFactory {
         if let depth = validation.maxDepth { options.maxVerifyDepth = Int32(clamping: depth) }
         options.publicKeyPins = validation.keyPins.map { TLSSources.base64($0) }
         options.certificateHashes = validation.certificateHashes.map { TLSSources.hexadecimal($0) }
-        if validation.allowsExpired {
-            warnings.append("allow_expired_certificate is not honoured: expired certificates are refused")
-        }
+        options.allowsExpired = validation.allowsExpired
         if validation.checksRevocationOfLeafOnly {
             warnings.append("only_verify_leaf_cert_crl is not honoured: every certificate of a chain is looked up")
         }

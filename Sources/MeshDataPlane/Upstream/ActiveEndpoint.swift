@@ -42,12 +42,25 @@ final class ActiveEndpoint {
 
     var address: Address { endpoint.address }
 
+    /// What connections to this endpoint speak: the cluster's protocol, until ALPN showed another.
+    var wireProtocol: PoolKey.WireProtocol { speaksHTTP1 ? .http1 : cluster.wireProtocol }
+    private var speaksHTTP1 = false
+
+    /// The upstream, asked by ALPN, does not speak HTTP/2. Returns where requests of the pool with `key` go instead.
+    func fallBackToHTTP1(from key: PoolKey) -> Unmanaged<ConnectionPool> {
+        speaksHTTP1 = true
+        shared = nil
+        var other = key
+        other.wireProtocol = .http1
+        return pool(other)
+    }
+
     /// The pool of requests that ask for nothing special. It lives as long as the endpoint.
     var sharedPool: Unmanaged<ConnectionPool> {
         if let shared { return shared }
         var key = PoolKey()
         key.options = cluster.connectOptions
-        key.wireProtocol = cluster.wireProtocol
+        key.wireProtocol = wireProtocol
         let made = pool(key)
         shared = made
         return made

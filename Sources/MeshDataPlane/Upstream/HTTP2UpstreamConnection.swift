@@ -80,6 +80,11 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         phase = .open
+        if pool.cluster.choosesByALPN, tls?.applicationProtocol != "h2" {
+            owner.upstreamChoseHTTP1()
+            end(failure: nil, isLocal: true)
+            return
+        }
         armTimer()
         session.start()
         startKeepAlive()

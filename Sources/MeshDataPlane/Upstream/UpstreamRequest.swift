@@ -80,6 +80,14 @@ final class UpstreamRequest {
         pool.start(self)
     }
 
+    /// Waits in another pool of the same endpoint from now on.
+    func move(to other: ConnectionPool) {
+        let left = pool
+        pool = Unmanaged.passRetained(other)
+        other.start(self)
+        left?.release()
+    }
+
     /// The pool found a connection.
     func onConnection(_ connection: UpstreamConnection) {
         self.connection = Unmanaged.passUnretained(connection)

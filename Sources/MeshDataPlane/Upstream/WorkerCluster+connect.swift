@@ -18,7 +18,8 @@ extension WorkerCluster {
             parameters: TLSClientParameters(
                 serverName: Array(serverName(config, endpoint, key).utf8),
                 protocols: config.context.options.protocols.isEmpty ? applicationProtocols(for: key) : nil,
-                sessionKey: Array(endpoint.address.description.utf8)))
+                // Clusters with equal contexts share one, and yet each makes its own handshakes.
+                sessionKey: Array("\(compiled.cluster.name)\0\(endpoint.address)".utf8)))
         stream.start(handler: handler)
         return stream
     }
@@ -27,7 +28,7 @@ extension WorkerCluster {
     private func applicationProtocols(for key: PoolKey) -> [[UInt8]] {
         switch key.wireProtocol {
         case .http1: [Array("http/1.1".utf8)]
-        case .http2: [Array("h2".utf8)]
+        case .http2: choosesByALPN ? [Array("h2".utf8), Array("http/1.1".utf8)] : [Array("h2".utf8)]
         case .tcp: []
         }
     }
@@ -77,7 +78,7 @@ extension ActiveEndpoint {
         let host = UnsafeRawBufferPointer(rebasing: authority[..<(HostText.portStart(authority) ?? authority.count)])
         var key = PoolKey()
         key.options = cluster.connectOptions
-        key.wireProtocol = cluster.wireProtocol
+        key.wireProtocol = wireProtocol
         let name = String(decoding: host, as: UTF8.self)
         // An address is no server name (RFC 6066 §3), but a certificate can be for one.
         if http.autoSNI, Address(ipText: host) == nil, host.first != UInt8(ascii: "[") { key.serverName = name }

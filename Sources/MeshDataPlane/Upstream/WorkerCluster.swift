@@ -16,6 +16,8 @@ final class WorkerCluster: TimerTarget {
     let http2: HTTP2Shared
     /// What connections speak where nothing else decides.
     let wireProtocol: PoolKey.WireProtocol
+    /// HTTP/2 where the upstream chooses it, else HTTP/1 (`auto_config`).
+    let choosesByALPN: Bool
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -39,7 +41,9 @@ final class WorkerCluster: TimerTarget {
         self.tls = tls
         usesRequestNames = compiled.tls != nil && (compiled.cluster.http.autoSNI || compiled.cluster.http.autoSANValidation)
         self.http2 = http2
-        wireProtocol = compiled.cluster.http.protocolSelection == .http2 ? .http2 : .http1
+        let selection = compiled.cluster.http.protocolSelection
+        choosesByALPN = selection == .auto
+        wireProtocol = selection == .http2 || selection == .auto ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits
