@@ -14,16 +14,16 @@ extension TLSStream {
         let refusal = check(leaf, X509_STORE_CTX_get0_untrusted(store), store)
         if let refusal {
             failure = refusal
-            if !context.options.acceptsUntrusted {
-                if X509_STORE_CTX_get_error(store) == 0 {
-                    // The alert is about the certificate then; `APPLICATION_VERIFICATION` would be "handshake failure".
-                    X509_STORE_CTX_set_error(store, Int32(X509_V_ERR_CERT_REJECTED))
-                }
-                return false
+            // The result stays with the session, so that a resumed one is known to be of an untrusted peer.
+            if X509_STORE_CTX_get_error(store) == 0 {
+                // The alert is about the certificate; that of `APPLICATION_VERIFICATION` is "handshake failure".
+                X509_STORE_CTX_set_error(store, Int32(X509_V_ERR_CERT_REJECTED))
             }
+            guard context.options.acceptsUntrusted else { return false }
             failure = nil
+            return true
         }
-        isPeerValidated = refusal == nil && context.trust != nil
+        isPeerValidated = context.trust != nil
         X509_STORE_CTX_set_error(store, 0)
         return true
     }
@@ -153,8 +153,10 @@ extension TLSStream {
     func acceptResumedPeer(_ ssl: OpaquePointer) -> Bool {
         guard let session = SSL_get_session(ssl), acceptsSession(session) else { return false }
         if let peer = SSL_SESSION_get0_peer(session) {
-            peerIdentity = identity(of: peer)
+            let known = identity(of: peer)
+            peerIdentity = known
             isPeerValidated = context.trust != nil && SSL_get_verify_result(ssl) == 0
+                && known.map { $0.notAfter > wallSeconds && checkNamesAndPins($0, peer) == nil } ?? false
         }
         return true
     }
