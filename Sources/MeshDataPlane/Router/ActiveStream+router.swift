@@ -132,8 +132,11 @@ extension ActiveStream {
     }
 
     /// The pool for this request: almost always the one that all share.
-    private func pool(of endpoint: ActiveEndpoint) -> Unmanaged<ConnectionPool> {
-        guard endpoint.cluster.usesRequestNames else { return endpoint.sharedPool }
+    @inline(__always) private func pool(of endpoint: ActiveEndpoint) -> Unmanaged<ConnectionPool> {
+        endpoint.usesRequestNames ? poolByName(of: endpoint) : endpoint.sharedPool
+    }
+
+    private func poolByName(of endpoint: ActiveEndpoint) -> Unmanaged<ConnectionPool> {
         let authority = request.headers.value(of: .authority)
         var header = endpoint.cluster.compiled.cluster.http.autoSNIHeader
         guard !header.isEmpty else { return endpoint.pool(forAuthority: authority) }

@@ -20,7 +20,7 @@ package struct HTTPListenerStats: Sendable {
     }
 
     /// Counts the end of a request that got `status`.
-    func count(_ status: UInt16, _ pages: StatPages) {
+    @inline(__always) func count(_ status: UInt16, _ pages: StatPages) {
         pages.add(completed)
         switch status / 100 {
         case 2: pages.add(responses2xx)

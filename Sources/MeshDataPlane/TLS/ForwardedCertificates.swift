@@ -26,10 +26,14 @@ enum ForwardedCertificates {
         }
     }
 
-    static func apply(to headers: inout HeaderBlock, manager: HTTPConnectionManager) {
-        let mode = manager.config.terminal.forwardClientCertificate.mode
-        // On a plain connection there is nothing to do but to look whether the header is there.
+    /// On a plain connection there is nothing to do but to look whether the header is there.
+    @inline(__always) static func apply(to headers: inout HeaderBlock, manager: HTTPConnectionManager) {
         guard headers.contains(.forwardedClientCert) || manager.facts.tls != nil else { return }
+        change(&headers, manager)
+    }
+
+    @inline(never) private static func change(_ headers: inout HeaderBlock, _ manager: HTTPConnectionManager) {
+        let mode = manager.config.terminal.forwardClientCertificate.mode
         guard let tls = manager.facts.tls else {
             if action(mode, hasPeer: false) == .remove { headers.removeAll(.forwardedClientCert) }
             return
