@@ -19,7 +19,9 @@ extension ConfigCompiler {
     func compileTLS(of chain: FilterChain, named name: String, _ statName: String) throws(Refusal) -> CompiledDownstreamTLS? {
         guard let config = chain.tls else { return nil }
         do throws(TLSConfigError) {
-            return try contexts.make(config, owner: .listener(statName))
+            let tls = try contexts.make(config, owner: .listener(statName))
+            tls.stats.setExpirations(tls.context, pages)
+            return tls
         } catch {
             throw Refusal(reason: "filter chain '\(chain.name.isEmpty ? name : chain.name)': transport_socket: \(error.reason)")
         }
@@ -38,7 +40,9 @@ extension ConfigCompiler {
             throw Refusal(reason: "auto_san_validation: found no trusted_ca; names mean nothing without one")
         }
         do throws(TLSConfigError) {
-            return try contexts.make(config, owner: .cluster(cluster.statName))
+            let tls = try contexts.make(config, owner: .cluster(cluster.statName))
+            tls.stats.setExpirations(tls.context, pages)
+            return tls
         } catch {
             throw Refusal(reason: "transport_socket: \(error.reason)")
         }
@@ -90,7 +94,8 @@ extension ConfigCompiler {
                     secureChains[listener]?[index].compiled = compiled
                     delta.chains.append((chain.id, compiled))
                     outcome.updated.append(name)
-                    countUpdate(StatScopeName.listener(chain.statName).appending("server_ssl_socket_factory."))
+                    pages.add(tls.stats.contextUpdates)
+                    tls.stats.setExpirations(tls.context, pages)
                 } catch {
                     outcome.refused.append("\(name): \(error.reason)")
                 }
@@ -107,7 +112,8 @@ extension ConfigCompiler {
                 replace(name, with: compiled)
                 delta.clusters.append((id, compiled))
                 outcome.updated.append("cluster '\(name)'")
-                countUpdate(StatScopeName.cluster(statName).appending("client_ssl_socket_factory."))
+                pages.add(made.stats.contextUpdates)
+                made.stats.setExpirations(made.context, pages)
             } catch {
                 outcome.refused.append("cluster '\(name)': \(error.reason)")
             }
@@ -119,15 +125,9 @@ extension ConfigCompiler {
         return outcome
     }
 
-    /// Envoy counts new contexts by this name, wherever the certificates came from.
-    private func countUpdate(_ scope: StatScopeName) {
-        let row = catalog.declare(scope) { $0.counter("ssl_context_update_by_sds", "TLS contexts made anew while running.") }
-        pages.add(row)
-    }
-
     // MARK: Admin
 
-    /// The certificates of every context in force, each context once, in order of listeners and clusters by name.
+    /// The certificates of every context in force, each context once: of clusters, then of listeners, by name.
     package var certificates: [ContextCertificates] {
         var seen: Set<ObjectIdentifier> = []
         var found: [ContextCertificates] = []
@@ -135,8 +135,8 @@ extension ConfigCompiler {
             guard let context, seen.insert(ObjectIdentifier(context)).inserted else { return }
             found.append(ContextCertificates(trusted: context.trustedDetails, own: context.certificateDetails))
         }
-        for name in secureChains.keys.sorted() { for chain in secureChains[name] ?? [] { add(chain.compiled.tls?.context) } }
         for name in clusters.keys.sorted() { add(clusters[name]?.tls?.context) }
+        for name in secureChains.keys.sorted() { for chain in secureChains[name] ?? [] { add(chain.compiled.tls?.context) } }
         return found
     }
 }

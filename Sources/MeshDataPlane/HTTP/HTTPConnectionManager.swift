@@ -78,6 +78,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func begin() {
         stats.add(counts.connectionsTotal)
         stats.increment(counts.connectionsActive)
+        if facts.tls != nil {
+            stats.add(counts.connectionsSSLTotal)
+            stats.increment(counts.connectionsSSLActive)
+        }
         transport.setBufferLimit(chain.bufferLimit)
         timer = timers.make(target: self, tag: TimerTag.wait)
         if config.maxConnectionDuration > 0 {
@@ -464,6 +468,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 byClient ? counts.connectionsDestroyedRemoteActiveRequests : counts.connectionsDestroyedLocalActiveRequests)
         }
         stats.decrement(counts.connectionsActive)
+        if facts.tls != nil { stats.decrement(counts.connectionsSSLActive) }
         if isCodecSettled { stats.decrement(isMultiplexed ? counts.connectionsHTTP2Active : counts.connectionsHTTP1Active) }
         stats.add(counts.bytesReceived, transport.receivedBytes)
         stats.add(counts.bytesSent, transport.sentBytes)

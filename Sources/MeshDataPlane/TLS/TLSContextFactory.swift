@@ -41,7 +41,7 @@ final class TLSContextFactory {
         }
         return CompiledDownstreamTLS(
             context: try context(options), policy: try policy(config.context.validation),
-            stats: TLSStats(of: owner, catalog: catalog), files: sources.files)
+            stats: TLSStats(of: owner, isUpstream: false, catalog: catalog), files: sources.files)
     }
 
     /// - Parameter owner: scope of the cluster's stats.
@@ -55,7 +55,7 @@ final class TLSContextFactory {
         }
         return CompiledUpstreamTLS(
             config, context: try context(options), policy: try policy(validation),
-            stats: TLSStats(of: owner, catalog: catalog), files: sources.files)
+            stats: TLSStats(of: owner, isUpstream: true, catalog: catalog), files: sources.files)
     }
 
     private func policy(_ validation: CertificateValidation?) throws(TLSConfigError) -> SANPolicy {

@@ -15,17 +15,57 @@ package final class TLSStats: Sendable {
     /// Envoy's rows for what Apus does not do; they stay 0.
     private static let unused = [
         "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_requests", "ocsp_staple_responses",
-        "was_key_usage_invalid",
     ]
 
+    /// Counted when a context is made anew while running. Envoy's name, wherever the certificates came from.
+    let contextUpdates: CounterID
+    private let isUpstream: Bool
+
     /// - Parameter owner: the scope of the listener or cluster, with the dot at its end.
-    init(of owner: StatScopeName, catalog: StatCatalog) {
+    init(of owner: StatScopeName, isUpstream: Bool, catalog: StatCatalog) {
         self.catalog = catalog
+        self.isUpstream = isUpstream
+        let factory = owner.appending(isUpstream ? "client_ssl_socket_factory." : "server_ssl_socket_factory.")
+        contextUpdates = catalog.declare(factory) { scope in
+            for name in ["downstream_context_secrets_not_ready", "upstream_context_secrets_not_ready"] {
+                _ = scope.counter(name, "Not used.")
+            }
+            return scope.counter("ssl_context_update_by_sds", "TLS contexts made anew while running.")
+        }
         scope = owner.appending("ssl.")
         counters = catalog.declare(scope) { scope in
             for name in TLSStats.unused { _ = scope.counter(name, "Not used.") }
             return TLSStat.allCases.map { scope.counter("\($0.name)", TLSStats.help($0)) }
         }
+    }
+
+    /// The gauges by which the end of certificates is watched.
+    func setExpirations(_ context: TLSContext, _ pages: StatPages) {
+        // Certificates have names when they come by SDS; the digits are the hash that Envoy makes of no name.
+        let named = [
+            ("unnamed_cert_e3b0c442", context.certificateDetails), ("unnamed_ca_cert_e3b0c442", context.trustedDetails),
+        ]
+        for (name, certificates) in named {
+            guard let first = certificates.map(\.expirationTime).min() else { continue }
+            let owner = scope.appending("certificate.").appending(name, tag: "envoy.tls_certificate").appending(".")
+            let gauge = catalog.declare(owner) {
+                $0.gauge("expiration_unix_time_seconds", "When the first of the certificates ends.")
+            }
+            pages.set(gauge, UInt64(clamping: first))
+        }
+    }
+
+    /// The row that counts what was agreed on, as Envoy labels it.
+    func row(_ kind: StaticString, _ value: String) -> CounterID {
+        let tag = switch "\(kind)" {
+        // Of listeners and clusters Envoy names the same thing differently.
+        case "ciphers": isUpstream ? "cipher_suite" : "envoy.ssl_cipher"
+        case "versions": "envoy.ssl_version"
+        case "curves": "envoy.ssl_curve"
+        default: "envoy.ssl_sigalg"
+        }
+        let name = scope.appending("\(kind)").ending(with: value, tag: tag)
+        return catalog.declare(name) { $0.counter("", "Handshakes by what was agreed on.") }
     }
 
     private static func help(_ stat: TLSStat) -> String {
@@ -77,10 +117,10 @@ final class TLSCounters {
         if stream.peerIdentity == nil { add(.noCertificate, stats) }
         guard let agreed = stream.parameters else { return }
         if agreed.isResumed { add(.sessionReused, stats) }
-        add("ciphers.", agreed.cipher, stats)
-        add("versions.", "\(agreed.version.name)", stats)
-        if let curve = agreed.curve { add("curves.", curve, stats) }
-        if let algorithm = agreed.signatureAlgorithm { add("sigalgs.", algorithm, stats) }
+        add("ciphers", agreed.cipher, stats)
+        add("versions", "\(agreed.version.name)", stats)
+        if let curve = agreed.curve { add("curves", curve, stats) }
+        if let algorithm = agreed.signatureAlgorithm { add("sigalgs", algorithm, stats) }
     }
 
     /// A session failed. Where the peer just left, Envoy counts nothing.
@@ -95,7 +135,7 @@ final class TLSCounters {
             rows = [:]
             owners = [:]
         }
-        let row = stats.catalog.declare(stats.scope) { $0.counter("\(kind)\(value)", "Handshakes by what was agreed on.") }
+        let row = stats.row(kind, value)
         owners[label.owner] = stats
         rows[label] = row
         pages.add(row)

@@ -19,14 +19,11 @@ extension AdminEndpoints {
 
     /// `envoy.admin.v3.CertificateDetails`.
     private static func json(_ details: CertificateDetails, now: Int64) -> JSONValue {
-        let names = details.subjectAlternativeNames.compactMap { name -> JSONValue? in
-            let text = JSONValue.string(String(decoding: name.text, as: UTF8.self))
-            return switch name.kind {
-            case .dns: .object([.init("dns", text)])
-            case .uri: .object([.init("uri", text)])
-            case .ip: .object([.init("ip_address", text)])
-            // Envoy's message has no place for them.
-            case .email: nil
+        // By kind, in Envoy's order; its message has no place for e-mail addresses.
+        let kinds: [(SANKind, String)] = [(.dns, "dns"), (.uri, "uri"), (.ip, "ip_address")]
+        let names = kinds.flatMap { kind, key in
+            details.subjectAlternativeNames.filter { $0.kind == kind }.map { name in
+                JSONValue.object([.init(key, .string(String(decoding: name.text, as: UTF8.self)))])
             }
         }
         return .object([
