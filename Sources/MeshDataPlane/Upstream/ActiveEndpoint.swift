@@ -85,6 +85,9 @@ final class ActiveEndpoint {
         return Unmanaged.passUnretained(pool)
     }
 
+    /// Pools there are.
+    var poolCount: Int { pools.count }
+
     /// Gives back pools without connections, when there are more than `limit`; the shared one stays.
     func forgetUnusedPools(above limit: Int) {
         guard pools.count > limit else { return }
