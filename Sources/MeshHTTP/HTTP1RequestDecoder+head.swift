@@ -44,7 +44,11 @@ extension HTTP1RequestDecoder {
             return suspend(mark: space, scanned: stop, length: count)
         }
         let length = stop &+ 1 &+ HTTP1RequestDecoder.versionLength
-        let failure = readVersion(line + stop + 1, &head)
+        var failure = readVersion(line + stop + 1, &head)
+        // HTTP/2's preface on an HTTP/1 connection is no request of a later version, it is none at all.
+        if failure == .unsupportedVersion, UnsafeRawBufferPointer(start: line, count: space).equals("PRI") {
+            failure = .badVersion
+        }
         if failure != .none { return .failed(failure) }
         fields.finishLine(length)
         if fields.headBytes > limits.maxHeadBytes { return .failed(.headTooLarge) }

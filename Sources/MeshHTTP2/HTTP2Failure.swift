@@ -32,7 +32,7 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
     case invalidHeaderField
     /// The rules of a message broken: pseudo-headers, content-length, trailers (46–49). Stat: `http2.rx_messaging_error`.
     case messagingError
-    /// Header bytes over the limit (38). Stat: `http2.header_overflow`.
+    /// Header bytes over the limit (38). Stat: `http2.header_list_size_too_large`.
     case headerOverflow
     /// More fields than allowed (38, 39). Stat: `http2.header_overflow`.
     case tooManyHeaders
@@ -75,7 +75,8 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .none: ""
         case .invalidHeaderField: "http2.invalid.header.field"
         case .messagingError, .tooManyInformationalHeads: "http2.violation.of.messaging.rule"
-        case .headerOverflow, .tooManyHeaders: "http2.too_many_headers"
+        case .headerOverflow: "http2.header_list_size_too_large"
+        case .tooManyHeaders: "http2.too_many_headers"
         case .underscore: "http2.unexpected_underscore"
         case .refused: "http2.remote_refuse"
         case .inboundEmptyFramesFlood, .inboundTinyFramesFlood: "http2.inbound_empty_frames_flood"
@@ -90,9 +91,9 @@ package enum HTTP2Failure: UInt8, Error, Equatable, Sendable, CaseIterable {
     package var code: HTTP2ErrorCode {
         switch self {
         case .none: .noError
-        case .invalidHeaderField, .messagingError, .underscore, .connectionError, .badPreface, .tooManyInformationalHeads:
+        case .invalidHeaderField, .messagingError, .connectionError, .badPreface, .tooManyInformationalHeads:
             .protocolError
-        case .headerOverflow, .tooManyHeaders, .internalError: .internalError
+        case .headerOverflow, .tooManyHeaders, .underscore, .internalError: .internalError
         case .refused: .refusedStream
         case .tooManyPrematureResets, .inboundEmptyFramesFlood, .inboundTinyFramesFlood, .inboundContinuationFlood,
             .inboundPriorityFlood, .inboundWindowUpdateFlood, .outboundControlFlood, .outboundFlood:

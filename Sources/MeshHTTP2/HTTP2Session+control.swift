@@ -11,14 +11,16 @@ extension HTTP2Session {
         func add(_ id: nghttp2_settings_id, _ value: UInt32) {
             entries.append(nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: value))
         }
-        if options.hpackTableSize != 4096 { add(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, options.hpackTableSize) }
+        // Envoy's settings in Envoy's order, defaults too: what a client sees of the proxy stays the same.
         if role == .client {
+            if options.hpackTableSize != 4096 { add(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, options.hpackTableSize) }
             add(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)
         } else {
-            add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.maxConcurrentStreams)
-            if options.allowsExtendedConnect { add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1) }
+            add(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, options.hpackTableSize)
+            isGreeting = true
         }
         add(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(max(0, options.initialStreamWindowSize)))
+        if role == .server { add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, options.allowsExtendedConnect ? 1 : 0) }
         let result = nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), &entries, entries.count)
         if result != 0 { fail(.internalError) }
         nghttp2_session_set_local_window_size(

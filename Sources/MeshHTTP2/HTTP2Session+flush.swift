@@ -28,9 +28,37 @@ extension HTTP2Session {
                     break
                 }
                 guard count > 0 else { break }
-                queue.pointee.append(copying: UnsafeRawBufferPointer(start: bytes, count: count), from: pool)
+                let frame = UnsafeRawBufferPointer(start: bytes, count: count)
+                if isGreeting {
+                    isGreeting = false
+                    greet(with: frame, on: &queue.pointee)
+                } else {
+                    queue.pointee.append(copying: frame, from: pool)
+                }
             }
         }
+    }
+
+    /// The server's first frame, SETTINGS, with the limit on streams put in behind its first entry.
+    ///
+    /// nghttp2 does not know of the limit, for it would end the connection over one stream too many; `onBeginHeaders` refuses
+    /// that stream alone (RFC 9113 §5.1.2).
+    private func greet(with frame: UnsafeRawBufferPointer, on queue: inout OutputQueue) {
+        let start = 9 + 6
+        guard frame.count >= start else { return }
+        let length = frame.count - 9 + 6
+        withUnsafeTemporaryAllocation(byteCount: start + 6, alignment: 1) { head in
+            head.copyMemory(from: UnsafeRawBufferPointer(rebasing: frame[..<start]))
+            head[1] = UInt8(truncatingIfNeeded: length >> 8)
+            head[2] = UInt8(truncatingIfNeeded: length)
+            head[start] = 0
+            head[start + 1] = UInt8(truncatingIfNeeded: NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue)
+            for index in 0..<4 {
+                head[start + 2 + index] = UInt8(truncatingIfNeeded: options.maxConcurrentStreams >> UInt32(24 - 8 * index))
+            }
+            queue.append(copying: UnsafeRawBufferPointer(head), from: pool)
+        }
+        queue.append(copying: UnsafeRawBufferPointer(rebasing: frame[start...]), from: pool)
     }
 
     /// Whether frames wait that `flush` could send, now or when the transport drains.
@@ -126,7 +154,14 @@ extension HTTP2Session {
 
     /// nghttp2 resets a stream whose DATA does not add up to its content-length without saying so before.
     private func noticeReset(_ index: Int, _ code: HTTP2ErrorCode) {
-        guard index >= 0, !streams.slots[index].has(.reported) else { return }
+        guard index >= 0 else { return }
+        // RFC 9113 §6.9.2: by SETTINGS a window may not be lifted too far on any stream; nghttp2 ends the stream only.
+        if code == .flowControlError, hasNewSettings {
+            if !streams.slots[index].has(.reported) { report(index, code: code, failure: .connectionError) }
+            fail(.connectionError, code: .flowControlError)
+            return
+        }
+        guard !streams.slots[index].has(.reported) else { return }
         report(index, code: code, failure: .messagingError)
         countReset(index)
         if !options.resetsStreamOnInvalidMessage { fail(.messagingError) }

@@ -31,6 +31,11 @@ extension HTTP2Session {
             } else {
                 continuations &+= 1
                 if continuations > options.maxContinuations { return stop(.inboundContinuationFlood) }
+                // nghttp2 does not measure these (RFC 9113 §4.2).
+                if header.length > HTTP2Session.maxFrameSize {
+                    fail(.connectionError, code: .frameSizeError)
+                    return Wire.stop
+                }
             }
             let endsStream = header.type == Wire.headers && header.flags & Wire.endStream != 0
             return stop(floods.receivedPayload(isEmpty: header.length == 0 && !endsStream, options))
@@ -63,6 +68,7 @@ extension HTTP2Session {
             lastProcessedID = max(lastProcessedID, header.stream_id)
             nghttp2_session_set_stream_user_data(
                 session, header.stream_id, UnsafeMutableRawPointer(bitPattern: index &+ 1))
+            if streams.count > Int(clamping: options.maxConcurrentStreams) { return refuse(index, .refused) }
         } else {
             index = findSlot(header.stream_id)
             guard index >= 0 else { return 0 }
@@ -83,6 +89,9 @@ extension HTTP2Session {
         return index
     }
 
+    /// SETTINGS_MAX_FRAME_SIZE, which is not raised (RFC 9113 §6.5.2).
+    static let maxFrameSize = 16_384
+
     func onField(
         _ frame: UnsafePointer<nghttp2_frame>, _ name: UnsafePointer<UInt8>, _ nameLength: Int,
         _ value: UnsafePointer<UInt8>, _ valueLength: Int
@@ -96,7 +105,9 @@ extension HTTP2Session {
         if fieldBytes > options.maxHeaderBytes { return refuse(index, .headerOverflow) }
         if fieldCount > options.maxHeaderFields { return refuse(index, .tooManyHeaders) }
         if !allowsUnderscores, nameLength > 0, name[0] != UInt8(ascii: ":"), HTTP2Session.hasUnderscore(name, nameLength) {
-            return options.underscores == .reject ? refuse(index, .underscore) : 0
+            if options.underscores == .reject { return refuse(index, .underscore) }
+            droppedFields &+= 1
+            return 0
         }
         if HTTP2Session.isPadded(value, valueLength) { return refuse(index, .invalidHeaderField) }
         let token = tokens.find(name, nameLength)
@@ -149,11 +160,15 @@ extension HTTP2Session {
             if header.flags & Wire.endStream != 0 {
                 endRemote(index)
             } else {
-                return countTiny(index, header.length &- min(header.length, frame.pointee.data.padlen))
+                // Padding is paid for by its sender: a frame that carries enough of it is not tiny.
+                countTiny(index, header.length)
             }
         case Wire.headers: return onHeadersComplete(header)
         case Wire.settings:
-            if header.flags & Wire.acknowledgement == 0 { records.append(HTTP2Record(.settings)) }
+            if header.flags & Wire.acknowledgement == 0 {
+                records.append(HTTP2Record(.settings))
+                hasNewSettings = true
+            }
         case Wire.ping:
             if header.flags & Wire.acknowledgement != 0 { records.append(HTTP2Record(.pingAcknowledged)) }
         case Wire.goAway:
@@ -201,12 +216,11 @@ extension HTTP2Session {
 
     /// Tiny frames that nobody consumes cost more memory than their window says (attack ledger 40). Half of the window is
     /// allowed; what was consumed is forgiven, so that traffic that flows is never punished.
-    private func countTiny(_ index: Int, _ length: Int) -> Int32 {
-        guard length < FloodGuard.tinyFrame, streams.slots[index].unconsumed > 0 else { return 0 }
+    private func countTiny(_ index: Int, _ length: Int) {
+        guard length < FloodGuard.tinyFrame, streams.slots[index].unconsumed > 0 else { return }
         let debt = FloodGuard.tinyFrame &- length
         streams.slots[index].tinyDebt &+= debt
         floods.tinyDebt &+= debt
-        return floods.tinyDebt > Int(options.initialStreamWindowSize) / 2 ? stop(.inboundTinyFramesFlood) : 0
     }
 
     /// A frame that breaks the protocol. nghttp2 resets the stream or ends the connection by itself.

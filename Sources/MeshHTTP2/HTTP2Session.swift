@@ -72,6 +72,12 @@ package final class HTTP2Session {
     var heldBytes = 0
     /// Bytes of the connection's window that are given back when held bytes are consumed.
     var owedConnectionBytes = 0
+    /// The server's first SETTINGS was not sent yet.
+    var isGreeting = false
+    /// Fields dropped for an underscore since `takeDroppedFields`.
+    var droppedFields = 0
+    /// SETTINGS arrived in the last `receive`: a stream whose window they lifted too far ends the connection.
+    var hasNewSettings = false
     /// Whether `shutdown` or `fail` queued the last GOAWAY.
     var isGoingAway = false
     /// Last stream of the peer's GOAWAY, `Int32.max` before one came.
@@ -110,7 +116,10 @@ package final class HTTP2Session {
         guard failure == .none, let session, slice.count > 0 else { return }
         self.now = now
         suspected = .none
+        hasNewSettings = false
         let bytes = slice.bytes
+        // What one read brings nobody could have consumed yet; what is left of those before it waits for a slow reader.
+        if floods.tinyDebt > Int(options.initialStreamWindowSize) / 2 { return fail(.inboundTinyFramesFlood) }
         inputStart = bytes.baseAddress
         input = slices.put(slice.part(offset: 0, length: slice.count))
         let taken = nghttp2_session_mem_recv(session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
@@ -142,6 +151,12 @@ package final class HTTP2Session {
         let code = code ?? failure.code
         records.append(HTTP2Record(.connectionFailed, first: code.rawValue))
         if let session { nghttp2_session_terminate_session(session, code.rawValue) }
+    }
+
+    /// Fields that were dropped for an underscore in their name since the last call.
+    package func takeDroppedFields() -> Int {
+        defer { droppedFields = 0 }
+        return droppedFields
     }
 
     // MARK: Records

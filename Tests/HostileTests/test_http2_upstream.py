@@ -28,7 +28,8 @@ def test_case_35_swapped_every_stream_is_reset(http2):
         streams = [client.open(f.request_fields("/m")) for _ in range(300)]
         assert client.wait_until(lambda: all(s.done for s in streams), 5)
         assert {s.status for s in streams} == {503}
-    assert len(http2.malicious.requests) <= 300
+    # A request that was refused unseen is sent once more, and no more than that.
+    assert len(http2.malicious.requests) <= 600
 
 
 def test_case_35_swapped_reset_storm_of_unknown_streams(http2):

@@ -204,11 +204,13 @@ package final class CompiledCluster: Sendable {
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
     let http2Options: MeshHTTP2.HTTP2Options
+    let http2Stats: HTTP2CodecStats
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
 
-    init(cluster: Cluster, stats: ClusterStats, tls: CompiledUpstreamTLS? = nil) {
+    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, tls: CompiledUpstreamTLS? = nil) {
+        self.http2Stats = http2Stats
         self.tls = tls
         self.cluster = cluster
         self.stats = stats

@@ -138,7 +138,10 @@ package final class ConfigCompiler: ConfigSink {
         let id = clusters[cluster.name] == nil ? clusterNames.mention(cluster.name) : clusterNames.find(cluster.name)
         guard let id else { return }
         let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
-        let compiled = CompiledCluster(cluster: cluster, stats: stats, tls: tls)
+        let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
+            HTTP2CodecStats(in: &$0)
+        }
+        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats, tls: tls)
         clusters[cluster.name] = compiled
         setMembership(of: cluster, stats)
         delta.clusters.append((id, compiled))

@@ -33,6 +33,10 @@ extension ActiveStream {
             if isAccepted {
                 phase.insert(.tunnel)
                 if routeTimeout > 0 { cancelRouteTimeout() }
+            } else if response.status == 200, request.headers.value(of: .upgrade)?.equalsIgnoringCase("websocket") == true {
+                // An answer that is no handshake would be taken for the tunnel's bytes by a client that does not look.
+                reply(.websocketHandshakeUnsuccessful)
+                return
             } else {
                 // What the client sent behind the request belongs to a protocol that never began.
                 phase.insert(.closesConnection)

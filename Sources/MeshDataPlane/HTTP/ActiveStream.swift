@@ -139,10 +139,9 @@ package final class ActiveStream: TimerTarget {
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
-    /// Whether the request can be sent a second time: none of its body was passed on, and nothing of a response.
+    /// Whether the request can be sent a second time: there is nothing of a response yet, and no trailers were given away.
     var canReplay: Bool {
-        info.receivedBodyBytes == 0 && requestTrailers.liveCount == 0 && !phase.contains(.responseStarted)
-            && !phase.contains(.responsePaused)
+        phase.isDisjoint(with: [.responseStarted, .responsePaused, .finished]) && requestTrailers.fieldCount == 0
     }
 
     /// Whether the request's field names are to reach the upstream as the client wrote them.

@@ -201,7 +201,7 @@ final class HTTP1ServerCodec: ServerCodec {
             guard !stream.isFinished else { return }
             stream.info.flags.insert(.downstreamConnectionTermination)
             if stream.isTunnel, stream.phase.contains(.responseStarted) {
-                stream.info.details = nil
+                stream.info.details = stream.upstream.isHTTP2 ? "downstream_remote_disconnect" : nil
             } else if stream.info.details == nil || stream.info.status == 0 {
                 stream.info.details = "downstream_remote_disconnect"
             }

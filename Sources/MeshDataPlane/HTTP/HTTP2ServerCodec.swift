@@ -88,11 +88,17 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
             case .body: onBody(record)
             case .trailers: onTrailers(record, manager)
             case .end: withOwner(record) { requestEnded($0, manager) }
-            case .closed: withOwner(record) { onClosed(record, $0, manager) }
+            case .closed:
+                if session.owner(of: record) == nil {
+                    onRefused(record, manager)
+                } else {
+                    withOwner(record) { onClosed(record, $0, manager) }
+                }
             case .writable: withOwner(record) { $0.upstream.resumeReading() }
             case .pingAcknowledged: onPingAcknowledged(manager)
             case .connectionFailed: onFailure(manager)
-            case .informationalHead, .goAway, .settings: break
+            case .goAway: onGoAway()
+            case .informationalHead, .settings: break
             }
         }
     }
@@ -111,6 +117,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
             stream.codecPlace = streams.count
             streams.push(taken)
             stats.increment(codecStats.streamsActive)
+            let dropped = session.takeDroppedFields()
+            if dropped > 0 { stats.add(codecStats.droppedUnderscores, UInt64(dropped)) }
             HTTP2Upgrade.becomeHTTP1(&stream.request, pool: pool)
             manager.headStarted()
             manager.onRequestHead(stream, endStream: record.endStream)
@@ -157,10 +165,31 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
             stream.info.details = record.code == .refusedStream ? "http2.remote_refuse" : "http2.remote_reset"
         } else {
             count(record.failure)
-            stream.info.flags.insert(.downstreamProtocolError)
+            stream.info.flags.insert(
+                record.failure.isInvalidMessage || record.failure == .connectionError
+                    ? .downstreamProtocolError : .downstreamRemoteReset)
             stream.info.details = record.failure.details
         }
         end(stream, manager)
+    }
+
+    /// The session refused a stream before it had a head; it is counted and logged all the same.
+    private func onRefused(_ record: HTTP2Record, _ manager: HTTPConnectionManager) {
+        if record.failure == .none { stats.add(codecStats.resetReceived) } else { count(record.failure) }
+        manager.worker.takeStream()._withUnsafeGuaranteedRef { stream in
+            stream.request.version = .http2
+            manager.startStream(stream)
+            stream.info.flags.insert(record.failure.isInvalidMessage ? .downstreamProtocolError : .downstreamRemoteReset)
+            stream.info.details = record.failure == .none ? "http2.remote_reset" : record.failure.details
+            stream.finish(manager)
+            manager.streamEnded()
+        }
+    }
+
+    /// The client opens no more streams: the connection ends with the last one.
+    private func onGoAway() {
+        guard ending == .none || ending == .noticed else { return }
+        announceEnd()
     }
 
     private func count(_ failure: HTTP2Failure) {
@@ -196,7 +225,7 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
             streams[index]._withUnsafeGuaranteedRef { stream in
                 guard !stream.isFinished else { return }
                 stream.info.flags.insert(.downstreamConnectionTermination)
-                stream.info.details = stream.isTunnel ? nil : "downstream_remote_disconnect"
+                stream.info.details = "downstream_remote_disconnect"
             }
         }
     }
@@ -223,6 +252,11 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         ending = .failed
         let failure = session.failure
         count(failure)
+        if failure == .badPreface {
+            stats.add(manager.counts.connectionsProtocolError)
+            manager.close(byClient: false)
+            return
+        }
         stats.add(manager.counts.connectionsProtocolError)
         stats.add(codecStats.goAwaySent)
         if failure == .tooManyPrematureResets { stats.add(manager.counts.requestsTooManyPrematureResets) }
@@ -248,7 +282,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         guard ending == .none else { return true }
         ending = .noticed
         session.submitShutdownNotice()
-        session.submitPing()
+        // A process that ends does not wait longer than it must: the PING's answer says that the notice was heard.
+        if manager.worker.isDraining { session.submitPing() }
         manager.armDrainTimeout()
         scheduleFlush()
         return true
@@ -347,7 +382,7 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
 
     override func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         guard !stream.isFinished else { return }
-        session.reset(stream.http2, stream.info.flags.contains(.upstreamProtocolError) ? .protocolError : .internalError)
+        session.reset(stream.http2, .internalError)
         stats.add(codecStats.resetSent)
         stats.add(config.stats.requestsResetSent)
         end(stream, manager)

@@ -27,6 +27,19 @@ enum HTTP2Upgrade {
         request.headers.removeAll(.contentLength)
     }
 
+    /// Gives a request its HTTP/1 form back after it was sent, so that logs see it as routes did.
+    ///
+    /// What the session still has to read must not be overwritten, so fields are removed and appended, never replaced.
+    static func restoreHTTP1(_ request: inout RequestHead, pool: SlabPool) {
+        guard request.method == .connect, request.isUpgrade, let name = request.headers.value(of: .protocol) else { return }
+        request.method = .get
+        request.headers.append(.upgrade, name, from: pool)
+        request.headers.append(.connection, "upgrade", from: pool)
+        request.headers.removeAll(.protocol)
+        request.headers.removeAll(.method)
+        request.headers.append(.method, "GET", from: pool)
+    }
+
     /// A tunnel begins with 200 in HTTP/2.
     static func acceptHTTP2(_ response: inout ResponseHead) {
         if response.status == 101 { response.status = 200 }

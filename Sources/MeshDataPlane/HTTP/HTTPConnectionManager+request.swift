@@ -42,6 +42,8 @@ extension HTTPConnectionManager {
             stats.add(counts.requestsNonRelativePath)
             return .absolutePathRejected
         }
+        // HTTP/1's codec has looked for a fragment; in HTTP/2 it is well-formed and refused here.
+        if isMultiplexed, path.contains(UInt8(ascii: "#")) { return .pathNormalizationFailed }
         guard options.normalize || options.mergeSlashes || options.escapedSlashes != .keepUnchanged else { return nil }
         let sink = worker.scratch
         sink.removeAll()

@@ -100,14 +100,13 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     private func chooseCodec() {
         switch config.terminal.codec {
         case .http1: settle(isHTTP2: false)
-        case .http2: settle(isHTTP2: true)
+        // As in Envoy the client speaks first: one that does not speak HTTP/2 is not greeted in it.
+        case .http2: isCodecSettled = false
         case .auto:
-            if !facts.negotiatedProtocol.isEmpty {
-                settle(isHTTP2: facts.negotiatedProtocol == "h2")
-            } else if facts.applicationProtocols.first == "h2c" {
-                settle(isHTTP2: true)
-            } else {
+            if facts.negotiatedProtocol.isEmpty || facts.negotiatedProtocol == "h2" {
                 isCodecSettled = false
+            } else {
+                settle(isHTTP2: false)
             }
         }
     }
@@ -130,6 +129,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// Looks for HTTP/2's preface (RFC 9113 §3.4) at the start of the input; false while it may still become one.
     private func detectProtocol() -> Bool {
+        if config.terminal.codec == .http2 || facts.negotiatedProtocol == "h2" {
+            settle(isHTTP2: true)
+            return true
+        }
         switch HTTP2Preface.find(transport.input.readable) {
         case .needMore: return false
         case .found: settle(isHTTP2: true)

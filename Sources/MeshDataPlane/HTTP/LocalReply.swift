@@ -56,6 +56,9 @@ package struct LocalReply: Sendable {
     }
     package static var absolutePathRejected: LocalReply { LocalReply(404, details: "absolute_path_rejected") }
     package static var upgradeNotAllowed: LocalReply { LocalReply(403, details: "upgrade_failed") }
+    package static var websocketHandshakeUnsuccessful: LocalReply {
+        LocalReply(200, details: "websocket_handshake_unsuccessful", closesConnection: true)
+    }
     package static var payloadTooLarge: LocalReply {
         LocalReply(413, details: "request_payload_too_large", body: "Payload Too Large")
     }

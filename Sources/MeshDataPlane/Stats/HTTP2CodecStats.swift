@@ -5,11 +5,12 @@ import MeshIO
 import MeshModel
 import MeshStats
 
-/// HTTP/2 codec errors. Scope `http2.`, shared by every connection manager and upstream, as in Envoy.
+/// HTTP/2 codec events. Scope `http2.` for the downstream side of the process, `cluster.<name>.http2.` for an upstream.
 package struct HTTP2CodecStats: Sendable {
     let droppedUnderscores: CounterID
     let rejectedUnderscores: CounterID
     let headerOverflow: CounterID
+    let headerListTooLarge: CounterID
     let emptyFramesFlood: CounterID
     let priorityFlood: CounterID
     let windowUpdateFlood: CounterID
@@ -27,7 +28,8 @@ package struct HTTP2CodecStats: Sendable {
         droppedUnderscores = scope.counter("dropped_headers_with_underscores", "Header fields dropped for an underscore.")
         rejectedUnderscores = scope.counter(
             "requests_rejected_with_underscores_in_headers", "Requests refused for an underscore in a header name.")
-        headerOverflow = scope.counter("header_overflow", "Streams reset for too many header bytes or fields.")
+        headerOverflow = scope.counter("header_overflow", "Streams reset for too many header fields.")
+        headerListTooLarge = scope.counter("header_list_size_too_large", "Streams reset for too many header bytes.")
         emptyFramesFlood = scope.counter("inbound_empty_frames_flood", "Connections closed for empty frames.")
         priorityFlood = scope.counter("inbound_priority_frames_flood", "Connections closed for PRIORITY frames.")
         windowUpdateFlood = scope.counter(
@@ -48,7 +50,8 @@ package struct HTTP2CodecStats: Sendable {
     func counter(of failure: HTTP2Failure) -> CounterID? {
         switch failure {
         case .invalidHeaderField, .messagingError, .tooManyInformationalHeads: messagingError
-        case .headerOverflow, .tooManyHeaders: headerOverflow
+        case .headerOverflow: headerListTooLarge
+        case .tooManyHeaders: headerOverflow
         case .underscore: rejectedUnderscores
         case .inboundEmptyFramesFlood, .inboundTinyFramesFlood: emptyFramesFlood
         case .inboundPriorityFlood: priorityFlood

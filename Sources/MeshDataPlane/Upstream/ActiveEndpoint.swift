@@ -9,8 +9,6 @@ final class ActiveEndpoint {
     let endpoint: Endpoint
     /// The cluster owns its endpoints.
     unowned(unsafe) let cluster: WorkerCluster
-    /// Whether the pool depends on the request's host (`auto_sni`, `auto_san_validation`).
-    let usesRequestNames: Bool
     private var pools: ContiguousArray<ConnectionPool> = []
     /// The pool that almost every request uses, once there is one.
     private var shared: Unmanaged<ConnectionPool>?
@@ -29,7 +27,6 @@ final class ActiveEndpoint {
     init(endpoint: Endpoint, cluster: WorkerCluster, activeRequests: UnsafeMutablePointer<UInt32>?) {
         self.endpoint = endpoint
         self.cluster = cluster
-        usesRequestNames = cluster.usesRequestNames
         ownsPlace = activeRequests == nil
         activeRequestsPlace = activeRequests ?? .allocate(capacity: 1)
         if ownsPlace { activeRequestsPlace.initialize(to: 0) }

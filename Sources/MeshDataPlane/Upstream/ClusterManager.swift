@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 import MeshModel
 import MeshStats
@@ -14,10 +15,10 @@ final class ClusterManager {
     private var names: [String: ClusterID] = [:]
 
     private var random: RandomSource
-    private let http2: HTTP2Shared
+    private let http2Memory: HTTP2Memory
 
-    init(loop: EventLoop, stats: StatPages, http2: HTTP2Shared, seed: UInt64) {
-        self.http2 = http2
+    init(loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, seed: UInt64) {
+        self.http2Memory = http2Memory
         random = RandomSource(seed: seed)
         self.loop = loop
         self.stats = stats
@@ -36,7 +37,8 @@ final class ClusterManager {
     func cluster(_ id: ClusterID) -> WorkerCluster? {
         if let cluster = active[id] { return cluster }
         guard let found = compiled[id] else { return nil }
-        let cluster = WorkerCluster(compiled: found, loop: loop, stats: stats, http2: http2, tls: tls, seed: random.next())
+        let cluster = WorkerCluster(
+            compiled: found, loop: loop, stats: stats, http2Memory: http2Memory, tls: tls, seed: random.next())
         _ = active.set(id, cluster)
         return cluster
     }

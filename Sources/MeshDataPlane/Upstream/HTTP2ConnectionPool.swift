@@ -5,12 +5,6 @@ import MeshIO
 import MeshModel
 import MeshStats
 
-/// What the HTTP/2 sessions of a loop share.
-struct HTTP2Shared {
-    let memory: HTTP2Memory
-    let stats: HTTP2CodecStats
-}
-
 /// Connections of HTTP/2, which carry many requests at a time: one is opened when nothing open or being opened has room.
 ///
 /// The first connection with room is used, so that surplus ones run empty and time out.

@@ -44,9 +44,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         loop = pool.cluster.loop
         timers = loop.timers
         slabs = loop.pool
-        codecStats = pool.cluster.http2.stats
+        codecStats = pool.compiled.http2Stats
         session = HTTP2Session(
-            role: .client, options: pool.compiled.http2Options, memory: pool.cluster.http2.memory, pool: loop.pool)
+            role: .client, options: pool.compiled.http2Options, memory: pool.cluster.http2Memory, pool: loop.pool)
         started = loop.now
         lastActivity = loop.now
         super.init(pool: pool)
@@ -258,7 +258,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         add(request)
         HTTP2Upgrade.becomeHTTP2(&stream.request, pool: slabs)
         let owner = Unmanaged.passUnretained(request).toOpaque()
-        guard let key = session.sendRequest(stream.request, endStream: isWhole, owner: owner, now: loop.now) else { return false }
+        let key = session.sendRequest(stream.request, endStream: isWhole, owner: owner, now: loop.now)
+        HTTP2Upgrade.restoreHTTP1(&stream.request, pool: slabs)
+        guard let key else { return false }
         request.http2 = key
         scheduleFlush()
         return true
@@ -293,7 +295,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
 
     override func abandon(_ request: UpstreamRequest) {
         if request.http2 != .none {
-            session.reset(request.http2, .cancel)
+            session.reset(request.http2, .internalError)
             session.abandon(request.http2)
             request.http2 = .none
             stats.add(counts.requestsSentReset)
@@ -361,7 +363,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     private func onHead(_ record: HTTP2Record, _ request: UpstreamRequest, _ stream: ActiveStream) {
         session.takeResponseHead(record, into: &stream.response)
         if stream.phase.contains(.upgradeRequested), stream.response.status / 100 == 2,
-            let name = stream.request.headers.value(of: .protocol)
+            let name = stream.request.headers.value(of: .upgrade)
         {
             HTTP2Upgrade.acceptHTTP1(&stream.response, protocol: name, pool: slabs)
         }
@@ -398,7 +400,8 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
             session.abandon(request.http2)
         } else {
             // Nobody will read the rest of the request.
-            session.reset(request.http2, .noError)
+            session.reset(request.http2, .internalError)
+            stats.add(codecStats.resetSent)
             session.abandon(request.http2)
         }
         request.http2 = .none

@@ -38,6 +38,9 @@ final class UpstreamRequest {
 
     /// The request was sent a second time, because the upstream said that it had not looked at the first.
     private var isReplayed = false
+    /// Body that was sent and may have to be sent again, while `canReplayBody`.
+    private var sent = OutputQueue()
+    private var canReplayBody = true
     private var held = OutputQueue()
     private var isEndHeld = false
     private var isHeadSent = false
@@ -50,6 +53,9 @@ final class UpstreamRequest {
         slabs = stream.pool
         stats = stream.stats
     }
+
+    /// Whether the attempt is on an HTTP/2 connection.
+    var isHTTP2: Bool { pool?._withUnsafeGuaranteedRef { $0.key.wireProtocol == .http2 } ?? false }
 
     /// Runs `body` with the stream, uncounted.
     @inline(__always) private func withStream<Result>(_ body: (ActiveStream) -> Result) -> Result {
@@ -72,6 +78,7 @@ final class UpstreamRequest {
         isEndHeld = isWhole
         hasResponseTrailers = false
         isReplayed = false
+        canReplayBody = true
         isPaused = false
         unconsumed = 0
         withStream { $0.info.attempts &+= 1 }
@@ -138,6 +145,7 @@ final class UpstreamRequest {
 
     /// Sends request body, or holds it until there is a connection.
     func sendBody(_ slice: consuming SlabSlice) {
+        keepForReplay(slice)
         guard isHeadSent, let connection else {
             held.append(slice, from: slabs)
             let limit = pool?._withUnsafeGuaranteedRef { Int($0.cluster.compiled.cluster.bufferLimitBytes) } ?? .max
@@ -145,6 +153,20 @@ final class UpstreamRequest {
             return
         }
         connection.takeUnretainedValue().sendBody(self, stream.takeUnretainedValue(), slice)
+    }
+
+    /// Keeps what was sent on an HTTP/2 connection until the response begins, for as long as it is little: an upstream that
+    /// goes away may not have looked at it.
+    private func keepForReplay(_ slice: borrowing SlabSlice) {
+        guard isHTTP2, !isReplayed, canReplayBody else { return }
+        sent.append(slice.copy(), from: slabs)
+        let limit = pool?._withUnsafeGuaranteedRef { Int($0.cluster.compiled.cluster.bufferLimitBytes) } ?? 0
+        if sent.pinnedBytes > limit { forgetSent() }
+    }
+
+    private func forgetSent() {
+        canReplayBody = false
+        if !sent.isEmpty { sent.removeAll() }
     }
 
     /// The request is whole: sends the last chunk, and trailers where the upstream takes them.
@@ -183,8 +205,9 @@ final class UpstreamRequest {
 
     /// Sends the request once more, where nothing of it is gone: a body that was passed on is.
     private func replay() -> Bool {
-        guard !isReplayed, let pool, withStream({ $0.canReplay }) else { return false }
+        guard !isReplayed, canReplayBody, let pool, withStream({ $0.canReplay }) else { return false }
         isReplayed = true
+        sent.drain { slice in self.held.append(slice, from: self.slabs) }
         if isReadingPaused { isReadingPaused = false }
         isHeadSent = false
         isEndHeld = isRequestComplete
@@ -198,6 +221,7 @@ final class UpstreamRequest {
     func onInformationalHead() { withStream { $0.onUpstreamInformationalHead() } }
 
     func onResponseHead(_ stream: ActiveStream, endStream: Bool) {
+        forgetSent()
         pool?._withUnsafeGuaranteedRef { countStatus($0, stream.response.status) }
         stream.onUpstreamHead(endStream: endStream)
     }
@@ -269,6 +293,7 @@ final class UpstreamRequest {
         if isReadingPaused { resumeTransport() }
         if !held.isEmpty { held.removeAll() }
         isEndHeld = false
+        forgetSent()
         resumeDownstream()
         guard let pool else { return }
         pool._withUnsafeGuaranteedRef { stats.decrement($0.counts.requestsActive) }

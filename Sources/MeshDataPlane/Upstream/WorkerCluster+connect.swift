@@ -71,14 +71,12 @@ extension ActiveEndpoint {
     /// Pools of one endpoint above which those without connections are given back: server names come from requests.
     private static let poolLimit = 64
 
-    /// The pool for a request to `authority`, for a cluster with `auto_sni`.
-    func pool(forAuthority authority: UnsafeRawBufferPointer?) -> Unmanaged<ConnectionPool> {
+    /// The pool for a request to `authority`, for a cluster with `auto_sni` or `auto_san_validation`.
+    func pool(_ base: PoolKey, forAuthority authority: UnsafeRawBufferPointer?) -> Unmanaged<ConnectionPool> {
+        guard let authority else { return pool(base) }
         let http = cluster.compiled.cluster.http
-        guard cluster.compiled.tls != nil, http.autoSNI || http.autoSANValidation, let authority else { return sharedPool }
         let host = UnsafeRawBufferPointer(rebasing: authority[..<(HostText.portStart(authority) ?? authority.count)])
-        var key = PoolKey()
-        key.options = cluster.connectOptions
-        key.wireProtocol = wireProtocol
+        var key = base
         let name = String(decoding: host, as: UTF8.self)
         // An address is no server name (RFC 6066 §3), but a certificate can be for one.
         if http.autoSNI, Address(ipText: host) == nil, host.first != UInt8(ascii: "[") { key.serverName = name }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
+import MeshHTTP2
 import MeshIO
 import MeshModel
 import MeshStats
@@ -13,11 +14,14 @@ final class WorkerCluster: TimerTarget {
     var usage = ClusterUsage()
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
     let usesRequestNames: Bool
-    let http2: HTTP2Shared
+    let http2Memory: HTTP2Memory
     /// What connections speak where nothing else decides.
     let wireProtocol: PoolKey.WireProtocol
+    let followsDownstream: Bool
     /// HTTP/2 where the upstream chooses it, else HTTP/1 (`auto_config`).
     let choosesByALPN: Bool
+    /// Whether a request uses another pool than the one all share.
+    let hasSpecialPools: Bool
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -33,17 +37,20 @@ final class WorkerCluster: TimerTarget {
     private var cleanupTimer = TimerID.none
 
     init(
-        compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2: HTTP2Shared, tls: WorkerTLS, seed: UInt64
+        compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, tls: WorkerTLS,
+        seed: UInt64
     ) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
         self.tls = tls
-        usesRequestNames = compiled.tls != nil && (compiled.cluster.http.autoSNI || compiled.cluster.http.autoSANValidation)
-        self.http2 = http2
-        let selection = compiled.cluster.http.protocolSelection
-        choosesByALPN = selection == .auto
-        wireProtocol = selection == .http2 || selection == .auto ? .http2 : .http1
+        let http = compiled.cluster.http
+        usesRequestNames = compiled.tls != nil && (http.autoSNI || http.autoSANValidation)
+        self.http2Memory = http2Memory
+        followsDownstream = http.protocolSelection == .downstream
+        hasSpecialPools = usesRequestNames || followsDownstream
+        choosesByALPN = http.protocolSelection == .auto
+        wireProtocol = http.protocolSelection == .http2 || choosesByALPN ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits

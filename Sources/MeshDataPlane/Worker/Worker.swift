@@ -129,7 +129,7 @@ package final class Worker: EndOfTurn {
         logs = AccessLogBuffers(
             loop: loop, sink: sink, flushBytes: logFlushBytes, flushInterval: logFlushInterval)
         clusters = ClusterManager(
-            loop: loop, stats: stats, http2: HTTP2Shared(memory: http2Memory, stats: http2Stats), seed: seed &+ 1)
+            loop: loop, stats: stats, http2Memory: http2Memory, seed: seed &+ 1)
         mailbox = handle.mailbox
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
     }

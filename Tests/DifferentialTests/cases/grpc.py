@@ -32,10 +32,6 @@ _ROUTES = [
                "max_stream_duration": {"grpc_timeout_header_max": "0s", "grpc_timeout_header_offset": "0.1s"}}},
     {"match": {"prefix": "/max"}, "route": {"cluster": "m", "max_grpc_timeout": "2s"}},
     {"match": {"prefix": "/unlimited"}, "route": {"cluster": "m", "max_grpc_timeout": "0s"}},
-    {"match": {"prefix": "/retry"},
-     "route": {"cluster": "m", "timeout": "0s",
-               "retry_policy": {"retry_on": "unavailable,cancelled", "num_retries": 1,
-                                "retry_back_off": {"base_interval": "0.01s"}}}},
     {"match": {"prefix": "/none"}, "route": {"cluster": "empty"}},
     {"match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
     {"match": {"prefix": "/unknown"}, "route": {"cluster_header": "x-cluster"}},
@@ -159,9 +155,5 @@ GROUP = Group(
         _deadline("max_grpc_timeout 0 takes the client's", "/unlimited", "300m", upstream=_NEVER),
         _deadline("without a limit is passed on", "/m", "300m", upstream=_UNARY, shows="grpc-timeout: 300m"),
         _deadline("0 with max_grpc_timeout", "/unlimited", "0m", upstream=_UNARY),
-        _grpc("gRPC retry", "unavailable, trailers-only", 200, _ask("/retry"), upstream=_failing(14)),
-        _grpc("gRPC retry", "another status is not retried", 200, _ask("/retry"), upstream=_failing(5)),
-        _grpc("gRPC retry", "a status after the head is not retried", 200, _ask("/retry"), upstream=(
-            BODY, Head(), Data(_MESSAGE), Trailers((("grpc-status", "14"),)))),
     ),
 )

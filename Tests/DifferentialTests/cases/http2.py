@@ -28,8 +28,6 @@ _ROUTES = """
 - {match: {prefix: /none}, route: {cluster: empty}}
 - {match: {prefix: /dead}, route: {cluster: dead}}
 - {match: {prefix: /slow}, route: {cluster: m, timeout: 0.3s}}
-- match: {prefix: /retry}
-  route: {cluster: m, timeout: 0s, retry_policy: {retry_on: "refused-stream,reset", num_retries: 1}}
 - {match: {prefix: /same}, route: {cluster: same}}
 - {match: {prefix: /1}, route: {cluster: a}}
 - {match: {prefix: /2}, route: {cluster: m}}

@@ -278,7 +278,7 @@ RESETS = (
         Open("/2", method="POST"),
         Say(b"part"),
         AwaitEnd(),
-        upstream=(Head(), Data(b"early", True), Reset(f.NO_ERROR)),
+        upstream=(Head(), Data(b"early", True), 0.1, Reset(f.NO_ERROR)),
         shows="b'early'",
     ),
     *(
@@ -305,7 +305,6 @@ RESETS = (
         Abandon(),
         shows="upstream stream: reset",
     ),
-    h2("retry", "after REFUSED_STREAM", 503, Ask("/retry"), upstream=(BODY, Reset(f.REFUSED_STREAM)), shows="URX"),
     h2("upstream goes away", "after this stream", 200, Ask("/2"), upstream=(BODY, GoAway(), *answer())),
     h2(
         "upstream goes away",

@@ -86,7 +86,7 @@ final class UpstreamTLSTests {
         let cluster = try #require(rig.worker.clusters.cluster(id))
         let endpoint = try #require(cluster.pickEndpoint()).takeUnretainedValue()
         func key(_ authority: StaticString) -> PoolKey {
-            endpoint.pool(forAuthority: UnsafeRawBufferPointer(authority)).takeUnretainedValue().key
+            endpoint.pool(PoolKey(), forAuthority: UnsafeRawBufferPointer(authority)).takeUnretainedValue().key
         }
         #expect(key("a.test:443").serverName == "a.test" && key("a.test:443").subjectName == "a.test")
         #expect(key("a.test:443") == key("a.test"))
@@ -106,7 +106,7 @@ final class UpstreamTLSTests {
         let cluster = try #require(rig.worker.clusters.cluster(id))
         let endpoint = try #require(cluster.pickEndpoint()).takeUnretainedValue()
         for number in 0..<10_000 {
-            Array("host\(number).test".utf8).withUnsafeBytes { _ = endpoint.pool(forAuthority: $0) }
+            Array("host\(number).test".utf8).withUnsafeBytes { _ = endpoint.pool(PoolKey(), forAuthority: $0) }
         }
         #expect(endpoint.poolCount <= 66)
     }
