@@ -76,6 +76,18 @@ public import MeshIO
         presence = 0
     }
 
+    /// A second block over the same memory. While both live, neither may be changed but by `reset`.
+    package func sharingMemory() -> HeaderBlock {
+        var other = HeaderBlock()
+        slab?.retain()
+        other.slab = slab
+        other.bytesUsed = bytesUsed
+        other.fieldCount = fieldCount
+        other.liveCount = liveCount
+        other.presence = presence
+        return other
+    }
+
     // MARK: Reading
 
     /// Bytes of names and values, deleted ones included: what the block costs beside its records.

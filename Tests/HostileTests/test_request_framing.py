@@ -376,3 +376,20 @@ def test_case_55_h2c_upgrade_is_not_forwarded(proxy):
     assert outcome.statuses[0] in (200, 403)
     for record in proxy.upstream.requests:
         assert record.header("upgrade") is None and record.header("http2-settings") is None
+
+
+def test_the_rest_of_an_unread_request_touches_no_other_client(proxy):
+    """The reply closes the connection, and the body lies in the same packet: it must not become part of any stream."""
+    for _ in range(3):
+        fields = (b"POST /direct HTTP/1.1", b"Host: h.test", b"Content-Length: 10")
+        outcome = proxy.send(head(*fields, body=b"0123456789" + SMUGGLED))
+        assert outcome.statuses == [200] and outcome.closed
+        with Connection(proxy.ports["main"]) as connection:
+            connection.send(head(b"POST /next HTTP/1.1", b"Host: h.test", b"Content-Length: 4"))
+            proxy.upstream.wait_for(1)
+            connection.send(b"body")
+            assert connection.read_response(timeout=2).status == 200
+        record = proxy.upstream.requests[-1]
+        assert record.line.startswith("POST /next ") and record.body == b"body"
+        proxy.upstream.reset_records()
+    proxy.saw_nothing_smuggled()

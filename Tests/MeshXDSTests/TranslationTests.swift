@@ -131,6 +131,16 @@ struct TranslationTests {
         #expect(try action("cluster: up, idle_timeout: 1.5s").idleTimeout == .after(.milliseconds(1500)))
     }
 
+    @Test func theOlderGRPCTimeoutsCountOnlyWithoutTheNewer() throws {
+        let older = try action("cluster: up, max_grpc_timeout: 2s, grpc_timeout_offset: 0.1s").maxStreamDuration
+        #expect(!older.isPresent && older.maxGRPCTimeout == .seconds(2))
+        #expect(older.grpcTimeoutHeaderOffset == .milliseconds(100))
+        let both = try action(
+            "cluster: up, max_grpc_timeout: 2s, grpc_timeout_offset: 0.1s, max_stream_duration: {}").maxStreamDuration
+        #expect(both.isPresent && both.maxGRPCTimeout == nil && both.grpcTimeoutHeaderOffset == nil)
+        #expect(both.grpcTimeoutHeaderMax == nil && both.limit == .inherit)
+    }
+
     @Test func clusterFieldsAreTaken() throws {
         let clusters = try model(
             """

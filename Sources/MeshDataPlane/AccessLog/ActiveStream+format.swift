@@ -64,6 +64,9 @@ extension ActiveStream: FormatContext {
             sink.append(cluster.name.bytes)
             return true
         case .upstreamRequestAttemptCount: return FormatValues.appendNumber(UInt64(info.attempts), to: sink)
+        case .grpcStatus, .grpcStatusNumber:
+            guard let form = GRPCStatusForm(command, argument: argument) else { return false }
+            return appendGRPCStatus(form, field: response.headers.value(of: .grpcStatus), to: sink)
         case .routeName: return appendName(match.route?.pointee.name, to: sink)
         case .virtualHostName: return appendName(match.virtualHost?.pointee.name, to: sink)
         case .filterChainName: return FormatValues.appendText(manager?.chain.name ?? "", to: sink)

@@ -109,19 +109,25 @@ extension ActiveStream {
         }
         releasePauses()
         if reply.closesConnection { phase.insert(.closesConnection) }
-        info.status = reply.status
         info.details = reply.details
         response.reset()
         response.status = reply.status
         prepare(&response)
+        if phase.contains(.inRouter) { finishRouterReply(status: reply.status) }
+        // As Envoy: what the route adds sees no status yet, and has no say in what describes the reply.
+        var body = body
+        if isGRPC {
+            turnReplyIntoGRPC(reply, message: body)
+            body = UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        info.status = response.status
         if body.count > 0 {
-            appendLength(body.count)
+            setLength(body.count)
             if !response.headers.contains(.contentType) {
                 response.headers.append(.contentType, "text/plain", from: pool)
             }
         }
         response.framing = body.count > 0 ? .length(UInt64(body.count)) : .none
-        if phase.contains(.inRouter) { finishRouterReply() }
         passResponseHead(manager, from: filters.count - 1, endStream: body.count == 0)
         guard !phase.contains(.finished), body.count > 0 else { return }
         if !phase.contains(.responseHasNoBody) {
@@ -131,10 +137,10 @@ extension ActiveStream {
         passResponseEnd()
     }
 
-    private func appendLength(_ count: Int) {
+    private func setLength(_ count: Int) {
         withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
             let digits = DecimalText.write(UInt64(count), to: buffer, at: 0)
-            response.headers.append(
+            response.headers.replace(
                 .contentLength, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<digits]),
                 from: pool)
         }

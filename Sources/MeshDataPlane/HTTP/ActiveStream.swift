@@ -43,6 +43,8 @@ struct StreamPhase: OptionSet {
     static let responseHasNoBody = StreamPhase(rawValue: 1 << 15)
     /// HTTP/2: END_STREAM went with the response head.
     static let headEndedStream = StreamPhase(rawValue: 1 << 17)
+    /// A gRPC request, by its head as it arrived.
+    static let grpc = StreamPhase(rawValue: 1 << 18)
 }
 
 /// One request and its response: everything that is known about it, the filters it passes, and its upstream attempt.
@@ -238,12 +240,12 @@ package final class ActiveStream: TimerTarget {
 
     func cancelRouteTimeout() { timers.cancel(routeTimer) }
 
-    /// Applies a route's own `max_stream_duration`, counted from the start of the stream.
-    func setMaxDuration(_ nanoseconds: UInt64) {
-        if nanoseconds == 0 {
-            timers.cancel(durationTimer)
-        } else {
+    /// Applies a route's own `max_stream_duration`, counted from the start of the stream; nil lifts the manager's.
+    func setMaxDuration(_ nanoseconds: UInt64?) {
+        if let nanoseconds {
             timers.arm(durationTimer, at: info.start.advanced(byNanoseconds: nanoseconds))
+        } else {
+            timers.cancel(durationTimer)
         }
     }
 

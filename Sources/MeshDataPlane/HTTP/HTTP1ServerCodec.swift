@@ -21,6 +21,8 @@ final class HTTP1ServerCodec: ServerCodec {
     private var isPausedForPipelining = false
     /// The client does not read its responses: no further request is taken until it does.
     private var isPausedForOutput = false
+    /// The last response is queued: what the client still sends is the rest of a request that nobody reads.
+    private var isOver = false
 
     init(config: CompiledHTTP, transport: ByteStream) {
         self.config = config
@@ -40,8 +42,8 @@ final class HTTP1ServerCodec: ServerCodec {
         // A reply sent while a head is handled ends its stream inside this loop; the loop goes on by itself then.
         guard !isReceiving else { return }
         isReceiving = true
-        while !transport.isClosed, !transport.input.isEmpty || (current != nil && decoder.isBodyComplete), !manager.isClosed,
-            receiveOne(manager)
+        while !isOver, !transport.isClosed, !transport.input.isEmpty || (current != nil && decoder.isBodyComplete),
+            !manager.isClosed, receiveOne(manager)
         {}
         isReceiving = false
     }
@@ -323,6 +325,7 @@ final class HTTP1ServerCodec: ServerCodec {
         current = nil
         let clientExpectsClose = stream.phase.contains(.clientCloses) && stream.phase.contains(.requestReceived)
         let isClean = stream.phase.contains(.requestReceived) && transport.input.isEmpty
+        isOver = true
         stream.finish(manager)
         manager.closeAfterFlush(lingers: !(clientExpectsClose && isClean))
     }
@@ -349,6 +352,7 @@ final class HTTP1ServerCodec: ServerCodec {
     override func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         guard isCurrent(stream) else { return }
         current = nil
+        isOver = true
         let hadClosed = manager.isClosed
         stream.finish(manager)
         guard !hadClosed else { return }

@@ -372,7 +372,9 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         stream.phase.insert(.responseEnded)
         if !stream.phase.contains(.headEndedStream) {
             if stream.responseTrailers.liveCount > 0 {
-                session.sendTrailers(stream.http2, &stream.responseTrailers)
+                // The log still reads them.
+                var sent = stream.responseTrailers.sharingMemory()
+                session.sendTrailers(stream.http2, &sent)
             } else {
                 session.sendEnd(stream.http2)
             }

@@ -285,6 +285,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func onRequestHead(_ stream: ActiveStream, endStream: Bool) {
         headEnded(endStream: endStream)
         startStream(stream)
+        if stream.request.headers.contains(.contentType) { stream.recogniseGRPC() }
         if endStream { stream.markRequestReceived() }
         if let refusal = admit(stream) {
             stream.reply(refusal)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
 import MeshIO
-import MeshModel
+package import MeshModel
 import MeshStats
 
 /// A response the proxy makes itself.
@@ -14,16 +14,19 @@ package struct LocalReply: Sendable {
     package var body: StaticString
     /// Whether the connection must not be used again after the reply.
     package var closesConnection: Bool
+    /// What a gRPC client is told; nil for what `status` means to one.
+    package var grpcStatus: GRPCStatus?
 
     package init(
         _ status: UInt16, details: StaticString, flags: ResponseFlags = [], body: StaticString = "",
-        closesConnection: Bool = false
+        closesConnection: Bool = false, grpcStatus: GRPCStatus? = nil
     ) {
         self.status = status
         self.details = details
         self.flags = flags
         self.body = body
         self.closesConnection = closesConnection
+        self.grpcStatus = grpcStatus
     }
 
     package static var routeNotFound: LocalReply { LocalReply(404, details: "route_not_found", flags: .noRouteFound) }
@@ -49,7 +52,8 @@ package struct LocalReply: Sendable {
         LocalReply(504, details: "response_timeout", flags: .upstreamRequestTimeout, body: "upstream request timeout")
     }
     package static var maxStreamDuration: LocalReply {
-        LocalReply(504, details: "max_duration_timeout", body: "downstream duration timeout")
+        LocalReply(
+            504, details: "max_duration_timeout", body: "downstream duration timeout", grpcStatus: .deadlineExceeded)
     }
     package static var pathNormalizationFailed: LocalReply {
         LocalReply(400, details: "path_normalization_failed", closesConnection: true)

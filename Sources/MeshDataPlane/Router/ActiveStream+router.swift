@@ -198,17 +198,18 @@ extension ActiveStream {
 
     private func setTimeouts(_ route: UnsafePointer<CompiledRoute>, _ manager: HTTPConnectionManager) {
         routeTimeout = UInt64(max(0, route.pointee.timeoutMilliseconds)) &* 1_000_000
+        let isGRPCTimed = isGRPC && route.pointee.grpcTimeoutMaxMilliseconds >= 0 && !route.pointee.limitsDuration
+        if isGRPCTimed { takeGRPCRouteTimeout(route) }
         // A client the mesh trusts may ask for another timeout; from any other the header was removed on the way in.
         if let text = request.headers.value(of: .envoyUpstreamTimeout) {
             if let milliseconds = DecimalText.parse(text), milliseconds < 1 << 40 { routeTimeout = milliseconds &* 1_000_000 }
             request.headers.removeAll(.envoyUpstreamTimeout)
         }
+        if isGRPCTimed, routeTimeout > 0 { setGRPCTimeout(routeTimeout / 1_000_000) }
         if route.pointee.idleTimeoutMilliseconds >= 0 {
             setIdleTimeout(UInt64(route.pointee.idleTimeoutMilliseconds) &* 1_000_000)
         }
-        if route.pointee.maxStreamDurationMilliseconds >= 0 {
-            setMaxDuration(UInt64(route.pointee.maxStreamDurationMilliseconds) &* 1_000_000)
-        }
+        if route.pointee.limitsDuration { limitDuration(route, manager) }
     }
 
     /// The last changes to the request head before it leaves.
@@ -305,23 +306,25 @@ extension ActiveStream {
     // MARK: Response
 
     /// What the route adds to a reply of the router's own.
-    func finishRouterReply() {
+    ///
+    /// - Parameter status: the reply's, which a gRPC client is told in other words.
+    func finishRouterReply(status: UInt16) {
         guard let routes, let route = match.route else { return }
-        if let cluster, route.pointee.action == .forward { countReply(cluster.stats) }
+        if let cluster, route.pointee.action == .forward { countReply(cluster.stats, status) }
         routes.matcher.applyResponseOperations(
             route, target: match.target, to: &response.headers, from: pool, context: self)
         addAttemptCount()
     }
 
     /// A reply in place of an upstream's answer counts as that cluster's, as in Envoy.
-    private func countReply(_ counts: ClusterStats) {
-        switch response.status / 100 {
+    private func countReply(_ counts: ClusterStats, _ status: UInt16) {
+        switch status / 100 {
         case 4: stats.add(counts.requests4xx)
         case 5: stats.add(counts.requests5xx)
         default: break
         }
-        if response.status == 503 { stats.add(counts.requests503) }
-        if response.status == 504 { stats.add(counts.requests504) }
+        if status == 503 { stats.add(counts.requests503) }
+        if status == 504 { stats.add(counts.requests504) }
         stats.add(counts.requestsCompleted)
     }
 

@@ -167,4 +167,16 @@ package protocol FormatContext: AnyObject {
     ///
     /// - Parameter argument: the text between the parentheses, empty without any.
     func append(_ command: FormatCommand, argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool
+
+    /// Appends the gRPC status of a response whose head is being changed and cannot be asked for it; false as above.
+    ///
+    /// - Parameter field: the head's `grpc-status`.
+    func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool
+}
+
+extension FormatContext {
+    /// For contexts without requests.
+    package func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool {
+        false
+    }
 }

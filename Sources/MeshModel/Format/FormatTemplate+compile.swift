@@ -148,6 +148,9 @@ private struct FormatCompiler {
             guard known.takesArgument || known == .unavailable || (argument == nil && maxLength < 0) else {
                 throw FormatError(problem: "%\(name)% takes no parameters and no length", offset: start)
             }
+            if known == .grpcStatus, let argument, argument.withUnsafeBytes({ GRPCStatusForm(argument: $0) }) == nil {
+                throw FormatError(problem: "%GRPC_STATUS% takes CAMEL_STRING, SNAKE_STRING or NUMBER", offset: start)
+            }
             endLiteral()
             var segment = FormatSegment(kind: .command(known))
             segment.first = add(argument ?? [])

@@ -76,6 +76,8 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
                 found = appendHeader(segment, of: block, to: sink)
             case .header(let headers):
                 found = appendHeader(segment, headers, context, to: sink)
+            case .command(let command) where own == .response && (command == .grpcStatus || command == .grpcStatusNumber):
+                found = appendGRPCStatus(segment, command, of: block, context, to: sink)
             case .command(let command):
                 found = context.append(command, argument: slice(segment.pointee.first), to: sink)
             }
@@ -117,6 +119,14 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
         guard index >= 0 else { return false }
         sink.append(block.value(at: index))
         return true
+    }
+
+    private func appendGRPCStatus(
+        _ segment: UnsafeMutablePointer<FormatSegment>, _ command: FormatCommand, of block: borrowing HeaderBlock,
+        _ context: some FormatContext, to sink: ByteSink
+    ) -> Bool {
+        guard let form = GRPCStatusForm(command, argument: slice(segment.pointee.first)) else { return false }
+        return context.appendGRPCStatus(form, field: block.value(of: .grpcStatus), to: sink)
     }
 
     private static func index(_ token: HeaderToken, _ name: UnsafeRawBufferPointer, in block: borrowing HeaderBlock)

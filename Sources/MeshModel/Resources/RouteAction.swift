@@ -49,12 +49,16 @@ package enum TimeoutOverride: Equatable, Sendable {
 
 /// Bounds of a whole stream. Source: `RouteAction.MaxStreamDuration`, `RouteAction.max_grpc_timeout`.
 package struct StreamDurationOptions: Equatable, Sendable {
+    /// Whether `max_stream_duration` is there, even empty: then neither `timeout` nor the deprecated gRPC fields count.
+    /// Default: false.
+    package var isPresent = false
     /// Source: `max_stream_duration.max_stream_duration`. Default: inherit the manager's.
     package var limit = TimeoutOverride.inherit
     /// Use the `grpc-timeout` header: nil ignores it, 0 takes it as it is, else it is capped.
     /// Source: `grpc_timeout_header_max`. Default: nil.
     package var grpcTimeoutHeaderMax: Duration?
-    /// Taken off the header's value. Source: `grpc_timeout_header_offset`. Default: nil.
+    /// Taken off the header's value. Source: `grpc_timeout_header_offset`, or the deprecated `grpc_timeout_offset`.
+    /// Default: nil.
     package var grpcTimeoutHeaderOffset: Duration?
     /// The deprecated form of the above, for the route timeout. Source: `max_grpc_timeout`. Default: nil.
     package var maxGRPCTimeout: Duration?

@@ -41,13 +41,16 @@ package struct CompiledRoute: BitwiseCopyable, Sendable {
     package var status: UInt16 = 503
     /// Body of a direct response.
     package var body = TableRange()
-    /// Milliseconds; 0 disables.
+    /// Milliseconds; 0 disables, and is what a route with `limitsDuration` has.
     package var timeoutMilliseconds: Int64 = 15_000
     /// Milliseconds; 0 disables, -1 leaves the manager's.
     package var idleTimeoutMilliseconds: Int64 = -1
     /// Milliseconds; 0 disables, -1 leaves the manager's.
     package var maxStreamDurationMilliseconds: Int64 = -1
-    /// Milliseconds; -1 ignores the `grpc-timeout` header, 0 takes it uncapped.
+    /// The whole stream is bounded in place of the upstream's part (`max_stream_duration` is there, even empty).
+    package var limitsDuration = false
+    /// Milliseconds; -1 ignores the `grpc-timeout` header, 0 takes it uncapped. It bounds the stream with
+    /// `limitsDuration`, else it is the timeout.
     package var grpcTimeoutMaxMilliseconds: Int64 = -1
     /// Milliseconds taken off the `grpc-timeout` header.
     package var grpcTimeoutOffsetMilliseconds: Int64 = 0

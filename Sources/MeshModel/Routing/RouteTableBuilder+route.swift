@@ -130,13 +130,15 @@ extension RouteTableBuilder {
         case .weighted(let weighted): add(weighted, to: &route)
         }
         route.appendsXForwardedHost = action.appendXForwardedHost
-        route.timeoutMilliseconds = action.timeout?.roundedUpMilliseconds ?? 0
+        let duration = action.maxStreamDuration
+        route.limitsDuration = duration.isPresent
+        // Envoy takes one of the two bounds: this one counts only where the other is not configured.
+        route.timeoutMilliseconds = duration.isPresent ? 0 : action.timeout?.roundedUpMilliseconds ?? 0
         route.idleTimeoutMilliseconds = action.idleTimeout.milliseconds
-        route.maxStreamDurationMilliseconds = action.maxStreamDuration.limit.milliseconds
-        let grpcLimit = action.maxStreamDuration.grpcTimeoutHeaderMax ?? action.maxStreamDuration.maxGRPCTimeout
+        route.maxStreamDurationMilliseconds = duration.limit.milliseconds
+        let grpcLimit = duration.isPresent ? duration.grpcTimeoutHeaderMax : duration.maxGRPCTimeout
         route.grpcTimeoutMaxMilliseconds = grpcLimit?.roundedUpMilliseconds ?? -1
-        route.grpcTimeoutOffsetMilliseconds =
-            action.maxStreamDuration.grpcTimeoutHeaderOffset?.roundedUpMilliseconds ?? 0
+        route.grpcTimeoutOffsetMilliseconds = duration.grpcTimeoutHeaderOffset?.roundedUpMilliseconds ?? 0
         route.isHighPriority = action.priority == .high
         switch action.pathRewrite {
         case .none: break

@@ -52,24 +52,34 @@ extension Translator {
             }
             action.upgrades.append(option)
         }
-        let duration = message.maxStreamDuration
-        if duration.hasMaxStreamDuration { action.maxStreamDuration.limit = duration.maxStreamDuration.override }
-        if duration.hasGrpcTimeoutHeaderMax {
-            action.maxStreamDuration.grpcTimeoutHeaderMax = duration.grpcTimeoutHeaderMax.duration
+        action.maxStreamDuration = try streamDuration(message, at: path)
+        return action
+    }
+
+    private func streamDuration(
+        _ message: Envoy_Config_Route_V3_RouteAction, at path: String
+    ) throws(ConfigError) -> StreamDurationOptions {
+        var options = StreamDurationOptions()
+        if message.hasMaxStreamDuration {
+            let duration = message.maxStreamDuration
+            options.isPresent = true
+            if duration.hasMaxStreamDuration { options.limit = duration.maxStreamDuration.override }
+            if duration.hasGrpcTimeoutHeaderMax { options.grpcTimeoutHeaderMax = duration.grpcTimeoutHeaderMax.duration }
+            if duration.hasGrpcTimeoutHeaderOffset {
+                options.grpcTimeoutHeaderOffset = duration.grpcTimeoutHeaderOffset.duration
+            }
+            // The older pair has no say beside the newer message.
+            return options
         }
-        if duration.hasGrpcTimeoutHeaderOffset {
-            action.maxStreamDuration.grpcTimeoutHeaderOffset = duration.grpcTimeoutHeaderOffset.duration
-        }
-        // The older pair has a say only where the newer one has none.
-        if message.hasGrpcTimeoutOffset, !duration.hasGrpcTimeoutHeaderMax, !duration.hasGrpcTimeoutHeaderOffset {
+        if message.hasGrpcTimeoutOffset {
             guard message.grpcTimeoutOffset.duration >= .zero else {
                 throw error(
                     path + ".grpc_timeout_offset", found: "\(message.grpcTimeoutOffset.duration)", allowed: "0s or more")
             }
-            action.maxStreamDuration.grpcTimeoutHeaderOffset = message.grpcTimeoutOffset.duration
+            options.grpcTimeoutHeaderOffset = message.grpcTimeoutOffset.duration
         }
-        if message.hasMaxGrpcTimeout { action.maxStreamDuration.maxGRPCTimeout = message.maxGrpcTimeout.duration }
-        return action
+        if message.hasMaxGrpcTimeout { options.maxGRPCTimeout = message.maxGrpcTimeout.duration }
+        return options
     }
 
     private func rewrite(_ message: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute) -> RegexRewrite {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """gRPC as a proxy sees it: local replies, deadlines, trailers-only answers, retries by status, cancellation."""
 
+from cases.http2 import counters
 from exchanges import Ask, AwaitBytes, AwaitEnd, AwaitHead, AwaitRequest, Cancel, Open, OverH2, Say, Sleep
 from harness import Case, Group, Kept, Receive, Send
 
@@ -32,6 +33,26 @@ _ROUTES = [
                "max_stream_duration": {"grpc_timeout_header_max": "0s", "grpc_timeout_header_offset": "0.1s"}}},
     {"match": {"prefix": "/max"}, "route": {"cluster": "m", "max_grpc_timeout": "2s"}},
     {"match": {"prefix": "/unlimited"}, "route": {"cluster": "m", "max_grpc_timeout": "0s"}},
+    {"match": {"prefix": "/older"},
+     "route": {"cluster": "m", "max_grpc_timeout": "2s", "grpc_timeout_offset": "0.1s"}},
+    {"match": {"prefix": "/both"},
+     "route": {"cluster": "m", "timeout": "0.2s", "max_grpc_timeout": "0.1s", "grpc_timeout_offset": "0.05s",
+               "max_stream_duration": {"max_stream_duration": "0.5s"}}},
+    {"match": {"prefix": "/empty"}, "route": {"cluster": "m", "timeout": "0.2s", "max_stream_duration": {}}},
+    {"match": {"prefix": "/lifted"},
+     "route": {"cluster": "m", "max_stream_duration": {"max_stream_duration": "0s"}}},
+    {"match": {"prefix": "/tilde"},
+     "direct_response": {"status": 403, "body": {"inline_string": "~{|}\t\"\u007f <&>+"}}},
+    {"match": {"prefix": "/created"}, "direct_response": {"status": 201}},
+    {"match": {"prefix": "/headers"}, "direct_response": {"status": 503, "body": {"inline_string": "down"}},
+     "response_headers_to_add": [
+         {"header": {"key": "x-status", "value": "%RESPONSE_CODE% %GRPC_STATUS(NUMBER)%"}},
+         *({"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+           for key, value in (("grpc-message", "added"), ("grpc-status", "99"))),
+         {"header": {"key": "content-type", "value": "text/x"}}]},
+    {"match": {"prefix": "/told"}, "route": {"cluster": "m"},
+     "response_headers_to_add": [
+         {"header": {"key": "x-status", "value": "%RESPONSE_CODE% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%"}}]},
     {"match": {"prefix": "/none"}, "route": {"cluster": "empty"}},
     {"match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
     {"match": {"prefix": "/unknown"}, "route": {"cluster_header": "x-cluster"}},
@@ -45,8 +66,10 @@ _LOG = (
 
 def _build(ports):
     listeners = []
-    for name, codec in (("main", "HTTP2"), ("h1", "HTTP1")):
+    for name, codec in (("main", "HTTP2"), ("limited", "HTTP2"), ("h1", "HTTP1")):
         log = {"codec_type": codec, "access_log": [file_access_log(ports.log(name), _LOG)]}
+        if name == "limited":
+            log["common_http_protocol_options"] = {"max_stream_duration": "0.4s"}
         listeners.append(listener(name, ports[name], hcm(_ROUTES, stat_prefix=name, options=log)))
     return listeners, [
         cluster("m", ports["m"], **http2()),
@@ -65,8 +88,8 @@ def _ask(path, *headers, content_type="application/grpc", body=_MESSAGE):
     return Ask(path, method="POST", headers=fields, body=body)
 
 
-def _grpc(feature, outcome, status, *steps, **options):
-    return Case(feature, outcome, status, listener="main", log="main", exchange=OverH2(steps), **options)
+def _grpc(feature, outcome, status, *steps, at="main", **options):
+    return Case(feature, outcome, status, listener=at, log=at, exchange=OverH2(steps), **options)
 
 
 def _deadline(outcome, path, value, *, status=200, upstream=None, **options):
@@ -87,7 +110,7 @@ _MAPPED = {200: 2, 400: 13, 401: 16, 403: 7, 404: 12, 418: 2, 429: 14, 500: 2, 5
 
 GROUP = Group(
     "grpc",
-    ("main", "h1"),
+    ("main", "limited", "h1"),
     ("m",),
     _build,
     dead_ports=("dead",),
@@ -121,10 +144,29 @@ GROUP = Group(
         Case("gRPC local reply", "over HTTP/1", 200,
              request("/direct/403", method="POST", headers=_GRPC, body=_MESSAGE), listener="h1", log="h1",
              shows="grpc-status: 7"),
+        _grpc("gRPC local reply", "content type with parameters", 403,
+              _ask("/direct/403", content_type="application/grpc;charset=utf-8")),
+        _grpc("gRPC local reply", "content type in other case", 403,
+              _ask("/direct/403", content_type="Application/gRPC")),
+        _grpc("gRPC local reply", "text of special characters", 200, _ask("/tilde"), shows="grpc-message: %7E{"),
+        _grpc("gRPC local reply", "created keeps its location", 200, _ask("/created"), shows="header: location"),
+        _grpc("gRPC local reply", "HEAD has no message", 200,
+              Ask("/direct/403", method="HEAD", headers=_GRPC), lacks="grpc-message"),
+        _grpc("gRPC local reply", "header operations", 200, _ask("/headers"), shows="grpc-message: down"),
+        _grpc("gRPC local reply", "header operations without gRPC", 503, _ask("/headers", content_type="text/plain"),
+              shows="x-status: "),
+        _grpc("gRPC local reply", "is counted upstream by its HTTP status", 200, _ask("/dead"), admin="/stats",
+              admin_view=counters("cluster.dead.upstream_rq_503", "cluster.dead.upstream_rq_5xx",
+                                  "http.main.downstream_rq_5xx"),
+              shows="cluster.dead.upstream_rq_503"),
+        _grpc("gRPC local reply", "by the manager's stream duration", 200, _ask("/m"), at="limited", upstream=_NEVER,
+              shows="grpc-status: 4"),
         _grpc("gRPC route", "matches gRPC", 200, _ask("/only-grpc"), upstream=_UNARY, shows="upstream: m"),
         _grpc("gRPC route", "anything else goes on", 200, _ask("/only-grpc", content_type="text/plain")),
         _grpc("gRPC", "unary", 200, _ask("/m/Unary"), upstream=_UNARY, shows="trailer: grpc-status: 0"),
         _grpc("gRPC", "trailers-only", 200, _ask("/m/Fails"), upstream=_failing(5, "not%20there")),
+        _grpc("gRPC", "trailers-only, its status in a header added", 200, _ask("/told"), upstream=_failing(5, "no")),
+        _grpc("gRPC", "status in a header added before the trailers", 200, _ask("/told"), upstream=_UNARY),
         _grpc("gRPC", "status in the trailers", 200, _ask("/m/Fails"), upstream=(
             BODY, Head(200, (("content-type", "application/grpc"),)), Data(_MESSAGE),
             Trailers((("grpc-status", "8"), ("grpc-message", "enough"))))),
@@ -154,6 +196,29 @@ GROUP = Group(
         _deadline("below max_grpc_timeout", "/max", "1S", upstream=_UNARY),
         _deadline("max_grpc_timeout 0 takes the client's", "/unlimited", "300m", upstream=_NEVER),
         _deadline("without a limit is passed on", "/m", "300m", upstream=_UNARY, shows="grpc-timeout: 300m"),
+        _deadline("in microseconds", "/deadline", "900001u", upstream=_UNARY, shows="grpc-timeout: 901m"),
+        _deadline("in hours, longer than a timer", "/deadline", "99999999H", upstream=_UNARY),
+        _deadline("in minutes, written in seconds", "/deadline", "2000000M", upstream=_UNARY),
+        _deadline("with leading zeros", "/deadline", "0000000005S", upstream=_UNARY),
+        _deadline("negative", "/deadline", "-5S", upstream=_UNARY, shows="grpc-timeout: -5S"),
+        _deadline("absent, with the route's duration", "/duration", "x", upstream=_UNARY, shows="grpc-timeout: 300m"),
+        _deadline("less the older offset", "/older", "1S", upstream=_UNARY, shows="grpc-timeout: 900m"),
+        _deadline("older offset is longer", "/older", "50m", upstream=_UNARY, shows="grpc-timeout: 50m"),
+        _grpc("grpc-timeout", "absent, with max_grpc_timeout", 200, _ask("/max"), upstream=_UNARY,
+              shows="grpc-timeout: 2000m"),
+        _deadline("newer and older together", "/both", "5S", upstream=_NEVER, shows="max_duration_timeout"),
+        _grpc("grpc-timeout", "max_stream_duration without gRPC", 504,
+              _ask("/both", ("grpc-timeout", "5S"), content_type="text/plain"), upstream=_NEVER,
+              shows="max_duration_timeout"),
+        _grpc("grpc-timeout", "bounds a stream that is not gRPC's", 504,
+              _ask("/deadline", ("grpc-timeout", "300m"), content_type="text/plain"), upstream=_NEVER,
+              shows="max_duration_timeout"),
+        _deadline("empty max_stream_duration lifts the timeout", "/empty", "100m", upstream=(BODY, 0.4, *_UNARY[1:]),
+                  shows="via_upstream"),
+        _grpc("grpc-timeout", "lifted with the manager's duration", 200, _ask("/lifted", ("grpc-timeout", "5S")),
+              at="limited", upstream=_UNARY, lacks="grpc-timeout:"),
+        _grpc("grpc-timeout", "empty max_stream_duration tells the manager's", 200,
+              _ask("/empty", ("grpc-timeout", "5S")), at="limited", upstream=_UNARY, shows="grpc-timeout: 400m"),
         _deadline("0 with max_grpc_timeout", "/unlimited", "0m", upstream=_UNARY),
     ),
 )
