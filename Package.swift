@@ -74,7 +74,7 @@ let package = Package(
             swiftSettings: strict),
         // Tests
         .target(
-            name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshHTTP2", "MeshModel"], path: "Tests/MeshTestKit",
+            name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshHTTP2", "MeshModel", "MeshTLS", "COpenSSL"], path: "Tests/MeshTestKit",
             swiftSettings: strict),
         tests("MeshIOTests", ["MeshIO", "MeshTestKit"]),
         tests("MeshStatsTests", ["MeshStats"]),
@@ -86,7 +86,7 @@ let package = Package(
         tests("MeshTLSTests", ["MeshTLS", "MeshIO", "COpenSSL", "MeshTestKit"]),
         tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
-        tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshIO", "MeshStats", "MeshTestKit"]),
+        tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshTLS", "MeshIO", "MeshStats", "MeshTestKit"]),
         tests("MeshServerTests", ["MeshServer", "MeshDataPlane", "MeshXDS", "MeshStats", "MeshProto", "MeshModel", "MeshIO"]),
         tests("ArchitectureTests", []),
     ],

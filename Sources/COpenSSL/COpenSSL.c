@@ -12,6 +12,7 @@
 
 // OpenSSL's own default provider, loaded in a context nobody else uses: the lean one passes its algorithms on.
 static OSSL_PROVIDER *full;
+static OSSL_LIB_CTX *full_library;
 // The filtered tables, by operation number (OSSL_OP_KEYMGMT is 10, decoders are 21).
 enum { max_algorithms = 160, max_operations = 32 };
 static OSSL_ALGORITHM lean_tables[max_operations][max_algorithms + 1];
@@ -26,17 +27,22 @@ static bool is_named(const char *names, const char *wanted) {
     return false;
 }
 
-static bool is_needed(int operation, const OSSL_ALGORITHM *algorithm) {
-    static const char *const keys[] = {"RSA", "RSA-PSS", "EC", "ED25519", "X25519", "X448", "HMAC", "HKDF", "TLS1-PRF", NULL};
-    static const char *const decoded[] = {"RSA", "RSA-PSS", "EC", "ED25519", "DER", NULL};
-    const char *const *list = operation == OSSL_OP_KEYMGMT ? keys : decoded;
-    // Microsoft's key formats and encrypted ones are never read here.
-    if (operation == OSSL_OP_DECODER && (strstr(algorithm->property_definition, "input=msblob") != NULL ||
-                                         strstr(algorithm->property_definition, "input=pvk") != NULL))
-        return false;
-    for (; *list != NULL; list++)
-        if (is_named(algorithm->algorithm_names, *list)) return true;
-    return false;
+// What a handshake needs, by OpenSSL's first name, under as few names as do: for every certificate, each name of every key
+// type is compared with each name of every decoder. Private keys are read with the full provider (`apus_tls_read_key`).
+// Ed25519 and RSA-PSS certificates are left out, as Envoy does not take them either.
+static const char *const lean_keys[][2] = {
+    {"EC", "EC:id-ecPublicKey"}, {"RSA", "RSA:rsaEncryption"}, {"X25519", "X25519"}, {"HMAC", "HMAC"}, {NULL, NULL}};
+static const char *const lean_decoders[][2] = {{"EC", "EC"}, {"RSA", "RSA"}, {NULL, NULL}};
+
+// The names under which an algorithm is kept; NULL for one that is not.
+static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
+    const char *const(*list)[2] = operation == OSSL_OP_KEYMGMT ? lean_keys : lean_decoders;
+    if (operation == OSSL_OP_DECODER &&
+        strstr(algorithm->property_definition, "structure=SubjectPublicKeyInfo") == NULL)
+        return NULL;
+    for (; (*list)[0] != NULL; list++)
+        if (is_named(algorithm->algorithm_names, (*list)[0])) return (*list)[1];
+    return NULL;
 }
 
 static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
@@ -45,8 +51,12 @@ static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cac
     if (all == NULL || (operation != OSSL_OP_KEYMGMT && operation != OSSL_OP_DECODER)) return all;
     OSSL_ALGORITHM *kept = lean_tables[operation];
     int count = 0;
-    for (; all->algorithm_names != NULL && count < max_algorithms; all++)
-        if (is_needed(operation, all)) kept[count++] = *all;
+    for (; all->algorithm_names != NULL && count < max_algorithms; all++) {
+        const char *names = lean_names(operation, all);
+        if (names == NULL) continue;
+        kept[count] = *all;
+        kept[count++].algorithm_names = names;
+    }
     kept[count].algorithm_names = NULL;
     return kept;
 }
@@ -74,17 +84,16 @@ static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, co
     return *context != NULL;
 }
 
-OSSL_LIB_CTX *apus_tls_library(void) {
+bool apus_tls_set_up(void) {
     // No clean-up at exit: connections of other threads may still be in use then.
     OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-    OSSL_LIB_CTX *base = OSSL_LIB_CTX_new();
-    OSSL_LIB_CTX *lean = OSSL_LIB_CTX_new();
-    if (base == NULL || lean == NULL) return NULL;
-    full = OSSL_PROVIDER_load(base, "default");
-    if (full == NULL) return NULL;
-    if (!OSSL_PROVIDER_add_builtin(lean, "apus-lean", lean_init)) return NULL;
-    if (OSSL_PROVIDER_load(lean, "apus-lean") == NULL) return NULL;
-    return lean;
+    full_library = OSSL_LIB_CTX_new();
+    if (full_library == NULL) return false;
+    full = OSSL_PROVIDER_load(full_library, "default");
+    if (full == NULL) return false;
+    // Into the default library context, because sessions are decoded there and nowhere else. Loading a provider by name
+    // keeps OpenSSL's own one from being loaded there.
+    return OSSL_PROVIDER_add_builtin(NULL, "apus-lean", lean_init) && OSSL_PROVIDER_load(NULL, "apus-lean") != NULL;
 }
 
 // MARK: Contexts
@@ -222,11 +231,25 @@ static int no_password(char *buffer, int size, int writing, void *unused) {
     return -1;
 }
 
+// The same key in another library context.
+static EVP_PKEY *move_key(EVP_PKEY *key, OSSL_LIB_CTX *library) {
+    OSSL_PARAM *parts = NULL;
+    EVP_PKEY *moved = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(library, EVP_PKEY_get0_type_name(key), NULL);
+    if (context != NULL && EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &parts) == 1 && EVP_PKEY_fromdata_init(context) == 1)
+        EVP_PKEY_fromdata(context, &moved, EVP_PKEY_KEYPAIR, parts);
+    OSSL_PARAM_free(parts);
+    EVP_PKEY_CTX_free(context);
+    return moved;
+}
+
 EVP_PKEY *apus_tls_read_key(OSSL_LIB_CTX *library, const void *pem, int length) {
     BIO *bio = BIO_new_mem_buf(pem, length);
     if (bio == NULL) return NULL;
-    EVP_PKEY *key = PEM_read_bio_PrivateKey_ex(bio, NULL, no_password, NULL, library, NULL);
+    EVP_PKEY *read = PEM_read_bio_PrivateKey_ex(bio, NULL, no_password, NULL, full_library, NULL);
     BIO_free(bio);
+    EVP_PKEY *key = read == NULL ? NULL : move_key(read, library);
+    EVP_PKEY_free(read);
     ERR_clear_error();
     return key;
 }

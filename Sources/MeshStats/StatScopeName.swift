@@ -84,6 +84,15 @@ package struct StatScopeName: Hashable, Sendable {
         return copy
     }
 
+    /// Ends the name with a dot and the value of a label; the stat itself is then declared with an empty name.
+    /// `ssl.ciphers` and `AES` make `ssl.ciphers.AES`, extracted `ssl.ciphers`.
+    package func ending(with value: String, tag: String) -> StatScopeName {
+        var copy = self
+        copy.prefix += "." + value
+        copy.tags.append(StatTag(tag, value))
+        return copy
+    }
+
     /// The same scope printed without `envoy_` (`istiocustom.` and the like).
     package func inCustomNamespace() -> StatScopeName {
         var copy = self

@@ -31,8 +31,12 @@ package struct ForwardedClientCertificate: Hashable, Sendable {
         pair("Hash", peer.fingerprintText)
         if includesCertificate { pair("Cert", peer.encodedCertificate, isQuoted: true) }
         if includesChain { pair("Chain", PEMText.percentEncoded(peer.pemChain), isQuoted: true) }
-        if includesSubject { pair("Subject", escaped(peer.subject), isQuoted: true) }
-        if includesURI { for name in peer.uriNames { pair("URI", value(name)) } }
+        if includesSubject { pair("Subject", printable(peer.subject), isQuoted: true) }
+        if includesURI {
+            for name in peer.uriNames { pair("URI", value(name)) }
+            // Envoy says so when there is none; of DNS names it says nothing.
+            if peer.uriNames.isEmpty { pair("URI", []) }
+        }
         if includesDNS { for name in peer.dnsNames { pair("DNS", value(name)) } }
     }
 
@@ -44,6 +48,11 @@ package struct ForwardedClientCertificate: Hashable, Sendable {
         }
         guard name.contains(where: special) else { return name }
         return [UInt8(ascii: "\"")] + escaped(name) + [UInt8(ascii: "\"")]
+    }
+
+    /// RFC 2253 text has its quotes and backslashes escaped already.
+    private func printable(_ text: [UInt8]) -> [UInt8] {
+        text.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: " ") : $0 }
     }
 
     /// Quotes and backslashes get a backslash; what may not stand in a header field at all becomes a space.

@@ -13,6 +13,29 @@ enum TLSCallbacks {
         return owner._withUnsafeGuaranteedRef { $0.verifyPeer(store) } ? 1 : 0
     }
 
+    /// Most bytes of a ClientHello, header included; what BoringSSL takes. OpenSSL takes eight times as many.
+    private static let helloLimit = 16_384 + 4
+
+    /// Sees every handshake message before OpenSSL acts on it.
+    static func measureHello(
+        _ isWritten: Int32, _ type: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, _ ssl: OpaquePointer?
+    ) {
+        guard isWritten == 0, type == SSL3_RT_HANDSHAKE, count > helloLimit, let bytes,
+            bytes.load(as: UInt8.self) == UInt8(SSL3_MT_CLIENT_HELLO)
+        else { return }
+        stream(of: ssl)?._withUnsafeGuaranteedRef { $0.isHelloTooLong = true }
+    }
+
+    /// Ends the handshake before anything is answered.
+    static func judgeHello(
+        _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<Int32>?, _ unused: UnsafeMutableRawPointer?
+    ) -> Int32 {
+        let isTooLong = stream(of: ssl)?._withUnsafeGuaranteedRef { $0.isHelloTooLong } ?? true
+        guard isTooLong else { return SSL_CLIENT_HELLO_SUCCESS }
+        alert?.pointee = SSL_AD_ILLEGAL_PARAMETER
+        return SSL_CLIENT_HELLO_ERROR
+    }
+
     static func chooseCertificate(_ ssl: OpaquePointer?, _ unused: UnsafeMutableRawPointer?) -> Int32 {
         guard let ssl, let owner = stream(of: ssl) else { return 0 }
         guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return 1 }
@@ -79,7 +102,9 @@ enum TLSCallbacks {
         _ ssl: OpaquePointer?, _ session: OpaquePointer?, _ name: UnsafePointer<UInt8>?, _ length: Int,
         _ status: SSL_TICKET_STATUS, _ unused: UnsafeMutableRawPointer?
     ) -> SSL_TICKET_RETURN {
-        guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else { return SSL_TICKET_RETURN_IGNORE_RENEW }
+        guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else {
+            return SSL_TICKET_RETURN_IGNORE_RENEW
+        }
         guard let session, let owner = stream(of: ssl),
             owner._withUnsafeGuaranteedRef({ $0.acceptsSession(session) })
         else { return SSL_TICKET_RETURN_IGNORE_RENEW }

@@ -34,7 +34,7 @@ package final class TLSContext: @unchecked Sendable {
         self.options = options
         var warnings: [String] = []
         let library = TLSLibrary.shared
-        guard library.context != nil, library.sha256 != nil, library.transportMethod != nil else { throw .libraryFailed }
+        guard library.isReady else { throw .libraryFailed }
         guard options.minimumVersion <= options.maximumVersion else { throw .emptyVersionRange }
         guard options.role == .client || !options.certificates.isEmpty else { throw .noCertificate }
         pins = try PeerPins(options)
@@ -74,6 +74,10 @@ package final class TLSContext: @unchecked Sendable {
         let scope = Digest(words: (UInt64(bitPattern: Int64(options.hashValue)), id, 0, 0)).bytes
         apus_tls_context_set_resumption(handle, isServer, options.allowsResumption, scope, scope.count)
         if isServer {
+            SSL_CTX_set_msg_callback(handle) { isWritten, _, type, bytes, count, ssl, _ in
+                TLSCallbacks.measureHello(isWritten, type, bytes, count, ssl)
+            }
+            SSL_CTX_set_client_hello_cb(handle, { TLSCallbacks.judgeHello($0, $1, $2) }, nil)
             if certificates.needsChoice {
                 SSL_CTX_set_cert_cb(handle, { TLSCallbacks.chooseCertificate($0, $1) }, nil)
             }

@@ -38,6 +38,8 @@ package struct TLSContextOptions: Hashable, Sendable {
     package var requiresClientCertificate = false
     /// `trust_chain_verification: ACCEPT_UNTRUSTED`: a failed verification is remembered and not fatal.
     package var acceptsUntrusted = false
+    /// `allow_expired_certificate`: the time of a peer's certificates is not looked at. Default: false.
+    package var allowsExpired = false
     /// `max_verify_depth`: intermediates between leaf and CA. Default: 100.
     package var maxVerifyDepth: Int32 = 100
     /// `verify_certificate_spki`: base64 of SHA-256. Any of these or of the hashes must match when there is one.

@@ -8,18 +8,21 @@ import MeshIO
 final class TLSLibrary: @unchecked Sendable {
     static let shared = TLSLibrary()
 
-    /// The lean library context of `apus_tls_library`. Nil only when OpenSSL could not be set up at all.
-    let context: OpaquePointer?
+    /// False only when OpenSSL could not be set up at all.
+    let isReady: Bool
+    /// The library context: the process's own one, which is nil to OpenSSL.
+    let context: OpaquePointer? = nil
     let sha256: OpaquePointer?
     /// The cipher that seals session tickets.
     let ticketCipher: OpaquePointer?
     let transportMethod: OpaquePointer?
 
     private init() {
-        context = apus_tls_library()
+        let isSetUp = apus_tls_set_up()
         sha256 = EVP_MD_fetch(context, "SHA256", nil)
         ticketCipher = EVP_CIPHER_fetch(context, "AES-256-CBC", nil)
         transportMethod = TransportBIO.makeMethod()
+        isReady = isSetUp && sha256 != nil && ticketCipher != nil && transportMethod != nil
     }
 
     /// Empties this thread's error queue, which `SSL_get_error` would otherwise take for the next call's.

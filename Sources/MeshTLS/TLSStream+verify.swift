@@ -14,15 +14,16 @@ extension TLSStream {
         let refusal = check(leaf, X509_STORE_CTX_get0_untrusted(store), store)
         if let refusal {
             failure = refusal
-            if !context.options.acceptsUntrusted {
-                if X509_STORE_CTX_get_error(store) == 0 {
-                    X509_STORE_CTX_set_error(store, Int32(X509_V_ERR_APPLICATION_VERIFICATION))
-                }
-                return false
+            // The result stays with the session, so that a resumed one is known to be of an untrusted peer.
+            if X509_STORE_CTX_get_error(store) == 0 {
+                // The alert is about the certificate; that of `APPLICATION_VERIFICATION` is "handshake failure".
+                X509_STORE_CTX_set_error(store, Int32(X509_V_ERR_CERT_REJECTED))
             }
+            guard context.options.acceptsUntrusted else { return false }
             failure = nil
+            return true
         }
-        isPeerValidated = refusal == nil && context.trust != nil
+        isPeerValidated = context.trust != nil
         X509_STORE_CTX_set_error(store, 0)
         return true
     }
@@ -41,7 +42,8 @@ extension TLSStream {
             return checkNamesAndPins(known.identity, leaf)
         }
         guard let identity = PeerIdentity(leaf: leaf, others: others) else {
-            return TLSFailure(stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
+            return TLSFailure(
+                stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
         }
         peerIdentity = identity
         var expires = Int64.max
@@ -58,7 +60,8 @@ extension TLSStream {
     ) -> TLSFailure? {
         if identity.hasMalformedNames {
             return TLSFailure(
-                stat: .failVerifyError, text: "a subject alternative name of the peer is malformed", code: 0, verifyResult: 0)
+                stat: .failVerifyError, text: "a subject alternative name of the peer is malformed", code: 0,
+                verifyResult: 0)
         }
         for index in 0..<max(0, apus_tls_stack_count(others)) {
             if let other = apus_tls_stack_at(others, index), isKeyTooLong(other) { return tooLong }
@@ -66,11 +69,21 @@ extension TLSStream {
         if isKeyTooLong(leaf) { return tooLong }
         workspace.didVerify()
         X509_STORE_CTX_set_time(store, 0, Int(now))
+        if context.options.allowsExpired { allowExpired(store) }
         guard X509_verify_cert(store) != 1 else { return nil }
         TLSLibrary.forgetErrors()
         return TLSFailure(
             stat: .failVerifyError, text: "the peer's certificate is not trusted", code: 0,
             verifyResult: Int(X509_STORE_CTX_get_error(store)))
+    }
+
+    /// Validity is the only thing passed over, and of certificates alone: a revocation list still has to be of today.
+    private func allowExpired(_ store: OpaquePointer) {
+        X509_STORE_CTX_set_verify_cb(store) { verdict, store in
+            if verdict != 0 { return verdict }
+            let error = X509_STORE_CTX_get_error(store)
+            return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID ? 1 : 0
+        }
     }
 
     private var tooLong: TLSFailure {
@@ -85,7 +98,8 @@ extension TLSStream {
     private func checkNamesAndPins(_ identity: PeerIdentity, _ leaf: OpaquePointer) -> TLSFailure? {
         guard context.pins.accept(leaf, fingerprint: identity.fingerprint) else {
             return TLSFailure(
-                stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0, verifyResult: 0)
+                stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0,
+                verifyResult: 0)
         }
         guard policy.accepts(identity), policy.matchers.isEmpty || !identity.hasMalformedNames else {
             return TLSFailure(
@@ -129,7 +143,9 @@ extension TLSStream {
         if context.options.acceptsUntrusted { return true }
         guard let identity = identity(of: peer) else { return false }
         let now = wallSeconds
-        guard identity.notBefore <= now, now < identity.notAfter, now < context.trust?.nextUpdate ?? .max else { return false }
+        guard identity.notBefore <= now, now < identity.notAfter, now < context.trust?.nextUpdate ?? .max else {
+            return false
+        }
         return checkNamesAndPins(identity, peer) == nil
     }
 
@@ -137,8 +153,10 @@ extension TLSStream {
     func acceptResumedPeer(_ ssl: OpaquePointer) -> Bool {
         guard let session = SSL_get_session(ssl), acceptsSession(session) else { return false }
         if let peer = SSL_SESSION_get0_peer(session) {
-            peerIdentity = identity(of: peer)
+            let known = identity(of: peer)
+            peerIdentity = known
             isPeerValidated = context.trust != nil && SSL_get_verify_result(ssl) == 0
+                && known.map { $0.notAfter > wallSeconds && checkNamesAndPins($0, peer) == nil } ?? false
         }
         return true
     }

@@ -52,6 +52,8 @@ package final class TLSStream: ByteStream, EndOfTurn {
     /// What was agreed on; set when the handshake is complete.
     package private(set) var parameters: TLSSessionParameters?
 
+    /// The client's hello is longer than any sound one.
+    var isHelloTooLong = false
     private var isShutdownSent = false
     private var isTransportPaused = false
     private var isTurnEndScheduled = false
@@ -208,10 +210,13 @@ package final class TLSStream: ByteStream, EndOfTurn {
         let agreed = TLSSessionParameters(ssl)
         parameters = agreed
         if agreed.isResumed, !acceptResumedPeer(ssl) {
-            fail(failure ?? TLSFailure(stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
+            fail(failure ?? TLSFailure(
+                stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
             return
         }
         isHandshakeComplete = true
+        // It would be called for every record from here on.
+        SSL_set_msg_callback(ssl, nil)
         // A session of TLS 1.2 may be resumed again and again, and no new ticket came.
         if agreed.isResumed, agreed.version == .tls12, let sessionKey, let session = SSL_get1_session(ssl) {
             workspace.keep(session, for: sessionKey)

@@ -27,8 +27,10 @@ final class TrustAnchors: @unchecked Sendable {
         let store = ca.withUnsafeBytes { ca in
             (lists ?? []).withUnsafeBytes { crl in
                 apus_tls_make_store(
-                    library, ca.baseAddress, Int32(clamping: ca.count), lists == nil ? nil : crl.baseAddress ?? ca.baseAddress,
-                    Int32(clamping: crl.count), options.maxVerifyDepth, &failure, &nextUpdate)
+                    library, ca.baseAddress, Int32(clamping: ca.count),
+                    // An empty list is a list that holds nothing, and an error.
+                    lists == nil ? nil : crl.baseAddress ?? ca.baseAddress, Int32(clamping: crl.count),
+                    options.maxVerifyDepth, &failure, &nextUpdate)
             }
         }
         guard let store else {

@@ -100,6 +100,18 @@ struct ResumptionTests {
         link.close()
     }
 
+    @Test func anUntrustedPeerStaysUntrustedWhenItResumes() throws {
+        let stranger = try TestAuthority(name: "other").issue("URI:spiffe://x")
+        let rig = try Rig.mutual(authority, client: stranger) { server, _ in server.acceptsUntrusted = true }
+        for isResumed in [false, true] {
+            let link = rig.connect()
+            #expect(link.isEstablished && link.server.parameters?.isResumed == isResumed)
+            #expect(!link.server.isPeerValidated && link.server.peerIdentity != nil)
+            link.close()
+            rig.loop.turn()
+        }
+    }
+
     @Test func theSessionCacheIsBounded() throws {
         let rig = try Rig.mutual(authority)
         let small = TLSWorkspace(peers: 8, sessions: 4)

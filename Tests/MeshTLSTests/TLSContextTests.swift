@@ -157,9 +157,9 @@ struct TLSContextTests {
         var output: [UInt8] = []
         element.append(peer: peer, local: link.server.localIdentity, to: &output)
         let hash = String(decoding: peer.fingerprintText, as: UTF8.self)
-        // RFC 2253 escapes the quotes once, the header once more.
+        // RFC 2253 escapes the quotes; Envoy passes its text on as it is.
         #expect(String(decoding: output, as: UTF8.self)
-            == "By=spiffe://cluster.local/ns/b/sa/server;Hash=\(hash);Subject=\"CN=a \\\\\\\"b\\\\\\\"\";URI=spiffe://td/ns/a/sa/b;DNS=c.test")
+            == "By=spiffe://cluster.local/ns/b/sa/server;Hash=\(hash);Subject=\"CN=a \\\"b\\\"\";URI=spiffe://td/ns/a/sa/b;DNS=c.test")
         element = ForwardedClientCertificate()
         element.includesCertificate = true
         output = []

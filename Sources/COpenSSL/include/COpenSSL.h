@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// A library context of our own whose provider offers only the key types and decoders that TLS needs. OpenSSL 3.0 looks
-/// through every decoder for every certificate it reads; with a tenth of them a handshake costs a third less.
-/// NULL when OpenSSL cannot be set up. Call once.
-OSSL_LIB_CTX *apus_tls_library(void);
+/// Gives the process's OpenSSL a provider that offers only the key types and decoders that TLS needs. OpenSSL 3.0 looks
+/// through every decoder under every name for every certificate and session it reads. False when OpenSSL cannot be set
+/// up. Call once, before anything else of OpenSSL.
+bool apus_tls_set_up(void);
 
 // MARK: Contexts
 

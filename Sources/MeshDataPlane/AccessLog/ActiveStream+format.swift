@@ -75,6 +75,13 @@ extension ActiveStream: FormatContext {
             sink.append(id)
             return true
         default:
+            let upstream = info.upstreamTLS
+            if let written = FormatValues.append(command, upstream: upstream, to: sink) { return written }
+            if let written = FormatValues.appendValidity(
+                command, downstream: manager?.facts.tls, upstream: upstream, format: argument, to: sink)
+            {
+                return written
+            }
             guard let manager else { return false }
             return FormatValues.append(command, facts: manager.facts, to: sink) ?? false
         }
@@ -89,7 +96,7 @@ extension ActiveStream: FormatContext {
     /// `%RESPONSE_CODE_DETAILS%`; for a connection that could not be made with the kernel's reason, as Envoy writes it.
     private func appendDetails(to sink: ByteSink) -> Bool {
         guard let details = info.details, details.utf8CodeUnitCount > 0 else { return false }
-        guard info.connectErrno != 0, info.flags.contains(.upstreamConnectionFailure) else {
+        guard info.connectErrno != 0, info.connectErrno != TLSReason.peerLeft, info.flags.contains(.upstreamConnectionFailure) else {
             sink.append(details)
             return true
         }

@@ -54,6 +54,7 @@ enum FormatValues {
     /// `delayed_connect_error:_Connection_refused`: the kernel's reason, with underscores for spaces.
     static func appendConnectFailure(_ code: Int32, to sink: ByteSink) -> Bool {
         guard code != 0 else { return false }
+        if code < 0 { return TLSReason.append(code, to: sink) }
         sink.append("delayed_connect_error:_")
         for byte in String(cString: strerror(code)).utf8 {
             sink.append(byte == UInt8(ascii: " ") ? UInt8(ascii: "_") : byte)
@@ -85,7 +86,7 @@ enum FormatValues {
         case .downstreamDirectRemotePort: appendPort(facts.directRemoteAddress, to: sink)
         case .requestedServerName:
             appendText(facts.serverName, to: sink)
-        default: nil
+        default: append(command, downstream: facts.tls, to: sink)
         }
     }
 

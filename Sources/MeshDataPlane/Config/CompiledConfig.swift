@@ -4,6 +4,7 @@ import MeshHTTP2
 import MeshIO
 package import MeshModel
 import MeshStats
+import MeshTLS
 
 package typealias ListenerID = SlotID<CompiledListener>
 package typealias ChainID = SlotID<CompiledChain>
@@ -55,11 +56,33 @@ package final class CompiledChain: Sendable {
     let terminal: Terminal
     /// Bytes a connection may have waiting in one direction (`per_connection_buffer_limit_bytes`).
     let bufferLimit: Int
+    /// Nil for a plain chain.
+    package let tls: CompiledDownstreamTLS?
+    /// How long a handshake may take (`transport_socket_connect_timeout`). - Unit: nanoseconds; 0 for no limit.
+    let transportTimeout: UInt64
+    /// How the chain writes its clients into x-forwarded-client-cert; nil where it does not.
+    let forwardedElement: ForwardedClientCertificate?
 
-    init(name: String, terminal: Terminal, bufferLimit: Int) {
+    init(
+        name: String, terminal: Terminal, bufferLimit: Int, tls: CompiledDownstreamTLS? = nil,
+        transportTimeout: UInt64 = 0
+    ) {
         self.name = name
         self.terminal = terminal
         self.bufferLimit = bufferLimit
+        self.tls = tls
+        self.transportTimeout = transportTimeout
+        if case .http(let http) = terminal {
+            forwardedElement = ForwardedClientCertificate(http.terminal.forwardClientCertificate)
+        } else {
+            forwardedElement = nil
+        }
+    }
+
+    /// The same chain with another TLS context.
+    func with(_ tls: CompiledDownstreamTLS) -> CompiledChain {
+        CompiledChain(
+            name: name, terminal: terminal, bufferLimit: bufferLimit, tls: tls, transportTimeout: transportTimeout)
     }
 }
 
@@ -69,6 +92,7 @@ package final class CompiledHTTP: Sendable {
     let routes: RoutesID
     let filters: [any HTTPFilterConfig]
     let stats: HTTPConnectionManagerStats
+    let listenerStats: HTTPListenerStats
     let accessLogs: [CompiledAccessLog]
     let serverName: ConstantBytes
     let via: ConstantBytes
@@ -97,8 +121,9 @@ package final class CompiledHTTP: Sendable {
 
     init(
         terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
-        accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
+        listenerStats: HTTPListenerStats, accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
     ) {
+        self.listenerStats = listenerStats
         self.terminal = terminal
         self.routes = routes
         self.filters = filters
@@ -181,8 +206,12 @@ package final class CompiledCluster: Sendable {
     let http2Options: MeshHTTP2.HTTP2Options
     let http2Stats: HTTP2CodecStats
 
-    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats) {
+    /// Nil for a plain cluster.
+    package let tls: CompiledUpstreamTLS?
+
+    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, tls: CompiledUpstreamTLS? = nil) {
         self.http2Stats = http2Stats
+        self.tls = tls
         self.cluster = cluster
         self.stats = stats
         name = ConstantBytes(cluster.name)

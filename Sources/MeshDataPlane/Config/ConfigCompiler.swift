@@ -37,12 +37,16 @@ package struct LogFileFailure: Error, Equatable, Sendable {
 /// matchers, declares stats, opens sockets. What it refuses it names, and what it accepted before stays in force.
 package final class ConfigCompiler: ConfigSink {
     private let registry: FilterRegistry
-    private let catalog: StatCatalog
+    let catalog: StatCatalog
     private let workers: Int
     private let sockets: any ListeningSocketSource
     private let logFiles: any LogFileSource
     private let node: NodeIdentity
-    private let pages: StatPages
+    let pages: StatPages
+    let contexts: TLSContextFactory
+    var watch = TLSFileWatch()
+    /// Chains in force with TLS, by listener, for a new context when their files change.
+    var secureChains: [String: [SecureChain]] = [:]
     private let publish: (ConfigDelta) -> Void
 
     private var generation: UInt64 = 0
@@ -65,6 +69,7 @@ package final class ConfigCompiler: ConfigSink {
         self.registry = registry
         self.catalog = catalog
         self.pages = pages
+        contexts = TLSContextFactory(catalog: catalog)
         self.node = node
         self.workers = workers
         self.sockets = sockets
@@ -74,10 +79,15 @@ package final class ConfigCompiler: ConfigSink {
 
     /// Compiles the changes and hands them to every worker; returns what was refused.
     package func apply(_ changes: ChangeSet) -> [Rejection] {
-        generation += 1
-        var delta = ConfigDelta(generation: generation)
+        var delta = nextDelta()
         var rejections: [Rejection] = []
-        for cluster in changes.clusters { add(cluster, to: &delta) }
+        for cluster in changes.clusters {
+            do {
+                try add(cluster, to: &delta)
+            } catch {
+                rejections.append(Rejection(kind: .cluster, name: cluster.name, reason: error.reason))
+            }
+        }
         for configuration in changes.routes {
             do {
                 try add(configuration, to: &delta)
@@ -103,20 +113,35 @@ package final class ConfigCompiler: ConfigSink {
             delta.clusters.append((id, nil))
             clusterNames.forget(name)
         }
+        watchFiles()
         if !delta.isEmpty { publish(delta) }
         return rejections
     }
 
+    /// An empty delta with the next generation.
+    func nextDelta() -> ConfigDelta {
+        generation += 1
+        return ConfigDelta(generation: generation)
+    }
+
+    func publishDelta(_ delta: ConfigDelta) { publish(delta) }
+
     // MARK: Clusters and routes
 
-    private func add(_ cluster: Cluster, to delta: inout ConfigDelta) {
+    func clusterID(_ name: String) -> ClusterID? { clusterNames.find(name) }
+
+    /// The same cluster with another TLS context.
+    func replace(_ name: String, with compiled: CompiledCluster) { clusters[name] = compiled }
+
+    private func add(_ cluster: Cluster, to delta: inout ConfigDelta) throws(Refusal) {
+        let tls = try compileTLS(of: cluster)
         let id = clusters[cluster.name] == nil ? clusterNames.mention(cluster.name) : clusterNames.find(cluster.name)
         guard let id else { return }
         let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
         let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
             HTTP2CodecStats(in: &$0)
         }
-        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats)
+        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats, tls: tls)
         clusters[cluster.name] = compiled
         setMembership(of: cluster, stats)
         delta.clusters.append((id, compiled))
@@ -131,7 +156,7 @@ package final class ConfigCompiler: ConfigSink {
         pages.set(stats.membershipDegraded, UInt64(endpoints.count { $0.health == .degraded }))
     }
 
-    private struct Refusal: Error { let reason: String }
+    struct Refusal: Error { let reason: String }
 
     private func compile(_ configuration: RouteConfiguration) throws(Refusal) -> CompiledRoutes {
         let table: RouteTable
@@ -152,6 +177,7 @@ package final class ConfigCompiler: ConfigSink {
     // MARK: Listeners
 
     private func add(_ listener: Listener, to delta: inout ConfigDelta) throws(Refusal) {
+        let statName = listener.statPrefix.isEmpty ? Self.statName(of: listener) : listener.statPrefix
         let matcher: FilterChainTable
         do {
             matcher = try FilterChainTable(listener.filterChains)
@@ -161,13 +187,13 @@ package final class ConfigCompiler: ConfigSink {
         var pending = ConfigDelta(generation: generation)
         var chains: [ChainID] = []
         for (index, chain) in listener.filterChains.enumerated() {
-            chains.append(try add(chain, named: "\(listener.name)/\(index)", of: listener, to: &pending))
+            chains.append(
+                try add(chain, named: "\(listener.name)/\(index)", of: listener, statName, to: &pending))
         }
         var defaultChain: ChainID?
         if let chain = listener.defaultFilterChain {
-            defaultChain = try add(chain, named: "\(listener.name)/default", of: listener, to: &pending)
+            defaultChain = try add(chain, named: "\(listener.name)/default", of: listener, statName, to: &pending)
         }
-        let statName = listener.statPrefix.isEmpty ? Self.statName(of: listener) : listener.statPrefix
         let stats = catalog.declare(.listener(statName)) { ListenerStats(in: &$0) }
         let logs = try compile(listener.accessLogs)
         let opened = try openSockets(listener)
@@ -176,6 +202,7 @@ package final class ConfigCompiler: ConfigSink {
             stats: stats, filterStats: ListenerFilterStats(listener, catalog: catalog), accessLogs: logs)
         let id = listenerNames.find(listener.name) ?? listenerNames.mention(listener.name)
         listeners[listener.name] = compiled
+        keepSecureChains(of: listener, statName, pending.chains)
         delta.routes += pending.routes
         delta.chains += pending.chains
         delta.listeners.append((id, compiled))
@@ -203,6 +230,7 @@ package final class ConfigCompiler: ConfigSink {
     }
 
     private func removeListener(_ name: String, from delta: inout ConfigDelta) {
+        secureChains[name] = nil
         guard let compiled = listeners.removeValue(forKey: name), let id = listenerNames.find(name) else { return }
         delta.listeners.append((id, nil))
         for chain in compiled.chains + (compiled.defaultChain.map { [$0] } ?? []) { delta.chains.append((chain, nil)) }
@@ -210,23 +238,30 @@ package final class ConfigCompiler: ConfigSink {
     }
 
     private func add(
-        _ chain: FilterChain, named name: String, of listener: Listener, to delta: inout ConfigDelta
+        _ chain: FilterChain, named name: String, of listener: Listener, _ statName: String,
+        to delta: inout ConfigDelta
     ) throws(Refusal) -> ChainID {
         if let filter = chain.networkFilters.first {
             throw Refusal(reason: "filter chain '\(chain.name)': unknown network filter '\(filter.name)' with type \(filter.typeURL)")
         }
+        // First, for it is the part that files outside of the configuration can make fail.
+        let tls = try compileTLS(of: chain, named: name, statName)
         let terminal: CompiledChain.Terminal
         switch chain.terminal {
-        case .http(let http): terminal = .http(try compile(http, chain: name, to: &delta))
+        case .http(let http): terminal = .http(try compile(http, chain: name, statName, to: &delta))
         case .tcp(let tcp): terminal = .tcp(try compile(tcp))
         }
         let id = chainNames.find(name) ?? chainNames.mention(name)
-        delta.chains.append(
-            (id, CompiledChain(name: chain.name, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes))))
+        let compiled = CompiledChain(
+            name: chain.name, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes), tls: tls,
+            transportTimeout: chain.transportConnectTimeout.timeoutNanoseconds)
+        delta.chains.append((id, compiled))
         return id
     }
 
-    private func compile(_ http: HTTPTerminal, chain: String, to delta: inout ConfigDelta) throws(Refusal) -> CompiledHTTP {
+    private func compile(
+        _ http: HTTPTerminal, chain: String, _ listener: String, to delta: inout ConfigDelta
+    ) throws(Refusal) -> CompiledHTTP {
         let routes: RoutesID
         switch http.routes {
         case .dynamic(let name): routes = routeNames.find(name) ?? routeNames.mention(name)
@@ -263,7 +298,8 @@ package final class ConfigCompiler: ConfigSink {
         }
         let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
         return CompiledHTTP(
-            terminal: http, routes: routes, filters: filters, stats: stats, accessLogs: try compile(http.accessLogs),
+            terminal: http, routes: routes, filters: filters, stats: stats,
+            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs),
             router: router, node: node)
     }
 

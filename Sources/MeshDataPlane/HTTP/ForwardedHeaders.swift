@@ -12,6 +12,8 @@ enum ForwardedHeaders {
         let worker = manager.worker
         let pool = worker.loop.pool
         let peer = manager.facts.remoteAddress
+        let isSecure = manager.facts.tls != nil
+        let ownProtocol: StaticString = isSecure ? "https" : "http"
         var client = peer
         var hasSingleForwarded = !request.headers.contains(.forwardedFor)
 
@@ -23,7 +25,7 @@ enum ForwardedHeaders {
             // A peer on this machine says nothing to the next hop: this machine's own address stands for it.
             if !terminal.skipXFFAppend { append(peer.isLocalhost ? worker.hostAddress : peer, to: &request, worker: worker) }
             if terminal.xffTrustedHops == 0 || !request.headers.contains(.forwardedProto) {
-                request.headers.replace(.forwardedProto, UnsafeRawBufferPointer("http"), from: pool)
+                request.headers.replace(.forwardedProto, UnsafeRawBufferPointer(ownProtocol), from: pool)
             }
         } else if let found = ForwardedFor.address(
             request.headers.value(of: .forwardedFor), hopsFromEnd: Int(terminal.xffTrustedHops))
@@ -32,8 +34,9 @@ enum ForwardedHeaders {
             hasSingleForwarded = found.isOnly
         }
         if !request.headers.contains(.forwardedProto) {
-            request.headers.append(.forwardedProto, "http", from: pool)
+            request.headers.append(.forwardedProto, ownProtocol, from: pool)
         }
+        if isSecure { setScheme(&request, from: pool) }
         if terminal.appendXForwardedPort, !request.headers.contains(.forwardedPort),
             let port = manager.transport.localAddress.port
         {
@@ -56,6 +59,14 @@ enum ForwardedHeaders {
         if isEdge {
             withAddressText(client) { request.headers.replace(.envoyExternalAddress, $0, from: pool) }
         }
+    }
+
+    /// HTTP/1 has no scheme of its own on the wire, and the codec took it for `http`: it is what x-forwarded-proto says,
+    /// which a trusted hop may have set, else that of the connection.
+    private static func setScheme(_ request: inout RequestHead, from pool: SlabPool) {
+        guard request.version != .http2, !request.isAbsoluteForm else { return }
+        let isPlain = request.headers.value(of: .forwardedProto)?.equalsIgnoringCase("http") ?? false
+        if !isPlain { request.headers.replace(.scheme, UnsafeRawBufferPointer("https"), from: pool) }
     }
 
     private static func append(_ address: Address, to request: inout RequestHead, worker: Worker) {

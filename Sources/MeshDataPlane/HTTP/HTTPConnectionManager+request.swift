@@ -17,6 +17,7 @@ extension HTTPConnectionManager {
         // Hop-by-hop fields go before anything reads the head: they speak about this connection only.
         HopByHop.removeFields(from: &stream.request.headers, keepsUpgrade: stream.request.isUpgrade, pool: pool)
         ForwardedHeaders.apply(to: &stream.request, manager: self)
+        ForwardedCertificates.apply(to: &stream.request.headers, manager: self)
         addRequestID(stream)
         if config.terminal.addUserAgent { addUserAgent(&stream.request.headers) }
         if config.via.bytes.count > 0 { appendVia(&stream.request.headers) }

@@ -78,6 +78,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func begin() {
         stats.add(counts.connectionsTotal)
         stats.increment(counts.connectionsActive)
+        if facts.tls != nil {
+            stats.add(counts.connectionsSSLTotal)
+            stats.increment(counts.connectionsSSLActive)
+        }
         transport.setBufferLimit(chain.bufferLimit)
         timer = timers.make(target: self, tag: TimerTag.wait)
         if config.maxConnectionDuration > 0 {
@@ -320,6 +324,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             case 5: stats.add(counts.requests5xx)
             default: stats.add(counts.requests1xx)
             }
+            config.listenerStats.count(status, stats)
         }
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
@@ -396,10 +401,12 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         waitingFor = .close
         if !lingers {
             closesWhenDrained = true
-            if transport.output.isEmpty {
+            if transport.isOutputSent {
                 close(byClient: false)
             } else {
                 transport.reportsDrained = true
+                // A TLS session asks the stream below it when it is flushed.
+                loop.scheduleFlush(transport)
                 let limit = config.delayedCloseTimeout > 0 ? config.delayedCloseTimeout : 1_000_000_000
                 timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit))
             }
@@ -465,6 +472,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 byClient ? counts.connectionsDestroyedRemoteActiveRequests : counts.connectionsDestroyedLocalActiveRequests)
         }
         stats.decrement(counts.connectionsActive)
+        if facts.tls != nil { stats.decrement(counts.connectionsSSLActive) }
         if isCodecSettled { stats.decrement(isMultiplexed ? counts.connectionsHTTP2Active : counts.connectionsHTTP1Active) }
         stats.add(counts.bytesReceived, transport.receivedBytes)
         stats.add(counts.bytesSent, transport.sentBytes)

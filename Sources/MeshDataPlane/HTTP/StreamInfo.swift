@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import MeshHTTP
 package import MeshIO
-import MeshModel
+package import MeshModel
 import MeshStats
 
 /// What happened on one stream, in the vocabulary of access logs. A field that was never set prints as `-`.
@@ -34,8 +34,22 @@ package struct StreamInfo {
     package var upstreamFirstByte: MonotonicInstant? = nil
     package var upstreamLastByte: MonotonicInstant? = nil
 
+    /// What the handshake with the upstream ended with; retained by hand, so that plain streams count nothing.
+    private var upstreamSession: Unmanaged<ConnectionTLS>?
+
     package init() {}
 
+    /// Nil where the upstream is plain or there was none.
+    package var upstreamTLS: ConnectionTLS? { upstreamSession?.takeUnretainedValue() }
+
+    package mutating func setUpstreamTLS(_ tls: ConnectionTLS) {
+        upstreamSession?.release()
+        upstreamSession = Unmanaged.passRetained(tls)
+    }
+
     /// Ready for the next stream.
-    package mutating func reset() { self = StreamInfo() }
+    package mutating func reset() {
+        if let upstreamSession { upstreamSession.release() }
+        self = StreamInfo()
+    }
 }

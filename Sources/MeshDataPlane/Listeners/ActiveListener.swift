@@ -2,6 +2,7 @@
 package import MeshIO
 import MeshModel
 import MeshStats
+import MeshTLS
 
 /// One listener on one worker: accepts, counts, and gives every connection to the filter chain it is for.
 ///
@@ -91,7 +92,27 @@ package final class ActiveListener: ListenHandler {
             account.end(predecessor)
             return
         }
-        account.serve(stream, facts, chain: chain)
+        guard let tls = chain.tls else {
+            account.serve(stream, facts, chain: chain)
+            startTerminal(stream, facts, account: account, chain: chain, replacing: predecessor)
+            return
+        }
+        let secure = TLSStream(
+            accepting: stream, context: tls.context, workspace: worker.clusters.tls.workspace, policy: tls.policy)
+        account.serve(secure, facts, chain: chain)
+        let handshake = TLSHandshake(
+            listener: self, chain: chain, tls: tls, stream: secure, facts: facts, account: account)
+        register(handshake, replacing: predecessor)
+        handshake.begin()
+    }
+
+    /// Hands a connection to the terminal of its chain. The stream carries the terminal's bytes: plain, or decrypted.
+    ///
+    /// - Parameter predecessor: the connection in its listener filters or handshake, whose place the terminal gets.
+    func startTerminal(
+        _ stream: ByteStream, _ facts: ConnectionFacts, account: ConnectionAccount, chain: CompiledChain,
+        replacing predecessor: DownstreamConnection?
+    ) {
         switch chain.terminal {
         case .http(let config):
             let manager = HTTPConnectionManager(
@@ -109,14 +130,18 @@ package final class ActiveListener: ListenHandler {
     }
 
     private func enter(
-        _ connection: DownstreamConnection, _ stream: ByteStream, replacing predecessor: AcceptedConnection?
+        _ connection: DownstreamConnection, _ stream: ByteStream, replacing predecessor: DownstreamConnection?
     ) {
+        register(connection, replacing: predecessor)
+        stream.start(handler: connection)
+    }
+
+    private func register(_ connection: DownstreamConnection, replacing predecessor: DownstreamConnection?) {
         if let predecessor {
             worker.connections.replace(predecessor, with: connection)
         } else {
             worker.connections.insert(connection)
         }
-        stream.start(handler: connection)
     }
 
     /// No chain is for this connection.

@@ -125,12 +125,30 @@ extension ActiveStream {
         endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
         phase.insert(.routed)
         let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
-            if endsTunnel(route, routes) { return endpoint.tunnelPool }
-            return workerCluster.followsDownstream
-                ? endpoint.pool(likeHTTP2: request.version == .http2) : endpoint.sharedPool
+            endsTunnel(route, routes) ? endpoint.tunnelPool : self.pool(of: endpoint, workerCluster)
         }
         if endStream { startRouteTimeout() }
         pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
+    }
+
+    /// The pool for this request: almost always the one that all share.
+    @inline(__always) private func pool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
+        cluster.hasSpecialPools ? specialPool(of: endpoint, cluster) : endpoint.sharedPool
+    }
+
+    /// By the protocol of the client, and by the name that the server's certificate is to have.
+    private func specialPool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
+        var key = PoolKey()
+        key.options = cluster.connectOptions
+        key.wireProtocol = cluster.followsDownstream ? request.version == .http2 ? .http2 : .http1 : endpoint.wireProtocol
+        guard cluster.usesRequestNames else { return endpoint.pool(key) }
+        var name = request.headers.value(of: .authority)
+        var header = cluster.compiled.cluster.http.autoSNIHeader
+        if !header.isEmpty {
+            let index = header.withUTF8 { request.headers.firstIndex(named: UnsafeRawBufferPointer($0)) }
+            if index >= 0 { name = request.headers.value(at: index) }
+        }
+        return endpoint.pool(key, forAuthority: name)
     }
 
     private func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {

@@ -12,6 +12,8 @@ package struct HTTPConnectionManagerStats: Sendable {
     let connectionsHTTP2Total: CounterID
     let connectionsHTTP1Active: GaugeID
     let connectionsHTTP2Active: GaugeID
+    let connectionsSSLTotal: CounterID
+    let connectionsSSLActive: GaugeID
     let connectionsIdleTimeout: CounterID
     let connectionsMaxDuration: CounterID
     let connectionsMaxRequests: CounterID
@@ -68,6 +70,8 @@ package struct HTTPConnectionManagerStats: Sendable {
         connectionsHTTP1Active = scope.gauge("downstream_cx_http1_active", "HTTP/1 connections open.")
         connectionsHTTP2Total = scope.counter("downstream_cx_http2_total", "HTTP/2 connections.")
         connectionsHTTP2Active = scope.gauge("downstream_cx_http2_active", "HTTP/2 connections open.")
+        connectionsSSLTotal = scope.counter("downstream_cx_ssl_total", "TLS connections.")
+        connectionsSSLActive = scope.gauge("downstream_cx_ssl_active", "TLS connections open.")
         connectionsIdleTimeout = scope.counter("downstream_cx_idle_timeout", "Connections closed by idle_timeout.")
         connectionsMaxDuration = scope.counter(
             "downstream_cx_max_duration_reached", "Connections closed by max_connection_duration.")

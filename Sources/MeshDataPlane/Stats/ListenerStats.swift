@@ -16,6 +16,7 @@ package struct ListenerStats: Sendable {
     let noFilterChainMatch: CounterID
     let listenerFilterRemoteClose: CounterID
     let listenerFilterError: CounterID
+    let transportSocketTimeout: CounterID
     let connectionDuration: HistogramID
 
     init(in scope: inout StatScope) {
@@ -33,6 +34,8 @@ package struct ListenerStats: Sendable {
             "downstream_listener_filter_remote_close", "Connections the client closed inside the listener filters.")
         listenerFilterError = scope.counter(
             "downstream_listener_filter_error", "Connections closed by an error of a listener filter.")
+        transportSocketTimeout = scope.counter(
+            "downstream_cx_transport_socket_connect_timeout", "Connections whose TLS handshake took too long.")
         connectionDuration = scope.histogram("downstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")
     }
 }

@@ -23,6 +23,10 @@ final class ConnectionLogRecord: FormatContext {
     var upstreamReceivedBytes: UInt64 = 0
     var upstreamSentBytes: UInt64 = 0
     var attempts: UInt32 = 0
+    /// Why the client's TLS session failed, and that to the upstream (`TLSReason`); 0 when it did not.
+    var transportFailure: Int32 = 0
+    var upstreamFailure: Int32 = 0
+    var upstreamTLS: ConnectionTLS?
 
     /// - Parameter start: when the connection was accepted.
     init(loop: EventLoop, start: MonotonicInstant, facts: ConnectionFacts) {
@@ -53,8 +57,13 @@ final class ConnectionLogRecord: FormatContext {
         case .bytesReceived, .downstreamWireBytesReceived: return FormatValues.appendNumber(receivedBytes, to: sink)
         case .bytesSent, .downstreamWireBytesSent: return FormatValues.appendNumber(sentBytes, to: sink)
         case .upstreamRequestAttemptCount: return FormatValues.appendNumber(UInt64(attempts), to: sink)
+        case .downstreamTransportFailureReason: return TLSReason.append(transportFailure, to: sink)
+        case .upstreamTransportFailureReason: return TLSReason.append(upstreamFailure, to: sink)
         case .filterChainName: return FormatValues.appendText(chainName, to: sink)
-        default: return appendUpstream(command, to: sink)
+        default:
+            return FormatValues.appendValidity(
+                command, downstream: facts.tls, upstream: upstreamTLS, format: argument, to: sink)
+                ?? appendUpstream(command, to: sink)
         }
     }
 
@@ -73,7 +82,9 @@ final class ConnectionLogRecord: FormatContext {
         case .upstreamLocalAddressWithoutPort:
             return FormatValues.append(upstreamLocalAddress, includingPort: false, to: sink)
         case .upstreamLocalPort: return FormatValues.appendPort(upstreamLocalAddress, to: sink)
-        default: return FormatValues.append(command, facts: facts, to: sink) ?? false
+        default:
+            return FormatValues.append(command, upstream: upstreamTLS, to: sink)
+                ?? FormatValues.append(command, facts: facts, to: sink) ?? false
         }
     }
 }

@@ -29,6 +29,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private var attempts: UInt32 = 0
     private var flags: ResponseFlags = []
     private var upstreamAddress: Address?
+    /// Why the last attempt's TLS session failed (`TLSReason`); 0 when it did not.
+    private var transportFailure: Int32 = 0
 
     /// Times out the connection attempt first, and idleness from then on.
     private var timer = TimerID.none
@@ -174,6 +176,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         record.cluster = cluster?.compiled
         record.upstreamAddress = upstreamAddress
         record.attempts = attempts
+        record.upstreamFailure = transportFailure
+        record.upstreamTLS = upstream?.tls
         // Bytes that never had an upstream do not count as received; Envoy has not read them.
         if let upstream, upstream.isConnected {
             record.receivedBytes = downstream.receivedBytes &- skippedBytes
@@ -354,11 +358,14 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     /// Both directions have ended: over as soon as the last byte is sent.
     private func finishIfDone() {
         guard let upstream, downstream.isInputEnded, upstream.stream.isInputEnded else { return }
-        if unsentDown == 0, unsentUp == 0 {
+        if unsentDown == 0, unsentUp == 0, downstream.isOutputSent, upstream.stream.isOutputSent {
             finish(byUpstream: hasUpstreamEndedLast)
         } else {
             downstream.reportsDrained = true
             upstream.stream.reportsDrained = true
+            // A TLS session asks the stream below it when it is flushed.
+            worker.loop.scheduleFlush(downstream)
+            worker.loop.scheduleFlush(upstream.stream)
         }
     }
 
@@ -375,6 +382,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             if phase == .connecting { flags.insert(.downstreamConnectionTermination) }
             finish(resetsUpstream: true)
         } else if phase == .connecting {
+            if reason == .tlsFailed, let upstream { transportFailure = upstream.tlsFailed() }
             connectFailed(byTimeout: false)
         } else if phase == .joined {
             upstreamReset()

@@ -14,6 +14,8 @@ final class TCPUpstream {
     private let start: MonotonicInstant
     private(set) var isConnected = false
     private var isEnded = false
+    /// What the handshake ended with; nil on a plain connection.
+    private(set) var tls: ConnectionTLS?
 
     /// Begins to connect; the outcome is reported to `handler`.
     init(cluster: WorkerCluster, endpoint: ActiveEndpoint, handler: StreamHandler) {
@@ -30,13 +32,17 @@ final class TCPUpstream {
         cluster.stats.increment(counts.connectionsActive)
         cluster.stats.add(counts.requestsPendingTotal)
         cluster.stats.increment(counts.requestsPendingActive)
-        stream = cluster.loop.connect(to: endpoint.address, options: cluster.connectOptions, handler: handler)
+        var key = PoolKey()
+        key.options = cluster.connectOptions
+        key.wireProtocol = .tcp
+        stream = cluster.connect(to: endpoint, key: key, handler: handler)
         stream.setBufferLimit(Int(cluster.compiled.cluster.bufferLimitBytes))
     }
 
     /// The stream is connected and carries bytes from now on.
     func connected() {
         isConnected = true
+        tls = cluster.connected(stream)
         let counts = cluster.compiled.stats
         endpoint.totalRequests &+= 1
         cluster.stats.decrement(counts.requestsPendingActive)
@@ -44,6 +50,9 @@ final class TCPUpstream {
         cluster.stats.increment(counts.requestsActive)
         cluster.stats.record(counts.connectDuration, cluster.loop.now.nanoseconds(since: start) / 1_000_000)
     }
+
+    /// The session failed: the number of its reason.
+    func tlsFailed() -> Int32 { cluster.tlsFailed(stream) }
 
     /// The stream is closed.
     /// - Parameter isLocal: whether the proxy closed it, and not the upstream.

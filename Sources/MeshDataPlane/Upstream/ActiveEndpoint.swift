@@ -42,24 +42,28 @@ final class ActiveEndpoint {
 
     var address: Address { endpoint.address }
 
+    /// What connections to this endpoint speak: the cluster's protocol, until ALPN showed another.
+    var wireProtocol: PoolKey.WireProtocol { speaksHTTP1 ? .http1 : cluster.wireProtocol }
+    private var speaksHTTP1 = false
+
+    /// The upstream, asked by ALPN, does not speak HTTP/2. Returns where requests of the pool with `key` go instead.
+    func fallBackToHTTP1(from key: PoolKey) -> Unmanaged<ConnectionPool> {
+        speaksHTTP1 = true
+        shared = nil
+        var other = key
+        other.wireProtocol = .http1
+        return pool(other)
+    }
+
     /// The pool of requests that ask for nothing special. It lives as long as the endpoint.
     var sharedPool: Unmanaged<ConnectionPool> {
         if let shared { return shared }
         var key = PoolKey()
         key.options = cluster.connectOptions
-        key.wireProtocol = cluster.wireProtocol
+        key.wireProtocol = wireProtocol
         let made = pool(key)
         shared = made
         return made
-    }
-
-    /// The shared pool where the upstream is spoken to as the client speaks to us (`use_downstream_protocol_config`).
-    func pool(likeHTTP2 isHTTP2: Bool) -> Unmanaged<ConnectionPool> {
-        guard isHTTP2 else { return sharedPool }
-        var key = PoolKey()
-        key.options = cluster.connectOptions
-        key.wireProtocol = .http2
-        return pool(key)
     }
 
     /// The pool of connections for tunnels that end here.
@@ -76,6 +80,25 @@ final class ActiveEndpoint {
         let pool = ConnectionPool.make(cluster: cluster, endpoint: self, key: key)
         pools.append(pool)
         return Unmanaged.passUnretained(pool)
+    }
+
+    /// Pools there are.
+    var poolCount: Int { pools.count }
+
+    /// Gives back pools without connections, when there are more than `limit`; the shared one stays.
+    func forgetUnusedPools(above limit: Int) {
+        guard pools.count > limit else { return }
+        pools.removeAll { pool in
+            if let shared, shared.toOpaque() == Unmanaged.passUnretained(pool).toOpaque() { return false }
+            return pool.isUnused
+        }
+        // All of them are in use: the older half takes no more requests, and ends with those it has.
+        guard pools.count > limit else { return }
+        for _ in 0..<(limit / 2) {
+            guard let oldest = pools.firstIndex(where: { !$0.key.serverName.isEmpty || !$0.key.subjectName.isEmpty })
+            else { return }
+            pools.remove(at: oldest).drain()
+        }
     }
 
     /// Whether nothing refers to the endpoint any more, so that it can be forgotten.

@@ -9,6 +9,7 @@ import MeshStats
 final class ClusterManager {
     let loop: EventLoop
     let stats: StatPages
+    let tls: WorkerTLS
     private var compiled = SlotTable<CompiledCluster, CompiledCluster>()
     private var active = SlotTable<CompiledCluster, WorkerCluster>()
     private var names: [String: ClusterID] = [:]
@@ -21,6 +22,7 @@ final class ClusterManager {
         random = RandomSource(seed: seed)
         self.loop = loop
         self.stats = stats
+        tls = WorkerTLS(stats: stats)
     }
 
     /// Puts a cluster in place, replaces it, or takes it away. Requests in flight on a replaced or removed cluster end
@@ -35,7 +37,8 @@ final class ClusterManager {
     func cluster(_ id: ClusterID) -> WorkerCluster? {
         if let cluster = active[id] { return cluster }
         guard let found = compiled[id] else { return nil }
-        let cluster = WorkerCluster(compiled: found, loop: loop, stats: stats, http2Memory: http2Memory, seed: random.next())
+        let cluster = WorkerCluster(
+            compiled: found, loop: loop, stats: stats, http2Memory: http2Memory, tls: tls, seed: random.next())
         _ = active.set(id, cluster)
         return cluster
     }

@@ -57,7 +57,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         stats.increment(counts.connectionsActive)
         timer = timers.make(target: self)
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
-        let stream = loop.connect(to: pool.endpoint.address, options: pool.key.options, handler: self)
+        let stream = pool.cluster.connect(to: pool.endpoint, key: pool.key, handler: self)
         stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
         self.stream = stream
         transport = Unmanaged.passUnretained(stream)
@@ -65,6 +65,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
+        tls = pool.cluster.connected(stream)
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         let longest = compiled.maxConnectionDuration
@@ -327,7 +328,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
         switch reason {
         case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
-        case .tlsFailed: end(failure: .connectFailure(104), isLocal: false)
+        case .tlsFailed: end(failure: tlsFailure(stream, wasConnecting: phase == .connecting), isLocal: false)
+        case .reset where phase == .connecting: end(failure: .connectFailure(TLSReason.peerLeft), isLocal: false)
         case .reset:
             // As a FIN: how much of a response had come decides what the upstream did wrong.
             if phase == .busy, request != nil, decoder.hasBegun, !isTunnel {

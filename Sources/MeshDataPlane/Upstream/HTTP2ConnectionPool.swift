@@ -90,6 +90,17 @@ final class HTTP2ConnectionPool: ConnectionPool {
         serveWaiting()
     }
 
+    /// The upstream chose HTTP/1: what waits goes there. The connection that found out is closed by the caller.
+    func upstreamChoseHTTP1() {
+        connecting -= 1
+        let other = endpoint.fallBackToHTTP1(from: key)
+        while let request = nextWaiting() {
+            stoppedWaiting(request)
+            waitingEnded()
+            other._withUnsafeGuaranteedRef { request.move(to: $0) }
+        }
+    }
+
     /// The connection takes no new requests; those on it go on.
     func retire(_ connection: HTTP2UpstreamConnection) {
         _ = usable.remove(connection)

@@ -69,16 +69,22 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         stats.increment(counts.connectionsActive)
         timer = timers.make(target: self)
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
-        let stream = loop.connect(to: pool.address, options: pool.key.options, handler: self)
+        let stream = pool.cluster.connect(to: pool.endpoint, key: pool.key, handler: self)
         stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
         transport = stream
     }
 
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
+        tls = pool.cluster.connected(stream)
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         phase = .open
+        if pool.cluster.choosesByALPN, tls?.applicationProtocol != "h2" {
+            owner.upstreamChoseHTTP1()
+            end(failure: nil, isLocal: true)
+            return
+        }
         armTimer()
         session.start()
         startKeepAlive()
@@ -468,7 +474,8 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) {
         switch reason {
         case .connectFailed(let code): end(failure: .connectFailure(code == 0 ? 104 : code), isLocal: false)
-        case .tlsFailed: end(failure: .connectFailure(104), isLocal: false)
+        case .tlsFailed: end(failure: tlsFailure(stream, wasConnecting: phase == .connecting), isLocal: false)
+        case .reset where phase == .connecting: end(failure: .connectFailure(TLSReason.peerLeft), isLocal: false)
         case .reset: end(failure: .connectionTermination, isLocal: false)
         }
     }

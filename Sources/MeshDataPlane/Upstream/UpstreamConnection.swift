@@ -15,9 +15,18 @@ class UpstreamConnection: StreamHandler {
     /// Our end of the connection; nil before there is one.
     var localAddress: Address? { nil }
 
+    /// What the handshake ended with; nil on a plain connection. Set by `onConnected`.
+    final var tls: ConnectionTLS?
+
     init(pool: ConnectionPool) {
         self.pool = pool
         super.init()
+    }
+
+    /// A TLS session failed, while connecting or later.
+    final func tlsFailure(_ stream: ByteStream, wasConnecting: Bool) -> UpstreamFailure {
+        let reason = pool.cluster.tlsFailed(stream)
+        return wasConnecting ? .connectFailure(reason) : .connectionTermination
     }
 
     /// Opens the connection; the pool hears of the result.

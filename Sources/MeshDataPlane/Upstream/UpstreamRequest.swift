@@ -87,6 +87,14 @@ final class UpstreamRequest {
         pool.start(self)
     }
 
+    /// Waits in another pool of the same endpoint from now on.
+    func move(to other: ConnectionPool) {
+        let left = pool
+        pool = Unmanaged.passRetained(other)
+        other.start(self)
+        left?.release()
+    }
+
     /// The pool found a connection.
     func onConnection(_ connection: UpstreamConnection) {
         self.connection = Unmanaged.passUnretained(connection)
@@ -99,6 +107,7 @@ final class UpstreamRequest {
         stream.info.upstreamAddress = pool.address
         stream.info.upstreamLocalAddress = connection.localAddress
         stream.info.upstreamVersion = pool.version
+        if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
         if pool.isTunnel {

@@ -10,11 +10,18 @@ final class WorkerCluster: TimerTarget {
     let compiled: CompiledCluster
     let loop: EventLoop
     let stats: StatPages
+    let tls: WorkerTLS
     var usage = ClusterUsage()
+    /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
+    let usesRequestNames: Bool
     let http2Memory: HTTP2Memory
     /// What connections speak where nothing else decides.
     let wireProtocol: PoolKey.WireProtocol
     let followsDownstream: Bool
+    /// HTTP/2 where the upstream chooses it, else HTTP/1 (`auto_config`).
+    let choosesByALPN: Bool
+    /// Whether a request uses another pool than the one all share.
+    let hasSpecialPools: Bool
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1ClientOptions
 
@@ -29,13 +36,21 @@ final class WorkerCluster: TimerTarget {
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
-    init(compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, seed: UInt64) {
+    init(
+        compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, tls: WorkerTLS,
+        seed: UInt64
+    ) {
         self.compiled = compiled
         self.loop = loop
         self.stats = stats
+        self.tls = tls
+        let http = compiled.cluster.http
+        usesRequestNames = compiled.tls != nil && (http.autoSNI || http.autoSANValidation)
         self.http2Memory = http2Memory
-        followsDownstream = compiled.cluster.http.protocolSelection == .downstream
-        wireProtocol = compiled.cluster.http.protocolSelection == .http2 ? .http2 : .http1
+        followsDownstream = http.protocolSelection == .downstream
+        hasSpecialPools = usesRequestNames || followsDownstream
+        choosesByALPN = http.protocolSelection == .auto
+        wireProtocol = http.protocolSelection == .http2 || choosesByALPN ? .http2 : .http1
         var limits = HTTP1Limits()
         limits.maxFields = Int(compiled.cluster.http.maxResponseHeadersCount)
         responseLimits = limits

@@ -19,6 +19,8 @@ package struct ConnectionFacts: Sendable {
     package var transportProtocol = TransportProtocol.rawBuffer
     /// Protocols the client offered (ALPN) or an inspector found, in the client's order.
     package var applicationProtocols: [String] = []
+    /// What the handshake ended with; nil on a plain connection, and until the handshake is complete.
+    package var tls: ConnectionTLS?
 
     /// The protocol that TLS agreed on (ALPN): `h2`, `http/1.1`, another, or empty.
     package var negotiatedProtocol = ""

@@ -91,6 +91,37 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamMetadata = "UPSTREAM_METADATA"
     case clusterMetadata = "CLUSTER_METADATA"
     case metadata = "METADATA"
+    case downstreamPeerSubject = "DOWNSTREAM_PEER_SUBJECT"
+    case downstreamPeerIssuer = "DOWNSTREAM_PEER_ISSUER"
+    case downstreamPeerSerial = "DOWNSTREAM_PEER_SERIAL"
+    case downstreamPeerCertificate = "DOWNSTREAM_PEER_CERT"
+    case downstreamPeerCertificateStart = "DOWNSTREAM_PEER_CERT_V_START"
+    case downstreamPeerCertificateEnd = "DOWNSTREAM_PEER_CERT_V_END"
+    case downstreamPeerFingerprint256 = "DOWNSTREAM_PEER_FINGERPRINT_256"
+    case downstreamPeerURINames = "DOWNSTREAM_PEER_URI_SAN"
+    case downstreamPeerDNSNames = "DOWNSTREAM_PEER_DNS_SAN"
+    case downstreamPeerIPNames = "DOWNSTREAM_PEER_IP_SAN"
+    case downstreamPeerEmailNames = "DOWNSTREAM_PEER_EMAIL_SAN"
+    case downstreamLocalSubject = "DOWNSTREAM_LOCAL_SUBJECT"
+    case downstreamLocalURINames = "DOWNSTREAM_LOCAL_URI_SAN"
+    case downstreamLocalDNSNames = "DOWNSTREAM_LOCAL_DNS_SAN"
+    case downstreamLocalIPNames = "DOWNSTREAM_LOCAL_IP_SAN"
+    case downstreamLocalEmailNames = "DOWNSTREAM_LOCAL_EMAIL_SAN"
+    case downstreamTLSCipher = "DOWNSTREAM_TLS_CIPHER"
+    case downstreamTLSVersion = "DOWNSTREAM_TLS_VERSION"
+    case upstreamPeerSubject = "UPSTREAM_PEER_SUBJECT"
+    case upstreamPeerIssuer = "UPSTREAM_PEER_ISSUER"
+    case upstreamPeerCertificate = "UPSTREAM_PEER_CERT"
+    case upstreamPeerCertificateStart = "UPSTREAM_PEER_CERT_V_START"
+    case upstreamPeerCertificateEnd = "UPSTREAM_PEER_CERT_V_END"
+    case upstreamPeerURINames = "UPSTREAM_PEER_URI_SAN"
+    case upstreamPeerDNSNames = "UPSTREAM_PEER_DNS_SAN"
+    case upstreamPeerIPNames = "UPSTREAM_PEER_IP_SAN"
+    case upstreamLocalURINames = "UPSTREAM_LOCAL_URI_SAN"
+    case upstreamLocalDNSNames = "UPSTREAM_LOCAL_DNS_SAN"
+    case upstreamLocalIPNames = "UPSTREAM_LOCAL_IP_SAN"
+    case upstreamTLSCipher = "UPSTREAM_TLS_CIPHER"
+    case upstreamTLSVersion = "UPSTREAM_TLS_VERSION"
     /// A command of `valuelessNames`.
     case unavailable = ""
 
@@ -99,29 +130,22 @@ package enum FormatCommand: String, CaseIterable, Sendable {
         switch self {
         case .startTime, .startTimeLocal, .emitTime, .commonDuration, .responseCodeDetails, .grpcStatus,
             .dynamicMetadata,
-            .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata, .metadata, .localReplyBody:
+            .downstreamPeerCertificateStart, .downstreamPeerCertificateEnd, .upstreamPeerCertificateStart,
+            .upstreamPeerCertificateEnd, .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata,
+            .metadata, .localReplyBody:
             true
         default: false
         }
     }
 
-    /// Commands that are accepted and have no value: most are about TLS.
+    /// Commands that are accepted and have no value.
     package static let valuelessNames: Set<String> = [
-        "DOWNSTREAM_PEER_SUBJECT", "DOWNSTREAM_PEER_ISSUER", "DOWNSTREAM_PEER_SERIAL", "DOWNSTREAM_PEER_CERT",
-        "DOWNSTREAM_PEER_CERT_V_START", "DOWNSTREAM_PEER_CERT_V_END", "DOWNSTREAM_PEER_FINGERPRINT_256",
-        "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_URI_SAN", "DOWNSTREAM_PEER_DNS_SAN", "DOWNSTREAM_PEER_IP_SAN",
-        "DOWNSTREAM_PEER_EMAIL_SAN", "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+        "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
         "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1", "DOWNSTREAM_PEER_CHAIN_SERIALS",
-        "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256", "DOWNSTREAM_PEER_ISSUER_SERIAL",
-        "DOWNSTREAM_LOCAL_SUBJECT", "DOWNSTREAM_LOCAL_URI_SAN", "DOWNSTREAM_LOCAL_DNS_SAN", "DOWNSTREAM_LOCAL_IP_SAN",
-        "DOWNSTREAM_LOCAL_EMAIL_SAN", "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_TLS_CIPHER",
-        "DOWNSTREAM_TLS_VERSION",
-        "DOWNSTREAM_TLS_GROUP", "DOWNSTREAM_TLS_SESSION_ID", "UPSTREAM_PEER_SUBJECT", "UPSTREAM_PEER_ISSUER",
-        "UPSTREAM_PEER_CERT", "UPSTREAM_PEER_CERT_V_START", "UPSTREAM_PEER_CERT_V_END", "UPSTREAM_PEER_URI_SAN",
-        "UPSTREAM_PEER_DNS_SAN", "UPSTREAM_PEER_IP_SAN", "UPSTREAM_LOCAL_URI_SAN", "UPSTREAM_LOCAL_DNS_SAN",
-        "UPSTREAM_LOCAL_IP_SAN", "UPSTREAM_TLS_CIPHER", "UPSTREAM_TLS_VERSION", "UPSTREAM_TLS_GROUP",
-        "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_SERVER_NAME",
-        "UPSTREAM_DETECTED_CLOSE_TYPE", "UPSTREAM_LOCAL_CLOSE_REASON",
+        "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256", "DOWNSTREAM_PEER_ISSUER_SERIAL", "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
+        "DOWNSTREAM_TLS_GROUP", "DOWNSTREAM_TLS_SESSION_ID", "UPSTREAM_TLS_GROUP", "UPSTREAM_TLS_SESSION_ID",
+        "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_SERVER_NAME", "UPSTREAM_DETECTED_CLOSE_TYPE",
+        "UPSTREAM_LOCAL_CLOSE_REASON",
     ]
 }
 

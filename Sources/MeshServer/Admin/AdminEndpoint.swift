@@ -51,10 +51,7 @@ package struct AdminEndpoints: Sendable {
     /// Every path, in the order of `/help`.
     static let all: [AdminEndpoint] = [
         AdminEndpoint(path: "/", help: "Admin home page") { _, _ in LocalResponse(helpText) },
-        AdminEndpoint(path: "/certs", help: "print certs on machine") { _, _ in
-            // No TLS yet, so there is no certificate to print.
-            LocalResponse("{\n \"certificates\": []\n}\n", contentType: LocalResponse.json)
-        },
+        AdminEndpoint(path: "/certs", help: "print certs on machine") { endpoints, _ in endpoints.certificates() },
         AdminEndpoint(
             path: "/clusters", help: "upstream cluster status",
             parameters: [("filter", "Regular expression (Google re2) for filtering clusters by name"), ("format", "File format to use; One of (text, json)")]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import MeshDataPlane
 package import MeshIO
 package import MeshModel
 package import MeshProto
@@ -45,6 +46,7 @@ package struct AdminView: Sendable {
     package var node = NodeIdentity()
     package var listeners: [ListenerStatus] = []
     package var clusters: [Cluster] = []
+    package var certificates: [ContextCertificates] = []
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()
     package var statRules = StatRules()

@@ -20,6 +20,8 @@ struct ControlStats: Sendable {
     let clustersActive: GaugeID
     let clustersWarming: GaugeID
     let clustersAdded: CounterID
+    let fileUpdates: CounterID
+    let fileRefusals: CounterID
 
     init(catalog: StatCatalog) {
         (live, state, concurrency, version, staticUnknownFields, dynamicUnknownFields, initializationTime) =
@@ -46,6 +48,13 @@ struct ControlStats: Sendable {
                     scope.counter("listener_create_failure", "Listeners that were refused.")
                 )
             }
+        // Envoy has no stats of static certificate files; these are of Apus.
+        (fileUpdates, fileRefusals) = catalog.declare(.literal("tls_files.")) { scope in
+            (
+                scope.counter("update_success", "Times changed files made new TLS contexts."),
+                scope.counter("update_rejected", "Times changed files could not be used.")
+            )
+        }
         (clustersActive, clustersWarming, clustersAdded) = catalog.declare(.literal("cluster_manager.")) { scope in
             (
                 scope.gauge("active_clusters", "Clusters in force."),

@@ -47,6 +47,7 @@ final class ControlThread: TimerTarget {
     /// Workers that have not yet answered what the phase waits for.
     private var awaited: Set<Int> = []
     private var timer = TimerID.none
+    private var fileTimer = TimerID.none
     /// What the timer is for.
     private var deadline = Deadline.none
     private let onLive: ((@escaping @Sendable (AdminCommand) -> Void) -> Void)?
@@ -122,6 +123,7 @@ final class ControlThread: TimerTarget {
         }
         self.compiler = compiler
         let rejections = compiler.apply(model.resources)
+        for warning in compiler.takeWarnings() { log.warning("config", warning) }
         for rejection in rejections { log.critical("config", "\(rejection.kind.rawValue) '\(rejection.name)': \(rejection.reason)") }
         if let first = rejections.first {
             throw StartError("\(first.kind.rawValue) '\(first.name)': \(first.reason)")
@@ -176,6 +178,7 @@ final class ControlThread: TimerTarget {
         view.update { view in
             view.listeners = listeners
             view.clusters = resources.clusters
+            view.certificates = compiler?.certificates ?? []
         }
         pages.set(stats.listenersActive, UInt64(listeners.count))
         pages.add(stats.listenersAdded, UInt64(listeners.count))
@@ -186,6 +189,7 @@ final class ControlThread: TimerTarget {
 
     private func becomeLive() {
         phase = .live
+        if compiler?.watchesFiles == true { startFileWatch() }
         pages.set(stats.workersStarted, 1)
         pages.record(stats.initializationTime, MonotonicInstant.current().nanoseconds(since: startedAt) / 1_000_000)
         setState(.live)
@@ -196,6 +200,32 @@ final class ControlThread: TimerTarget {
         if options.mode == .initOnly { return stopWorkers() }
         let mailbox = mailbox
         onLive? { mailbox.post(.admin($0)) }
+    }
+
+    // MARK: Files of TLS contexts
+
+    private static let fileTimerTag: UInt32 = 1
+    /// How soon after a file was replaced its content is used. - Unit: milliseconds.
+    private static let fileInterval: UInt64 = 1_000
+
+    private func startFileWatch() {
+        fileTimer = loop.timers.make(target: self, tag: ControlThread.fileTimerTag)
+        loop.timers.arm(fileTimer, at: loop.now.advanced(byMilliseconds: ControlThread.fileInterval))
+    }
+
+    private func lookAtFiles() {
+        guard phase == .live, let compiler else { return }
+        let outcome = compiler.reloadTLS()
+        for warning in compiler.takeWarnings() { log.warning("config", warning) }
+        for name in outcome.updated { log.info("config", "new TLS context: \(name)") }
+        for reason in outcome.refused { log.error("config", "changed TLS files are not used: \(reason)") }
+        if !outcome.updated.isEmpty {
+            let certificates = compiler.certificates
+            view.update { $0.certificates = certificates }
+            pages.add(stats.fileUpdates)
+        }
+        if !outcome.refused.isEmpty { pages.add(stats.fileRefusals) }
+        loop.timers.arm(fileTimer, at: loop.now.advanced(byMilliseconds: ControlThread.fileInterval))
     }
 
     private func setState(_ state: ServerState) {
@@ -213,6 +243,7 @@ final class ControlThread: TimerTarget {
         logWriter.stop()
         loop.closeHandles()
         loop.timers.free(&timer)
+        loop.timers.free(&fileTimer)
         loop.close()
         log.info("main", "exiting")
     }
@@ -310,6 +341,7 @@ final class ControlThread: TimerTarget {
     }
 
     func onTimer(_ tag: UInt32) {
+        if tag == ControlThread.fileTimerTag { return lookAtFiles() }
         let due = deadline
         deadline = .none
         switch due {

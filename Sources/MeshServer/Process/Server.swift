@@ -68,6 +68,7 @@ package enum Server {
             sockets: NoSockets(), logFiles: NoLogFiles()
         ) { _ in }
         let rejections = compiler.apply(configuration.model.resources)
+        for warning in compiler.takeWarnings() { log.warning("config", warning) }
         for rejection in rejections { log.critical("config", "\(rejection.kind.rawValue) '\(rejection.name)': \(rejection.reason)") }
         guard rejections.isEmpty else { return 1 }
         print("configuration '\(options.configPath ?? "")' OK")

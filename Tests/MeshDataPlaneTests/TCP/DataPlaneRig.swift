@@ -14,7 +14,7 @@ final class DataPlaneRig: ListeningSocketSource, LogFileSource {
     let catalog = StatCatalog()
     let worker: Worker
     private let sink = LineSink()
-    private var compiler: ConfigCompiler?
+    private(set) var compiler: ConfigCompiler?
 
     static let listenAddress = Address.ipv4(0x7F00_0001, port: 8080)
     static let endpointAddress = Address.ipv4(0x0A01_0001, port: 9000)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import COpenSSL
-import MeshTLS
+package import MeshTLS
 import Testing
 
 /// A certificate with its key, made for one test.
-final class TestCertificate {
-    let certificate: OpaquePointer
-    let key: OpaquePointer
+package final class TestCertificate {
+    package let certificate: OpaquePointer
+    package let key: OpaquePointer
 
-    init(certificate: OpaquePointer, key: OpaquePointer) {
+    package init(certificate: OpaquePointer, key: OpaquePointer) {
         self.certificate = certificate
         self.key = key
     }
@@ -18,18 +18,18 @@ final class TestCertificate {
         EVP_PKEY_free(key)
     }
 
-    var pem: [UInt8] { TestCertificate.text { PEM_write_bio_X509($0, certificate) } }
-    var keyPEM: [UInt8] { TestCertificate.text { PEM_write_bio_PKCS8PrivateKey($0, key, nil, nil, 0, nil, nil) } }
+    package var pem: [UInt8] { TestCertificate.text { PEM_write_bio_X509($0, certificate) } }
+    package var keyPEM: [UInt8] { TestCertificate.text { PEM_write_bio_PKCS8PrivateKey($0, key, nil, nil, 0, nil, nil) } }
     /// SEC1 for EC keys, PKCS#1 for RSA ones.
-    var traditionalKeyPEM: [UInt8] {
+    package var traditionalKeyPEM: [UInt8] {
         TestCertificate.text { PEM_write_bio_PrivateKey_traditional($0, key, nil, nil, 0, nil, nil) }
     }
 
-    func source(chain: [TestCertificate] = [], path: String = "test.pem") -> TLSCertificateSource {
+    package func source(chain: [TestCertificate] = [], path: String = "test.pem") -> TLSCertificateSource {
         TLSCertificateSource(chain: pem + chain.flatMap(\.pem), key: keyPEM, path: path)
     }
 
-    static func text(_ body: (OpaquePointer?) -> Int32) -> [UInt8] {
+    package static func text(_ body: (OpaquePointer?) -> Int32) -> [UInt8] {
         let bio = BIO_new(BIO_s_mem())
         defer { BIO_free(bio) }
         #expect(body(bio) == 1)
@@ -43,9 +43,9 @@ final class TestCertificate {
     }
 }
 
-enum TestKey {
-    static func ec() -> OpaquePointer? { make("EC") { EVP_PKEY_CTX_set_group_name($0, "P-256") } }
-    static func rsa() -> OpaquePointer? { make("RSA") { EVP_PKEY_CTX_set_rsa_keygen_bits($0, 2048) } }
+package enum TestKey {
+    package static func ec() -> OpaquePointer? { make("EC") { EVP_PKEY_CTX_set_group_name($0, "P-256") } }
+    package static func rsa() -> OpaquePointer? { make("RSA") { EVP_PKEY_CTX_set_rsa_keygen_bits($0, 2048) } }
 
     private static func make(_ name: String, _ prepare: (OpaquePointer?) -> Int32) -> OpaquePointer? {
         let context = EVP_PKEY_CTX_new_from_name(nil, name, nil)
@@ -57,18 +57,18 @@ enum TestKey {
 }
 
 /// Makes certificates that end in one root. Times are those of `ManualLoop`: it begins at 2026-01-01T00:00:00Z.
-final class TestAuthority {
-    static let now: Int64 = 1_767_225_600
-    let root: TestCertificate
+package final class TestAuthority {
+    package static let now: Int64 = 1_767_225_600
+    package let root: TestCertificate
 
-    init(name: String = "root", seconds: Int64 = 86_400 * 30) throws {
+    package init(name: String = "root", seconds: Int64 = 86_400 * 30) throws {
         let key = try #require(TestKey.ec())
         root = try TestAuthority.make(
             name: name, key: key, issuer: nil, isAuthority: true, extensions: [], from: -3600, to: seconds)
     }
 
     /// - Parameter names: as in openssl.cnf, `URI:spiffe://…` or `DNS:a.test`; `DER:…` gives the extension's bytes.
-    func issue(
+    package func issue(
         _ names: String?, commonName: String = "", usage: String? = "serverAuth,clientAuth", key: OpaquePointer? = nil,
         isAuthority: Bool = false, issuer: TestCertificate? = nil, from: Int64 = -3600, to: Int64 = 86_400
     ) throws -> TestCertificate {
@@ -105,7 +105,7 @@ final class TestAuthority {
     }
 
     /// A revocation list of the root.
-    func revocationList(of revoked: [TestCertificate], to: Int64 = 86_400) throws -> [UInt8] {
+    package func revocationList(of revoked: [TestCertificate], to: Int64 = 86_400) throws -> [UInt8] {
         let list = try #require(X509_CRL_new())
         defer { X509_CRL_free(list) }
         X509_CRL_set_version(list, 1)

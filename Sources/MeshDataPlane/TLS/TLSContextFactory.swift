@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MeshModel
+import MeshRegex
+import MeshStats
+import MeshTLS
+
+/// Why TLS cannot be had as configured, in words for the operator.
+struct TLSConfigError: Error, Equatable {
+    let reason: String
+}
+
+/// Makes TLS contexts out of configuration, on the control thread. Equal contexts are made once and shared, so that a
+/// thousand chains with one certificate cost one.
+final class TLSContextFactory {
+    /// Remembers a context while somebody else holds it.
+    private struct Shared { weak var context: TLSContext? }
+
+    private let catalog: StatCatalog
+    private var contexts: [TLSContextOptions: Shared] = [:]
+    /// What was understood otherwise than written, in words; the owner empties it.
+    var warnings: [String] = []
+
+    init(catalog: StatCatalog) { self.catalog = catalog }
+
+    // MARK: Sides
+
+    /// - Parameter owner: scope of the listener's stats.
+    func make(_ config: DownstreamTLS, owner: StatScopeName) throws(TLSConfigError) -> CompiledDownstreamTLS {
+        var sources = TLSSources()
+        var options = try common(config.context, role: .server, &sources)
+        options.requiresClientCertificate = config.requiresClientCertificate
+        options.allowsResumption = config.tickets != .disabled
+        if case .keys = config.tickets {
+            warnings.append("session_ticket_keys: tickets are sealed with keys of the process, no other process opens them")
+        }
+        if let seconds = config.sessionTimeoutSeconds {
+            // A ticket lives from one to two periods of its key.
+            options.ticketKeyPeriodSeconds = min(options.ticketKeyPeriodSeconds, max(1, UInt64(seconds) / 2))
+            if seconds == 0 { options.allowsResumption = false }
+        }
+        return CompiledDownstreamTLS(
+            context: try context(options), policy: try policy(config.context.validation),
+            stats: TLSStats(of: owner, isUpstream: false, catalog: catalog), files: sources.files)
+    }
+
+    /// - Parameter owner: scope of the cluster's stats.
+    func make(_ config: UpstreamTLS, owner: StatScopeName) throws(TLSConfigError) -> CompiledUpstreamTLS {
+        var sources = TLSSources()
+        var options = try common(config.context, role: .client, &sources)
+        options.allowsResumption = config.maxSessionKeys > 0
+        let validation = config.context.validation
+        if config.validatesServerName, validation?.trustedCA == nil {
+            throw TLSConfigError(reason: "auto_sni_san_validation: found no trusted_ca; names mean nothing without one")
+        }
+        return CompiledUpstreamTLS(
+            config, context: try context(options), policy: try policy(validation),
+            stats: TLSStats(of: owner, isUpstream: true, catalog: catalog), files: sources.files)
+    }
+
+    private func policy(_ validation: CertificateValidation?) throws(TLSConfigError) -> SANPolicy {
+        guard let names = validation?.names, !names.isEmpty else { return SANPolicy.any }
+        do throws(RegexError) {
+            return try SANPolicy(names)
+        } catch {
+            throw TLSConfigError(reason: "match_typed_subject_alt_names: \(error.description)")
+        }
+    }
+
+    private func context(_ options: TLSContextOptions) throws(TLSConfigError) -> TLSContext {
+        if let known = contexts[options]?.context { return known }
+        do throws(TLSContextError) {
+            let made = try TLSContext(options, now: Int64(time(nil)))
+            warnings += made.warnings
+            contexts[options] = Shared(context: made)
+            return made
+        } catch {
+            throw TLSConfigError(reason: error.description)
+        }
+    }
+
+    /// Forgets contexts that nobody holds any more. Not before everything that may share one was compiled.
+    func prune() { contexts = contexts.filter { $0.value.context != nil } }
+
+    // MARK: Options
+
+    private func common(
+        _ config: TLSContextConfig, role: TLSContextOptions.Role, _ sources: inout TLSSources
+    ) throws(TLSConfigError) -> TLSContextOptions {
+        var options = TLSContextOptions(role: role)
+        for (index, certificate) in config.certificates.enumerated() {
+            let place = "tls_certificates[\(index)]"
+            options.certificates.append(TLSCertificateSource(
+                chain: try sources.bytes(certificate.chain, place + ".certificate_chain"),
+                key: try sources.bytes(certificate.privateKey, place + ".private_key"),
+                path: TLSSources.name(certificate.chain)))
+        }
+        if let validation = config.validation { try apply(validation, to: &options, &sources) }
+        options.protocols = config.applicationProtocols.map { Array($0.utf8) }
+        try apply(config.parameters, to: &options)
+        return options
+    }
+
+    private func apply(
+        _ validation: CertificateValidation, to options: inout TLSContextOptions, _ sources: inout TLSSources
+    ) throws(TLSConfigError) {
+        if let ca = validation.trustedCA {
+            options.trustedCA = try sources.bytes(ca, "validation_context.trusted_ca")
+            options.trustedCAPath = TLSSources.name(ca)
+        }
+        if let lists = validation.revocationList {
+            options.revocationLists = try sources.bytes(lists, "validation_context.crl")
+        }
+        options.acceptsUntrusted = validation.acceptsUntrusted
+        if let depth = validation.maxDepth { options.maxVerifyDepth = Int32(clamping: depth) }
+        options.publicKeyPins = validation.keyPins.map { TLSSources.base64($0) }
+        options.certificateHashes = validation.certificateHashes.map { TLSSources.hexadecimal($0) }
+        options.allowsExpired = validation.allowsExpired
+        if validation.checksRevocationOfLeafOnly {
+            warnings.append("only_verify_leaf_cert_crl is not honoured: every certificate of a chain is looked up")
+        }
+    }
+
+    private func apply(_ parameters: TLSParameters, to options: inout TLSContextOptions) throws(TLSConfigError) {
+        // OpenSSL's security level does not let older versions work; the minimum rises, the maximum cannot fall.
+        if parameters.minimumVersion < .tls12 {
+            warnings.append("tls_minimum_protocol_version below TLSv1_2 is not supported: TLSv1_2 is the minimum")
+        }
+        options.minimumVersion = parameters.minimumVersion == .tls13 ? .tls13 : .tls12
+        switch parameters.maximumVersion {
+        case nil: options.maximumVersion = options.role == .server ? .tls13 : max(.tls12, options.minimumVersion)
+        case .tls13: options.maximumVersion = .tls13
+        case .tls12: options.maximumVersion = .tls12
+        case .tls10, .tls11:
+            throw TLSConfigError(
+                reason: "tls_maximum_protocol_version: found a version below TLSv1_2; allowed: TLSv1_2, TLSv1_3")
+        }
+        options.cipherSuites = parameters.cipherSuites
+        options.curves = parameters.curves.map { ["secp256r1": "P-256", "prime256v1": "P-256", "secp384r1": "P-384",
+            "secp521r1": "P-521", "x25519": "X25519"][$0] ?? $0 }
+    }
+}
+
+/// The bytes that one context is made of, and the files they came from.
+struct TLSSources {
+    private(set) var files: Set<String> = []
+
+    mutating func bytes(_ source: TLSDataSource, _ place: String) throws(TLSConfigError) -> [UInt8] {
+        switch source {
+        case .inline(let bytes): return bytes
+        case .file(let path):
+            files.insert(path)
+            switch FileBytes.read(path) {
+            case .success(let bytes): return bytes
+            case .failure(let failure): throw TLSConfigError(reason: "\(place): cannot read '\(path)': \(failure.reason)")
+            }
+        }
+    }
+
+    /// Where a source is, as `/certs` shows it.
+    static func name(_ source: TLSDataSource) -> String {
+        switch source {
+        case .inline: "<inline>"
+        case .file(let path): path
+        }
+    }
+
+    static func hexadecimal(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    static func base64(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            var bits: UInt32 = 0
+            for byte in group { bits = bits << 8 | UInt32(byte) }
+            bits <<= UInt32(8 * (3 - group.count))
+            for position in 0..<4 {
+                let index = Int(bits >> UInt32(18 - 6 * position) & 63)
+                text.append(position <= group.count ? alphabet[index] : UInt8(ascii: "="))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
