@@ -117,8 +117,11 @@ class Sleep:
     seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
 class AwaitRequest:
-    """Until a request reached an upstream."""
+    """Until a request reached an upstream, and an upstream of HTTP/1 has read these bytes."""
+
+    holding: bytes = b""
 
 
 class Abandon:
@@ -189,11 +192,15 @@ class OverH2:
             time.sleep(step.seconds)
         elif isinstance(step, AwaitRequest):
             deadline = time.monotonic() + 3
-            while not side._arrived() and time.monotonic() < deadline:
+            while not (side._arrived() and _read_upstream(side, step.holding)) and time.monotonic() < deadline:
                 time.sleep(0.005)
         elif isinstance(step, ShowSettings):
             connection.wait_until(lambda: connection.settings)
             observation.add("settings", str(sorted(connection.settings[0])))
+
+
+def _read_upstream(side, piece):
+    return not piece or any(piece in raw for upstream in side.upstreams.values() for raw in getattr(upstream, "raw", ()))
 
 
 def _finish(connection, stream):

@@ -17,8 +17,8 @@ class ConnectionPool {
     let fieldNames: FieldNameCase
     /// Connections carry one tunnel each, which ends at this proxy on the other side.
     let isTunnel: Bool
-    /// What requests are sent in, as logs say.
-    let version: HTTPVersion
+    /// What requests are sent in, as logs say; nil for a tunnel.
+    let version: HTTPVersion?
 
     private var waiting: ContiguousArray<UpstreamRequest?> = []
     private var firstWaiting = 0
@@ -37,7 +37,7 @@ class ConnectionPool {
         address = endpoint.address
         fieldNames = cluster.compiled.fieldNames
         isTunnel = key.wireProtocol == .tcp
-        version = key.wireProtocol == .http2 ? .http2 : .http11
+        version = isTunnel ? nil : key.wireProtocol == .http2 ? .http2 : .http11
     }
 
     /// The pool for a key, by what its connections speak.

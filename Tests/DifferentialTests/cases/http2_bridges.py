@@ -118,7 +118,7 @@ BRIDGES = (
         None,
         Open("/1", method="POST", headers=(("content-length", "10"),)),
         Say(b"hello"),
-        AwaitRequest(),
+        AwaitRequest(holding=b"hello"),
         Cancel(),
         shows="DR http2.remote_reset",
     ),
