@@ -12,8 +12,6 @@ enum ForwardedHeaders {
         let worker = manager.worker
         let pool = worker.loop.pool
         let peer = manager.facts.remoteAddress
-        let isSecure = manager.facts.tls != nil
-        let ownProtocol: StaticString = isSecure ? "https" : "http"
         var client = peer
         var hasSingleForwarded = !request.headers.contains(.forwardedFor)
 
@@ -25,7 +23,7 @@ enum ForwardedHeaders {
             // A peer on this machine says nothing to the next hop: this machine's own address stands for it.
             if !terminal.skipXFFAppend { append(peer.isLocalhost ? worker.hostAddress : peer, to: &request, worker: worker) }
             if terminal.xffTrustedHops == 0 || !request.headers.contains(.forwardedProto) {
-                request.headers.replace(.forwardedProto, UnsafeRawBufferPointer(ownProtocol), from: pool)
+                setProtocol(&request, isSecure: manager.facts.tls != nil, from: pool)
             }
         } else if let found = ForwardedFor.address(
             request.headers.value(of: .forwardedFor), hopsFromEnd: Int(terminal.xffTrustedHops))
@@ -33,10 +31,11 @@ enum ForwardedHeaders {
             client = found.address
             hasSingleForwarded = found.isOnly
         }
-        if !request.headers.contains(.forwardedProto) {
-            request.headers.append(.forwardedProto, ownProtocol, from: pool)
+        if manager.facts.tls != nil {
+            finishSecure(&request, from: pool)
+        } else if !request.headers.contains(.forwardedProto) {
+            request.headers.append(.forwardedProto, "http", from: pool)
         }
-        if isSecure { setScheme(&request, from: pool) }
         if terminal.appendXForwardedPort, !request.headers.contains(.forwardedPort),
             let port = manager.transport.localAddress.port
         {
@@ -61,9 +60,22 @@ enum ForwardedHeaders {
         }
     }
 
+    /// Two constants: a choice between them would be taken apart at every use.
+    @inline(__always)
+    private static func setProtocol(_ request: inout RequestHead, isSecure: Bool, from pool: SlabPool) {
+        if isSecure {
+            request.headers.replace(.forwardedProto, UnsafeRawBufferPointer("https"), from: pool)
+        } else {
+            request.headers.replace(.forwardedProto, UnsafeRawBufferPointer("http"), from: pool)
+        }
+    }
+
+    /// The protocol and the scheme of a request on a TLS connection.
+    ///
     /// HTTP/1 has no scheme of its own on the wire, and the codec took it for `http`: it is what x-forwarded-proto says,
     /// which a trusted hop may have set, else that of the connection.
-    private static func setScheme(_ request: inout RequestHead, from pool: SlabPool) {
+    @inline(never) private static func finishSecure(_ request: inout RequestHead, from pool: SlabPool) {
+        if !request.headers.contains(.forwardedProto) { request.headers.append(.forwardedProto, "https", from: pool) }
         guard request.version != .http2, !request.isAbsoluteForm else { return }
         let isPlain = request.headers.value(of: .forwardedProto)?.equalsIgnoringCase("http") ?? false
         if !isPlain { request.headers.replace(.scheme, UnsafeRawBufferPointer("https"), from: pool) }

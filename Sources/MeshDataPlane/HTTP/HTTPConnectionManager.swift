@@ -317,14 +317,16 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         let status = stream.info.status
         if status > 0 {
             stats.add(counts.requestsCompleted)
-            switch status / 100 {
-            case 2: stats.add(counts.requests2xx)
-            case 3: stats.add(counts.requests3xx)
-            case 4: stats.add(counts.requests4xx)
-            case 5: stats.add(counts.requests5xx)
-            default: stats.add(counts.requests1xx)
+            stats.add(config.listenerStats.completed)
+            let (own, listeners): (CounterID, CounterID) = switch status / 100 {
+            case 2: (counts.requests2xx, config.listenerStats.responses2xx)
+            case 3: (counts.requests3xx, config.listenerStats.responses3xx)
+            case 4: (counts.requests4xx, config.listenerStats.responses4xx)
+            case 5: (counts.requests5xx, config.listenerStats.responses5xx)
+            default: (counts.requests1xx, config.listenerStats.responses1xx)
             }
-            config.listenerStats.count(status, stats)
+            stats.add(own)
+            stats.add(listeners)
         }
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
