@@ -79,6 +79,7 @@ extension HTTP2Session {
     func resetSlot(_ index: Int, _ code: HTTP2ErrorCode, _ failure: HTTP2Failure) {
         report(index, code: code, failure: failure)
         guard !streams.slots[index].has(.closed), let session else { return }
+        streams.leave(index)
         nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams.slots[index].id, code.rawValue)
         let flood = floods.queuedControl(options)
         if flood != .none { fail(flood) }

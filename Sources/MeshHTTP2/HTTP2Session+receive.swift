@@ -68,7 +68,7 @@ extension HTTP2Session {
             lastProcessedID = max(lastProcessedID, header.stream_id)
             nghttp2_session_set_stream_user_data(
                 session, header.stream_id, UnsafeMutableRawPointer(bitPattern: index &+ 1))
-            if streams.count > Int(clamping: options.maxConcurrentStreams) { return refuse(index, .refused) }
+            if streams.activeCount > Int(clamping: options.maxConcurrentStreams) { return refuse(index, .refused) }
         } else {
             index = findSlot(header.stream_id)
             guard index >= 0 else { return 0 }
@@ -258,6 +258,7 @@ extension HTTP2Session {
         }
         dropQueues(index)
         streams.slots[index].state.insert(.closed)
+        streams.leave(index)
         if streams.slots[index].has(.finished) { freeSlot(index) }
     }
 

@@ -34,6 +34,8 @@ struct StreamSlot {
         static let finished = State(rawValue: 1 << 12)
         /// The reset budget knows of the stream's end.
         static let counted = State(rawValue: 1 << 13)
+        /// The stream is over for the peer, and no longer counts for SETTINGS_MAX_CONCURRENT_STREAMS.
+        static let left = State(rawValue: 1 << 14)
     }
 
     var owner: UnsafeMutableRawPointer?
@@ -70,6 +72,8 @@ struct StreamTable: ~Copyable {
     private var firstFree: Int32 = -1
     /// Places in use.
     private(set) var count = 0
+    /// Places of streams that are not over for the peer (RFC 9113 §5.1.2). Their ends may wait to be read.
+    private(set) var activeCount = 0
 
     init() {
         capacity = 4
@@ -97,11 +101,20 @@ struct StreamTable: ~Copyable {
         slots[index].turn = turn
         slots[index].state = .open
         count &+= 1
+        activeCount &+= 1
         return index
+    }
+
+    /// A stream was reset or ended; its place is taken until its end was read.
+    mutating func leave(_ index: Int) {
+        guard !slots[index].has(.left) else { return }
+        slots[index].state.insert(.left)
+        activeCount &-= 1
     }
 
     /// Frees a place; its records are dead and its key names nothing.
     mutating func free(_ index: Int) {
+        leave(index)
         slots[index].state = []
         slots[index].owner = nil
         slots[index].epoch &+= 1

@@ -250,6 +250,22 @@ struct HostileMessageTests {
         #expect(peer.session.failure == .none)
     }
 
+    @Test("case 53: a stream that was reset makes room for one in the same read")
+    func resetsMakeRoom() {
+        var options = HTTP2Options()
+        options.maxConcurrentStreams = 2
+        let peer = peer(options) { script in
+            for id in [UInt32(1), 3, 5, 7] { script.headers(id, HTTP2Script.request(method: "POST"), flags: 4) }
+            script.reset(1)
+            script.reset(3)
+            for id in [UInt32(9), 11, 13] { script.headers(id, HTTP2Script.request(method: "POST"), flags: 4) }
+        }
+        #expect([5, 7, 13].allSatisfy { peer.resetCode($0) == .refusedStream })
+        #expect(peer.resetCode(9) == nil && peer.resetCode(11) == nil)
+        #expect(peer.heads == 2)
+        #expect(peer.session.failure == .none)
+    }
+
     @Test("case 54: what follows a reset in the same read is dead")
     func dataBehindReset() {
         let peer = peer { script in
