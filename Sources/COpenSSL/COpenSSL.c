@@ -182,7 +182,25 @@ const char *apus_tls_group_name(SSL *ssl) {
 }
 
 int apus_tls_peer_signature(SSL *ssl, int *hash, int *key_type) {
+    if (SSL_session_reused(ssl)) {
+        int *kept = NULL;
+        size_t length = 0;
+        if (!SSL_SESSION_get0_ticket_appdata(SSL_get0_session(ssl), (void **)&kept, &length)) return 0;
+        if (length != 2 * sizeof(int)) return 0;
+        int pair[2];
+        memcpy(pair, kept, sizeof pair);
+        *hash = pair[0];
+        *key_type = pair[1];
+        return 1;
+    }
     return SSL_get_peer_signature_nid(ssl, hash) == 1 && SSL_get_peer_signature_type_nid(ssl, key_type) == 1;
+}
+
+int apus_tls_keep_peer_signature(SSL *ssl, SSL_SESSION *session) {
+    int pair[2];
+    if (!SSL_session_reused(ssl) && apus_tls_peer_signature(ssl, &pair[0], &pair[1]))
+        SSL_SESSION_set1_ticket_appdata(session, pair, sizeof pair);
+    return 1;
 }
 
 // MARK: Reading PEM

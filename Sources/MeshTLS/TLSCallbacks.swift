@@ -116,6 +116,7 @@ enum TLSCallbacks {
     /// The server gave a client a session.
     static func keepSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
         guard let session, let owner = stream(of: ssl) else { return 0 }
+        _ = apus_tls_keep_peer_signature(ssl, session)
         return owner._withUnsafeGuaranteedRef { $0.keepSession(session) } ? 1 : 0
     }
 }

@@ -87,7 +87,8 @@ package final class TLSContext: @unchecked Sendable {
             if options.allowsResumption {
                 apus_tls_context_set_ticket_callback(handle) { TLSCallbacks.sealTicket($0, $1, $2, $3, $4, $5) }
                 SSL_CTX_set_session_ticket_cb(
-                    handle, nil, { TLSCallbacks.acceptTicket($0, $1, $2, $3, $4, $5) }, nil)
+                    handle, { ssl, _ in apus_tls_keep_peer_signature(ssl, SSL_get_session(ssl)) },
+                    { TLSCallbacks.acceptTicket($0, $1, $2, $3, $4, $5) }, nil)
             }
         } else if options.allowsResumption {
             SSL_CTX_sess_set_new_cb(handle) { TLSCallbacks.keepSession($0, $1) }

@@ -25,10 +25,10 @@ package struct TLSSessionParameters: Sendable {
         cipherID = suite == nil ? 0 : SSL_CIPHER_get_protocol_id(suite)
         cipher = suite == nil ? "" : CipherNames.shared.name(of: cipherID, suite)
         isResumed = SSL_session_reused(ssl) == 1
-        curve = isResumed && version == .tls12 ? nil : apus_tls_group_name(ssl).map { String(cString: $0) }
+        curve = apus_tls_group_name(ssl).map { String(cString: $0) }
         var hash: Int32 = 0
         var kind: Int32 = 0
-        signatureAlgorithm = !isResumed && apus_tls_peer_signature(ssl, &hash, &kind) == 1
+        signatureAlgorithm = apus_tls_peer_signature(ssl, &hash, &kind) == 1
             ? SignatureNames.name(hash: hash, kind: kind) : nil
         var name: UnsafePointer<UInt8>?
         var length: UInt32 = 0

@@ -39,8 +39,10 @@ int apus_tls_set_host_name(SSL *ssl, const char *name);
 SSL *apus_tls_of(X509_STORE_CTX *store);
 /// The group of the key exchange, NULL when there was none.
 const char *apus_tls_group_name(SSL *ssl);
-/// Name of the hash of the peer's signature and of its key type, for stats; 0 when unknown.
+/// How the peer signed in this handshake, or in the one that the session began with. 0 when it did not.
 int apus_tls_peer_signature(SSL *ssl, int *hash, int *key_type);
+/// Stores that in the session, for OpenSSL does not. Always 1.
+int apus_tls_keep_peer_signature(SSL *ssl, SSL_SESSION *session);
 
 // MARK: Reading PEM
 
