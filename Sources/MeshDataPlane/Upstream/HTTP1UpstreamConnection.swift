@@ -295,6 +295,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         // An upstream that answered before it had the whole request cannot tell the rest of it from the next one.
         let keeps = isReusable && request.isRequestComplete && !pool.isDraining && !stream.isInputEnded
             && stream.input.isEmpty
+        // A pause belongs to the request; the next one may be served before this one is told.
+        request.resumeReading()
         if keeps {
             owner.released(self)
         } else {
