@@ -130,6 +130,14 @@ void apus_tls_context_set_resumption(SSL_CTX *context, bool is_server, bool on, 
     }
 }
 
+void apus_tls_context_name_authorities(SSL_CTX *context, X509_STORE *store) {
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (authority != NULL) SSL_CTX_add_client_CA(context, authority);
+    }
+}
+
 int apus_tls_context_add(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain, EVP_PKEY *key) {
     return SSL_CTX_use_cert_and_key(context, leaf, key, chain, 1) == 1;
 }

@@ -74,6 +74,7 @@ package final class TLSContext: @unchecked Sendable {
         let scope = Digest(words: (UInt64(bitPattern: Int64(options.hashValue)), id, 0, 0)).bytes
         apus_tls_context_set_resumption(handle, isServer, options.allowsResumption, scope, scope.count)
         if isServer {
+            if let trust { apus_tls_context_name_authorities(handle, trust.store) }
             SSL_CTX_set_msg_callback(handle) { isWritten, _, type, bytes, count, ssl, _ in
                 TLSCallbacks.measureHello(isWritten, type, bytes, count, ssl)
             }

@@ -178,10 +178,18 @@ struct HostileTLSTests {
         rig.loop.turn()
         for side in 0..<2 {
             rig.clientWorkspace.forgetSessions()
-            for cut in 1..<(side == 0 ? counts.client : counts.server) {
+            let count = side == 0 ? counts.client : counts.server
+            for cut in 1..<count {
                 rig.clientWorkspace.forgetSessions()
                 let link = rig.connect { client, server in
                     if side == 0 { client.resetAfterSending = cut } else { server.resetAfterSending = cut }
+                }
+                // A signature is a few bytes shorter now and then: this handshake may have ended before the last cuts.
+                let sent = side == 0 ? link.clientPipe.sentBytes : link.serverPipe.sentBytes
+                if sent < cut, cut > count - 12 {
+                    link.close()
+                    rig.loop.turn()
+                    continue
                 }
                 #expect(link.clientSide.reasons.count == 1 && link.serverSide.reasons.count == 1, "\(side) \(cut)")
                 #expect(link.client.isClosed && link.server.isClosed)

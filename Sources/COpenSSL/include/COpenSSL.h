@@ -25,6 +25,8 @@ SSL_CTX *apus_tls_context_new(OSSL_LIB_CTX *library, bool is_server, int min_ver
 /// Sets whether sessions are resumed, and how long one may be. - Parameter id: session id context, at most 32 bytes.
 void apus_tls_context_set_resumption(SSL_CTX *context, bool is_server, bool on, const uint8_t *id, size_t id_length);
 /// Adds a certificate with its chain and key; 0 when OpenSSL refuses them.
+/// Has a server tell clients by whom their certificate is to be signed: the certificates of `store`.
+void apus_tls_context_name_authorities(SSL_CTX *context, X509_STORE *store);
 int apus_tls_context_add(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain, EVP_PKEY *key);
 /// Makes a connection offer this certificate beside those already chosen for it; 0 when OpenSSL refuses.
 int apus_tls_use(SSL *ssl, X509 *leaf, STACK_OF(X509) *chain, EVP_PKEY *key);
