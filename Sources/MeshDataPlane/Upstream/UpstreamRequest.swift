@@ -209,7 +209,7 @@ final class UpstreamRequest {
         guard !isReplayed, canReplayBody, let pool, withStream({ $0.canReplay }) else { return false }
         isReplayed = true
         sent.drain { slice in self.held.append(slice, from: self.slabs) }
-        if isReadingPaused { isReadingPaused = false }
+        isReadingPaused = false
         isHeadSent = false
         isEndHeld = isRequestComplete
         isRequestComplete = false
