@@ -25,9 +25,6 @@ package struct HTTP1ResponseDecoder {
         self.options = options
     }
 
-    /// Whether no response is expected or under way.
-    package var isIdle: Bool { state == .idle || (state == .body && body.state == .done) }
-
     /// Whether bytes of the expected response, an interim one included, were seen.
     package var hasBegun: Bool {
         switch state {

@@ -36,7 +36,6 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     private(set) var isClosed = false
     private(set) var requestsServed: UInt32 = 0
     private var activeStreams = 0
-    private var downstreamPauses = 0
 
     private enum Wait { case nothing, request, head, body, close }
     private enum TimerTag {

@@ -15,8 +15,6 @@ package struct PoolKey: Hashable {
 
     package var wireProtocol = WireProtocol.http1
     package var options = ConnectOptions()
-    /// Connections of one downstream connection only; 0 shares them among all.
-    package var downstreamConnection: UInt64 = 0
     /// The server name that a request asks for (`auto_sni`); empty for the cluster's own.
     package var serverName = ""
     /// The name that the server's certificate must be for (`auto_san_validation`); empty for what the cluster asks for.
