@@ -69,6 +69,9 @@ extension HeaderToken {
     @inlinable package static var envoyIsTimeoutRetry: HeaderToken { HeaderToken(rawValue: 57) }
     @inlinable package static var envoyIPTags: HeaderToken { HeaderToken(rawValue: 58) }
     @inlinable package static var envoyForceTrace: HeaderToken { HeaderToken(rawValue: 59) }
+    @inlinable package static var envoyRetryGRPCOn: HeaderToken { HeaderToken(rawValue: 60) }
+    @inlinable package static var envoyRetriableStatusCodes: HeaderToken { HeaderToken(rawValue: 61) }
+    @inlinable package static var envoyRetriableHeaderNames: HeaderToken { HeaderToken(rawValue: 62) }
 
     /// Names by token number, lower case.
     package static let names: [StaticString] = [
@@ -83,7 +86,8 @@ extension HeaderToken {
         "grpc-message", "accept-encoding", "x-envoy-original-host", "x-envoy-upstream-rq-per-try-timeout-ms",
         "x-envoy-retry-on", "x-envoy-max-retries", "origin", "x-envoy-immediate-health-check-fail",
         "x-envoy-overloaded", "x-client-trace-id", "x-envoy-original-dst-host", "x-envoy-is-timeout-retry",
-        "x-envoy-ip-tags", "x-envoy-force-trace",
+        "x-envoy-ip-tags", "x-envoy-force-trace", "x-envoy-retry-grpc-on", "x-envoy-retriable-status-codes",
+        "x-envoy-retriable-header-names",
     ]
 
     /// Number of tokens, `none` included. `HeaderBlock` keeps this many bits and indices.

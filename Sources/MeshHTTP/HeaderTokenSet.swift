@@ -10,12 +10,14 @@
     @inlinable package init(
         _ first: HeaderToken, _ second: HeaderToken = .none, _ third: HeaderToken = .none, _ fourth: HeaderToken = .none,
         _ fifth: HeaderToken = .none, _ sixth: HeaderToken = .none, _ seventh: HeaderToken = .none,
-        _ eighth: HeaderToken = .none
+        _ eighth: HeaderToken = .none, _ ninth: HeaderToken = .none, _ tenth: HeaderToken = .none,
+        _ eleventh: HeaderToken = .none
     ) {
         let lower = Self.bit(first) | Self.bit(second) | Self.bit(third) | Self.bit(fourth)
         let upper = Self.bit(fifth) | Self.bit(sixth) | Self.bit(seventh) | Self.bit(eighth)
+        let rest = Self.bit(ninth) | Self.bit(tenth) | Self.bit(eleventh)
         // `none` stands for every unknown name and is not looked for.
-        bits = (lower | upper) & ~1
+        bits = (lower | upper | rest) & ~1
     }
 
     @inlinable static func bit(_ token: HeaderToken) -> UInt64 { 1 &<< UInt64(token.rawValue) }

@@ -127,9 +127,10 @@ open class ByteStream {
         let owner = handler
         isClosed = true
         handler = nil
-        output.removeAll()
         closeTransport(reset: true)
+        // What was not written is still there for an owner that sends it elsewhere.
         owner?._withUnsafeGuaranteedRef { $0.onClosed(self, reason) }
+        output.removeAll()
         input.detach()
     }
 

@@ -160,6 +160,14 @@ package import Glibc
         }
     }
 
+    /// Hands a copy of every waiting piece to `body` and keeps the pieces.
+    package func forEach(_ body: (consuming SlabSlice) -> Void) {
+        for index in 0..<recordCount {
+            let piece = record(at: index).pointee
+            body(SlabSlice(retaining: piece.slab, offset: Int(piece.start), length: Int(piece.length)))
+        }
+    }
+
     @inlinable func record(at index: Int) -> UnsafeMutablePointer<OutputRecord> {
         // The ring exists whenever a record does; capacity is a power of two.
         records.unsafelyUnwrapped + ((first &+ index) & (recordCapacity &- 1))

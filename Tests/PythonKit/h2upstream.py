@@ -59,6 +59,29 @@ class GoAway:
     last: int | None = None
 
 
+def by_attempt(*scripts):
+    """A step that goes by the request's x-envoy-attempt-count, as `upstream.by_attempt`; of `Head`, `Data`, `Trailers` and
+    `Reset`."""
+
+    def run(connection, stream, record):
+        number = int(record.header("x-envoy-attempt-count") or 1)
+        for step in scripts[min(number, len(scripts)) - 1]:
+            if isinstance(step, Head):
+                connection.send_headers(stream.number, ((":status", str(step.status)), *step.headers), step.end)
+            elif isinstance(step, Data):
+                connection.send_data(stream.number, step.payload, step.end)
+            elif isinstance(step, Trailers):
+                connection.send_headers(stream.number, step.headers)
+            elif isinstance(step, Reset):
+                connection.send(f.rst_stream(stream.number, step.code))
+            elif isinstance(step, float):
+                time.sleep(step)
+            else:
+                raise ValueError(f"unknown step {step!r}")
+
+    return run
+
+
 def answer(status=200, body=b"ok", headers=(), trailers=None) -> tuple:
     """The steps of a usual response."""
     if trailers is not None:

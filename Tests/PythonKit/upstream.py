@@ -81,6 +81,27 @@ class _Ended(Exception):
     pass
 
 
+def by_attempt(*scripts):
+    """A step that goes by the request's x-envoy-attempt-count: the first script for the first attempt, and so on; the last
+    one for all that follow. Its steps are bytes, times to wait, `CLOSE` and `RESET`."""
+
+    def run(connection, record):
+        number = int(record.header("x-envoy-attempt-count") or 1)
+        for step in scripts[min(number, len(scripts)) - 1]:
+            if isinstance(step, float):
+                time.sleep(step)
+            elif step == CLOSE:
+                connection.shutdown(socket.SHUT_WR)
+                raise _Ended
+            elif step == RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raise _Ended
+            else:
+                connection.sendall(step)
+
+    return run
+
+
 class _Stream:
     def __init__(self, connection):
         self.connection = connection

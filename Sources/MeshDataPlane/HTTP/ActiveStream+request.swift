@@ -116,6 +116,7 @@ extension ActiveStream {
         }
         guard phase.contains(.routed), !phase.contains(.upstreamEnded) else { return }
         startRouteTimeout()
+        if retry.isUsed, upstream.isConnected { startTryTimeouts() }
         upstream.sendEnd()
     }
 

@@ -50,6 +50,7 @@ extension ActiveStream {
     func onUpstreamBody(_ slice: consuming SlabSlice) {
         guard phase.contains(.responseStarted) || phase.contains(.responsePaused), !phase.contains(.finished) else { return }
         touch()
+        touchTry()
         if phase.contains(.responsePaused) {
             filters.heldResponse.append(slice, from: pool)
             if filters.heldResponse.pinnedBytes > (manager?.chain.bufferLimit ?? 0) { upstream.pauseReading() }
@@ -74,12 +75,16 @@ extension ActiveStream {
             info.details = failure.detailsAfterResponseStarted
             // Never a clean end: the client must see that the message was cut.
             manager?.resetStream(self)
+        } else if retry.isRetry {
+            replyAfterRetries(failure) { sayOverloaded(failure, &$0) }
         } else {
-            self.reply(failure.reply, body: UnsafeRawBufferPointer(failure.reply.body)) { response in
-                guard failure == .overflow, let manager = self.manager, !manager.config.router.suppressEnvoyHeaders else { return }
-                response.headers.append(.envoyOverloaded, "true", from: self.pool)
-            }
+            self.reply(failure.reply, body: UnsafeRawBufferPointer(failure.reply.body)) { sayOverloaded(failure, &$0) }
         }
+    }
+
+    private func sayOverloaded(_ failure: UpstreamFailure, _ response: inout ResponseHead) {
+        guard failure == .overflow, let manager, !manager.config.router.suppressEnvoyHeaders else { return }
+        response.headers.append(.envoyOverloaded, "true", from: pool)
     }
 
     // MARK: Local replies
@@ -102,6 +107,7 @@ extension ActiveStream {
             return
         }
         phase.insert(.localReply)
+        if retry.isUsed { endRetries() }
         phase.remove(.requestPaused)
         if phase.contains(.routed), !phase.contains(.upstreamEnded) {
             upstream.cancel()

@@ -83,6 +83,7 @@ package final class ActiveStream: TimerTarget {
     private(set) lazy var upstream = UpstreamRequest(stream: self)
 
     var filters = FilterChainState()
+    var retry = StreamRetry()
 
     // What the HTTP/2 codec keeps with its streams.
     /// Name of the stream in its session.
@@ -99,6 +100,10 @@ package final class ActiveStream: TimerTarget {
     private var durationTimer = TimerID.none
     /// `request_timeout` of a multiplexed connection, made when one is configured.
     private var requestTimer = TimerID.none
+    /// Made when a first request needs them.
+    private var retryTimer = TimerID.none
+    private var tryTimer = TimerID.none
+    private var tryIdleTimer = TimerID.none
     /// Nanoseconds without a byte in either direction before the stream ends; 0 for never.
     var idleTimeout: UInt64 = 0
     private var lastActivity = MonotonicInstant(nanoseconds: 0)
@@ -111,6 +116,9 @@ package final class ActiveStream: TimerTarget {
         static let route: UInt32 = 1
         static let duration: UInt32 = 2
         static let request: UInt32 = 3
+        static let retry: UInt32 = 4
+        static let attempt: UInt32 = 5
+        static let idleAttempt: UInt32 = 6
     }
 
     init(worker: Worker) {
@@ -141,10 +149,8 @@ package final class ActiveStream: TimerTarget {
     }
 
     var isTunnel: Bool { phase.contains(.tunnel) }
-    /// Whether the request can be sent a second time: there is nothing of a response yet, and no trailers were given away.
-    var canReplay: Bool {
-        phase.isDisjoint(with: [.responseStarted, .responsePaused, .finished]) && requestTrailers.fieldCount == 0
-    }
+    /// Whether the request can be sent a second time: there is nothing of a response yet.
+    var canReplay: Bool { phase.isDisjoint(with: [.responseStarted, .responsePaused, .finished]) }
 
     /// Whether the request's field names are to reach the upstream as the client wrote them.
     var keepsNameCase: Bool { managerReference?._withUnsafeGuaranteedRef { $0.config.fieldNames == .original } ?? false }
@@ -175,6 +181,7 @@ package final class ActiveStream: TimerTarget {
         if routeTimeout > 0 { timers.cancel(routeTimer) }
         timers.cancel(durationTimer)
         timers.cancel(requestTimer)
+        if retry.isUsed { endRetries() }
         if !phase.contains(.upstreamEnded), phase.contains(.routed) { upstream.cancel() }
         if filters.count > 0 { filters.end(self) }
         manager.record(self)
@@ -201,6 +208,7 @@ package final class ActiveStream: TimerTarget {
         isReadPaused = false
         unconsumed = 0
         filters.reset()
+        retry.reset()
     }
 
     /// The object is about to be freed.
@@ -209,6 +217,9 @@ package final class ActiveStream: TimerTarget {
         timers.free(&routeTimer)
         timers.free(&durationTimer)
         timers.free(&requestTimer)
+        timers.free(&retryTimer)
+        timers.free(&tryTimer)
+        timers.free(&tryIdleTimer)
     }
 
     // MARK: Timers
@@ -239,6 +250,29 @@ package final class ActiveStream: TimerTarget {
     func cancelRequestTimeout() { timers.cancel(requestTimer) }
 
     func cancelRouteTimeout() { timers.cancel(routeTimer) }
+
+    /// The next attempt begins after so long.
+    func armRetryTimer(milliseconds: UInt64) {
+        if retryTimer.isNone { retryTimer = timers.make(target: self, tag: TimerTag.retry) }
+        timers.arm(retryTimer, at: loop.now.advanced(byNanoseconds: milliseconds &* 1_000_000))
+    }
+
+    func cancelRetryTimer() { timers.cancel(retryTimer) }
+
+    func armTryTimer(nanoseconds: UInt64) {
+        if tryTimer.isNone { tryTimer = timers.make(target: self, tag: TimerTag.attempt) }
+        timers.arm(tryTimer, at: loop.now.advanced(byNanoseconds: nanoseconds))
+    }
+
+    func armTryIdleTimer(nanoseconds: UInt64) {
+        if tryIdleTimer.isNone { tryIdleTimer = timers.make(target: self, tag: TimerTag.idleAttempt) }
+        timers.arm(tryIdleTimer, at: loop.now.advanced(byNanoseconds: nanoseconds))
+    }
+
+    func cancelTryTimers() {
+        timers.cancel(tryTimer)
+        timers.cancel(tryIdleTimer)
+    }
 
     /// Applies a route's own `max_stream_duration`, counted from the start of the stream; nil lifts the manager's.
     func setMaxDuration(_ nanoseconds: UInt64?) {
@@ -272,8 +306,12 @@ package final class ActiveStream: TimerTarget {
             stats.add(manager.config.stats.requestsTimeout)
             fail(with: .requestTimeout)
         case TimerTag.route:
-            if let cluster { stats.add(cluster.stats.requestsTimeout) }
+            // Between two attempts there is none that timed out.
+            if let cluster, !retry.isWaiting { stats.add(cluster.stats.requestsTimeout) }
             fail(with: .upstreamTimeout)
+        case TimerTag.retry: startRetry(manager)
+        case TimerTag.attempt: tryTimedOut(isIdle: false)
+        case TimerTag.idleAttempt: tryTimedOut(isIdle: true)
         default:
             stats.add(manager.config.stats.requestsMaxDuration)
             fail(with: .maxStreamDuration)

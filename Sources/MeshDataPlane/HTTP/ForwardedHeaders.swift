@@ -116,7 +116,8 @@ enum ForwardedHeaders {
     private static var internalNames: HeaderTokenSet {
         HeaderTokenSet(
             .envoyRetryOn, .envoyMaxRetries, .envoyUpstreamTimeout, .envoyUpstreamTimeoutPerTry, .envoyExpectedTimeout,
-            .envoyForceTrace, .envoyOriginalPath, .envoyIPTags)
+            .envoyForceTrace, .envoyOriginalPath, .envoyIPTags, .envoyRetryGRPCOn, .envoyRetriableStatusCodes,
+            .envoyRetriableHeaderNames)
     }
 
     private static func removeInternalHeaders(_ headers: inout HeaderBlock) {
@@ -129,6 +130,9 @@ enum ForwardedHeaders {
             headers.removeAll(.envoyForceTrace)
             headers.removeAll(.envoyOriginalPath)
             headers.removeAll(.envoyIPTags)
+            headers.removeAll(.envoyRetryGRPCOn)
+            headers.removeAll(.envoyRetriableStatusCodes)
+            headers.removeAll(.envoyRetriableHeaderNames)
         }
         // The rest have no token; one pass finds them all, and on almost every request finds none.
         var index = 0
@@ -147,7 +151,6 @@ enum ForwardedHeaders {
 
     /// Internal headers too rare to have a token; looked for only where a header without a token starts with `x-envoy-`.
     private static let rareInternalNames: [StaticString] = [
-        "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-grpc-on",
         "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-original-url",
         "x-envoy-hedge-on-per-try-timeout",
     ]

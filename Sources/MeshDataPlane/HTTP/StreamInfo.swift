@@ -47,6 +47,17 @@ package struct StreamInfo {
         upstreamSession = Unmanaged.passRetained(tls)
     }
 
+    /// Another attempt begins: what is said of the upstream is said of that one.
+    package mutating func forgetAttempt() {
+        if let upstreamSession { upstreamSession.release() }
+        upstreamSession = nil
+        upstreamAddress = nil
+        upstreamLocalAddress = nil
+        upstreamVersion = nil
+        upstreamHeadSent = nil
+        connectErrno = 0
+    }
+
     /// Ready for the next stream.
     package mutating func reset() {
         if let upstreamSession { upstreamSession.release() }

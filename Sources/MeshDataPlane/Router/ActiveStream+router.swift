@@ -123,12 +123,23 @@ extension ActiveStream {
         }
         setTimeouts(route, manager)
         endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
-        phase.insert(.routed)
-        let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
-            endsTunnel(route, routes) ? endpoint.tunnelPool : self.pool(of: endpoint, workerCluster)
+        if route.pointee.hasRetryPolicy || request.headers.containsAny(of: Self.retryNames) {
+            takeRetryPolicy(route, routes, manager)
         }
+        phase.insert(.routed)
+        info.attempts = 1
         if endStream { startRouteTimeout() }
-        pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
+        choosePool(of: endpoint, workerCluster, route, routes)._withUnsafeGuaranteedRef {
+            upstream.start($0, isWhole: endStream)
+        }
+    }
+
+    @inline(__always)
+    func choosePool(
+        of endpoint: Unmanaged<ActiveEndpoint>, _ cluster: WorkerCluster, _ route: UnsafePointer<CompiledRoute>,
+        _ routes: ActiveRoutes
+    ) -> Unmanaged<ConnectionPool> {
+        endpoint._withUnsafeGuaranteedRef { endsTunnel(route, routes) ? $0.tunnelPool : self.pool(of: $0, cluster) }
     }
 
     /// The pool for this request: almost always the one that all share.
@@ -151,7 +162,7 @@ extension ActiveStream {
         return endpoint.pool(key, forAuthority: name)
     }
 
-    private func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {
+    func pickEndpoint(_ cluster: WorkerCluster, _ manager: HTTPConnectionManager) -> Unmanaged<ActiveEndpoint>? {
         if cluster.isBalanced { return cluster.pickEndpoint() }
         let restored = manager.facts.isLocalAddressRestored ? manager.facts.localAddress : nil
         return cluster.endpoint(at: originalDestination(cluster) ?? restored)
@@ -205,11 +216,50 @@ extension ActiveStream {
             if let milliseconds = DecimalText.parse(text), milliseconds < 1 << 40 { routeTimeout = milliseconds &* 1_000_000 }
             request.headers.removeAll(.envoyUpstreamTimeout)
         }
-        if isGRPCTimed, routeTimeout > 0 { setGRPCTimeout(routeTimeout / 1_000_000) }
+        takeTryTimeouts(route)
+        tellTimeouts(route, manager, elapsed: 0)
         if route.pointee.idleTimeoutMilliseconds >= 0 {
             setIdleTimeout(UInt64(route.pointee.idleTimeoutMilliseconds) &* 1_000_000)
         }
         if route.pointee.limitsDuration { limitDuration(route, manager) }
+    }
+
+    /// The timeouts of each attempt, which mean nothing beside a shorter one of the whole.
+    private func takeTryTimeouts(_ route: UnsafePointer<CompiledRoute>) {
+        let asks = request.headers.contains(.envoyUpstreamTimeoutPerTry)
+        guard route.pointee.hasRetryPolicy || asks, let routesReference else { return }
+        var (whole, idle): (UInt64, UInt64) = (0, 0)
+        if let policy = routesReference._withUnsafeGuaranteedRef({ $0.table.retryPolicy(route) }) {
+            whole = UInt64(max(0, policy.pointee.perTryTimeoutMilliseconds)) &* 1_000_000
+            idle = UInt64(max(0, policy.pointee.perTryIdleTimeoutMilliseconds)) &* 1_000_000
+        }
+        if asks, let text = request.headers.value(of: .envoyUpstreamTimeoutPerTry) {
+            if let milliseconds = DecimalText.parse(text.trimmed), milliseconds < 1 << 40 { whole = milliseconds &* 1_000_000 }
+            request.headers.removeAll(.envoyUpstreamTimeoutPerTry)
+        }
+        if routeTimeout > 0, whole >= routeTimeout { whole = 0 }
+        guard whole > 0 || idle > 0 else { return }
+        retry.isUsed = true
+        retry.perTryTimeout = whole
+        retry.perTryIdleTimeout = idle
+    }
+
+    /// Tells the upstream how long this attempt may take.
+    ///
+    /// - Parameter elapsed: nanoseconds of the route's timeout that are gone.
+    func tellTimeouts(_ route: UnsafePointer<CompiledRoute>, _ manager: HTTPConnectionManager, elapsed: UInt64) {
+        var expected = retry.perTryTimeout == 0 ? routeTimeout : retry.perTryTimeout
+        guard expected > 0 else { return }
+        if routeTimeout > 0 {
+            // 0 would be none at all; the timer that is due will see to it.
+            expected = elapsed >= routeTimeout ? 1_000_000 : min(expected, routeTimeout - elapsed)
+        }
+        // Whole milliseconds of what is gone were taken off, as in Envoy.
+        let milliseconds = max(1, (expected &+ 999_999) / 1_000_000)
+        if !manager.config.router.suppressEnvoyHeaders { setNumber(.envoyExpectedTimeout, milliseconds) }
+        if isGRPC, route.pointee.grpcTimeoutMaxMilliseconds >= 0, !route.pointee.limitsDuration {
+            setGRPCTimeout(milliseconds)
+        }
     }
 
     /// The last changes to the request head before it leaves.
@@ -218,17 +268,14 @@ extension ActiveStream {
         _ manager: HTTPConnectionManager
     ) {
         let addsEnvoyHeaders = !manager.config.router.suppressEnvoyHeaders
-        if addsEnvoyHeaders {
-            if routeTimeout > 0 { setNumber(.envoyExpectedTimeout, routeTimeout / 1_000_000) }
-            if match.virtualHost?.pointee.includesAttemptCount ?? false { setNumber(.envoyAttemptCount, 1) }
-        }
+        if match.virtualHost?.pointee.includesAttemptCount ?? false { setNumber(.envoyAttemptCount, 1) }
         routes.matcher.applyRequestOperations(
             route, target: match.target, to: &request.headers, from: pool, context: self)
         rewriteHost(route, routes, endpoint, keepsOriginal: addsEnvoyHeaders)
         rewritePath(route, routes, keepsOriginal: addsEnvoyHeaders)
     }
 
-    private func setNumber(_ token: HeaderToken, _ value: UInt64) {
+    func setNumber(_ token: HeaderToken, _ value: UInt64) {
         withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
             let count = DecimalText.write(value, to: buffer, at: 0)
             request.headers.replace(
@@ -236,7 +283,7 @@ extension ActiveStream {
         }
     }
 
-    private func rewriteHost(
+    func rewriteHost(
         _ route: UnsafePointer<CompiledRoute>, _ routes: ActiveRoutes, _ endpoint: ActiveEndpoint, keepsOriginal: Bool
     ) {
         guard route.pointee.hostRewrite != .none || match.target >= 0 else { return }

@@ -54,6 +54,7 @@ package struct ClusterStats: Sendable {
     let membershipTotal: GaugeID
     let membershipHealthy: GaugeID
     let membershipDegraded: GaugeID
+    let retry: RetryStats
     let connectDuration: HistogramID
     let requestDuration: HistogramID
     let connectionDuration: HistogramID
@@ -117,6 +118,7 @@ package struct ClusterStats: Sendable {
         membershipTotal = scope.gauge("membership_total", "Endpoints.")
         membershipHealthy = scope.gauge("membership_healthy", "Endpoints that are healthy.")
         membershipDegraded = scope.gauge("membership_degraded", "Endpoints that are degraded.")
+        retry = RetryStats(in: &scope)
         connectDuration = scope.histogram("upstream_cx_connect_ms", unit: .milliseconds, "Time to make a connection.")
         requestDuration = scope.histogram("upstream_rq_time", unit: .milliseconds, "Request sent to response complete.")
         connectionDuration = scope.histogram("upstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")

@@ -31,6 +31,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     private var lastActivity: MonotonicInstant
     private(set) var requestsServed: UInt32 = 0
     private var isReceiving = false
+    /// Nothing of an earlier request waited to be sent when this one came.
+    private var startsClean = false
 
     init(pool: HTTP1ConnectionPool) {
         owner = pool
@@ -80,6 +82,12 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         self.request = Unmanaged.passUnretained(request)
         isReusable = true
         requestsServed &+= 1
+        if let transport {
+            transport._withUnsafeGuaranteedRef {
+                request.sentMark = $0.sentBytes &+ UInt64($0.output.byteCount)
+                startsClean = $0.output.isEmpty
+            }
+        }
         if pool.key.wireProtocol == .tcp {
             isTunnel = true
             isReusable = false
@@ -167,6 +175,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         }
     }
 
+    override func sendAgain(_ slice: consuming SlabSlice) { stream?.write(slice) }
+
     override func pauseReading(_ request: UpstreamRequest) { stream?.pauseReading() }
     override func resumeReading(_ request: UpstreamRequest) { stream?.resumeReading() }
 
@@ -199,13 +209,22 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         }
         stats.decrement(counts.connectionsActive)
         stats.record(counts.connectionDuration, loop.now.nanoseconds(since: started) / 1_000_000)
+        var isUnsent = false
+        if let hadRequest, let stream, failure != nil, !isLocal, !isTunnel {
+            isUnsent = hadRequest._withUnsafeGuaranteedRef { stream.sentBytes <= $0.sentMark }
+            if isUnsent, startsClean { hadRequest._withUnsafeGuaranteedRef { $0.takeBack(&stream.output) } }
+        }
         if let stream {
             stats.add(counts.bytesReceived, stream.receivedBytes)
             stats.add(counts.bytesSent, stream.sentBytes)
             stream.close()
         }
         owner.ended(self, was: was, failure: failure)
-        if let hadRequest, let failure { hadRequest._withUnsafeGuaranteedRef { $0.onConnectionFailure(failure) } }
+        if let hadRequest, let failure {
+            hadRequest._withUnsafeGuaranteedRef {
+                $0.onConnectionFailure(failure, mayReplay: isUnsent, wasSent: !isUnsent)
+            }
+        }
     }
 
     // MARK: Events of the stream

@@ -191,7 +191,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
             finishOutput(of: transport)
         }
         owner.ended(self, wasConnecting: wasConnecting, failure: failure)
-        failRequests(failure ?? .connectionTermination)
+        failRequests(failure ?? .connectionTermination, isLocal: isLocal)
     }
 
     /// The GOAWAY that was queued still goes out where it can.
@@ -200,14 +200,16 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         transport.close()
     }
 
-    private func failRequests(_ failure: UpstreamFailure) {
+    private func failRequests(_ failure: UpstreamFailure, isLocal: Bool) {
+        let sentBytes = transport?.sentBytes ?? 0
         while let request = requests.pop() {
             request._withUnsafeGuaranteedRef {
                 $0.place = -1
-                let mayReplay = isUnprocessed($0)
+                let isUnsent = !isLocal && sentBytes <= $0.sentMark
+                let mayReplay = isUnsent || isUnprocessed($0)
                 $0.http2 = .none
                 requestIsOver()
-                $0.onConnectionFailure(failure, mayReplay: mayReplay)
+                $0.onConnectionFailure(failure, mayReplay: mayReplay, wasSent: !isUnsent)
             }
         }
     }
@@ -256,6 +258,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
 
     override func sendHead(_ request: UpstreamRequest, _ stream: ActiveStream, isWhole: Bool) -> Bool {
         add(request)
+        if let transport { request.sentMark = transport.sentBytes &+ UInt64(transport.output.byteCount) }
         HTTP2Upgrade.becomeHTTP2(&stream.request, pool: slabs)
         let owner = Unmanaged.passUnretained(request).toOpaque()
         let key = session.sendRequest(stream.request, endStream: isWhole, owner: owner, now: loop.now)
@@ -276,7 +279,10 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
 
     override func sendEnd(_ request: UpstreamRequest, _ stream: ActiveStream) {
         if stream.requestTrailers.liveCount > 0 {
-            session.sendTrailers(request.http2, &stream.requestTrailers)
+            // The session takes the block; another attempt needs it too.
+            var trailers = request.keepsBody ? stream.requestTrailers.sharingMemory() : HeaderBlock()
+            if !request.keepsBody { swap(&trailers, &stream.requestTrailers) }
+            session.sendTrailers(request.http2, &trailers)
         } else {
             session.sendEnd(request.http2)
         }

@@ -39,6 +39,8 @@ class UpstreamConnection: StreamHandler {
     func sendHead(_ request: UpstreamRequest, _ stream: ActiveStream, isWhole: Bool) -> Bool { false }
     func sendBody(_ request: UpstreamRequest, _ stream: ActiveStream, _ slice: consuming SlabSlice) {}
     func sendEnd(_ request: UpstreamRequest, _ stream: ActiveStream) {}
+    /// Sends bytes of a request that were framed for another connection of the pool.
+    func sendAgain(_ slice: consuming SlabSlice) {}
 
     /// Stops reading the response, and goes on.
     func pauseReading(_ request: UpstreamRequest) {}

@@ -36,11 +36,20 @@ final class UpstreamRequest {
     var isPaused = false
     var unconsumed = 0
 
-    /// The request was sent a second time, because the upstream said that it had not looked at the first.
-    private var isReplayed = false
-    /// Body that was sent and may have to be sent again, while `canReplayBody`.
+    /// Times the request was sent again because the upstream had not looked at it.
+    private var replays = 0
+    /// Body is kept in `sent`, to be sent again: every byte of it there was so far.
+    private(set) var keepsBody = false
     private var sent = OutputQueue()
-    private var canReplayBody = true
+    /// Most bytes of body that are kept.
+    private var bodyLimit = 0
+    /// Head and body as they were written to an HTTP/1 connection that took nothing of them.
+    private var unsent = OutputQueue()
+    private var isUnsentWhole = false
+    /// Bytes that the connection had to send, over its life, before the first one of this request.
+    var sentMark: UInt64 = 0
+    /// Another attempt was decided on while the end of the response was about to be read.
+    private var isDiscarded = false
     private var held = OutputQueue()
     private var isEndHeld = false
     private var isHeadSent = false
@@ -56,6 +65,12 @@ final class UpstreamRequest {
 
     /// Whether the attempt is on an HTTP/2 connection.
     var isHTTP2: Bool { pool?._withUnsafeGuaranteedRef { $0.key.wireProtocol == .http2 } ?? false }
+    /// Whether the head has been given to a connection.
+    var isConnected: Bool { isHeadSent }
+    /// Where the attempt goes; nil outside one.
+    var endpoint: Unmanaged<ActiveEndpoint>? {
+        pool?._withUnsafeGuaranteedRef { Unmanaged.passUnretained($0.endpoint) }
+    }
 
     /// Runs `body` with the stream, uncounted.
     @inline(__always) private func withStream<Result>(_ body: (ActiveStream) -> Result) -> Result {
@@ -77,11 +92,25 @@ final class UpstreamRequest {
         isHeadSent = false
         isEndHeld = isWhole
         hasResponseTrailers = false
-        isReplayed = false
-        canReplayBody = true
+        replays = 0
         isPaused = false
         unconsumed = 0
-        withStream { $0.info.attempts &+= 1 }
+        // On HTTP/2 a little is kept for an upstream that goes away and may not have looked at it.
+        let isRetriable = withStream { $0.retry.isEnabled }
+        keepsBody = isRetriable || pool.key.wireProtocol == .http2
+        if keepsBody {
+            bodyLimit = isRetriable ? withStream { $0.retry.bodyLimit } : Int(pool.compiled.cluster.bufferLimitBytes)
+        }
+        enter(pool)
+    }
+
+    /// The next attempt: the request is sent again, what there is of it.
+    func startAgain(_ pool: ConnectionPool) {
+        replays = 0
+        enter(pool)
+    }
+
+    private func enter(_ pool: ConnectionPool) {
         self.pool = Unmanaged.passRetained(pool)
         stats.increment(pool.counts.requestsActive)
         pool.start(self)
@@ -114,16 +143,33 @@ final class UpstreamRequest {
             acceptTunnel(stream)
             return
         }
-        let isWhole = held.isEmpty && isEndHeld && !hasTrailers(stream)
+        if !unsent.isEmpty {
+            sendUnsent(connection, stream)
+        } else if !sendRequest(connection, stream) {
+            return
+        }
+        if stream.retry.isUsed, stream.phase.contains(.requestReceived) { stream.startTryTimeouts() }
+        stream.onUpstreamConnected()
+    }
+
+    /// Sends the head and what there is of the body. Returns false when the connection could not take it.
+    private func sendRequest(_ connection: UpstreamConnection, _ stream: ActiveStream) -> Bool {
+        let isWhole = held.isEmpty && sent.isEmpty && isEndHeld && !hasTrailers(stream)
         guard connection.sendHead(self, stream, isWhole: isWhole) else {
             connection.abandon(self)
             onConnectionFailure(.connectionTermination)
-            return
+            return false
         }
         if isWhole {
             isEndHeld = false
             isRequestComplete = true
         }
+        if !sent.isEmpty { sent.forEach { slice in connection.sendBody(self, stream, slice) } }
+        sendHeld(connection, stream)
+        return true
+    }
+
+    private func sendHeld(_ connection: UpstreamConnection, _ stream: ActiveStream) {
         if !held.isEmpty {
             held.drain { slice in connection.sendBody(self, stream, slice) }
         }
@@ -131,7 +177,13 @@ final class UpstreamRequest {
             isEndHeld = false
             sendEnd()
         }
-        stream.onUpstreamConnected()
+    }
+
+    /// What another connection was to send goes out as it is.
+    private func sendUnsent(_ connection: UpstreamConnection, _ stream: ActiveStream) {
+        unsent.drain { slice in connection.sendAgain(slice) }
+        if isUnsentWhole { isRequestComplete = true }
+        sendHeld(connection, stream)
     }
 
     private func hasTrailers(_ stream: ActiveStream) -> Bool { stream.requestTrailers.liveCount > 0 }
@@ -146,27 +198,41 @@ final class UpstreamRequest {
 
     /// Sends request body, or holds it until there is a connection.
     func sendBody(_ slice: consuming SlabSlice) {
-        keepForReplay(slice)
+        if keepsBody, !keep(slice) { return }
         guard isHeadSent, let connection else {
-            held.append(slice, from: slabs)
-            let limit = pool?._withUnsafeGuaranteedRef { Int($0.cluster.compiled.cluster.bufferLimitBytes) } ?? .max
-            if held.pinnedBytes > limit { pauseDownstream() }
+            if !keepsBody { held.append(slice, from: slabs) }
+            let limit = pool?._withUnsafeGuaranteedRef { Int($0.compiled.cluster.bufferLimitBytes) } ?? .max
+            if held.pinnedBytes &+ sent.pinnedBytes > limit { pauseDownstream() }
             return
         }
         connection.takeUnretainedValue().sendBody(self, stream.takeUnretainedValue(), slice)
     }
 
-    /// Keeps what was sent on an HTTP/2 connection until the response begins, for as long as it is little: an upstream that
-    /// goes away may not have looked at it.
-    private func keepForReplay(_ slice: borrowing SlabSlice) {
-        guard isHTTP2, !isReplayed, canReplayBody else { return }
-        sent.append(slice.copy(), from: slabs)
-        let limit = pool?._withUnsafeGuaranteedRef { Int($0.cluster.compiled.cluster.bufferLimitBytes) } ?? 0
-        if sent.pinnedBytes > limit { forgetSent() }
+    /// Keeps a part of the body, or stops keeping it where it is too much. Returns false where the stream ended over that.
+    private func keep(_ slice: borrowing SlabSlice) -> Bool {
+        // Pieces may pin more than they hold, though seldom much more.
+        let isTooMuch = sent.byteCount &+ slice.count > bodyLimit || sent.pinnedBytes / 4 > max(bodyLimit, SlabPool.largeCapacity)
+        guard isTooMuch else {
+            sent.append(slice.copy(), from: slabs)
+            return true
+        }
+        guard withStream({ $0.bodyOutgrewRetries() }) else { return false }
+        stopKeeping()
+        return true
+    }
+
+    /// The request will not be sent again. What had no connection yet is only held from now on.
+    private func stopKeeping() {
+        keepsBody = false
+        if isHeadSent {
+            sent.removeAll()
+        } else {
+            sent.drain { slice in self.held.append(slice, from: self.slabs) }
+        }
     }
 
     private func forgetSent() {
-        canReplayBody = false
+        keepsBody = false
         if !sent.isEmpty { sent.removeAll() }
     }
 
@@ -188,6 +254,10 @@ final class UpstreamRequest {
                 stream.info.upstreamAddress = pool?._withUnsafeGuaranteedRef { $0.address }
             }
             if case .connectFailure(let code) = failure { stream.info.connectErrno = code }
+            if stream.retry.isEnabled, stream.retriesAfter(failure.attemptReset, wasSent: false, on: endpoint) == .retried {
+                endAttempt()
+                return
+            }
             finishAttempt()
             stream.onUpstreamFailure(failure)
         }
@@ -195,26 +265,54 @@ final class UpstreamRequest {
 
     /// The connection, or the stream on it, ended before the response was whole.
     ///
-    /// - Parameter mayReplay: the upstream has not looked at the request, so that it may be sent again (RFC 9113 §8.7).
-    func onConnectionFailure(_ failure: UpstreamFailure, mayReplay: Bool = false) {
+    /// - Parameters:
+    ///   - mayReplay: the upstream has not looked at the request, so that it may be sent again (RFC 9113 §8.7).
+    ///   - wasSent: a byte of it may have reached the upstream.
+    func onConnectionFailure(_ failure: UpstreamFailure, mayReplay: Bool = false, wasSent: Bool = true) {
         connection = nil
         withCounts { stats.add($0.requestsReceivedReset) }
-        if mayReplay, replay() { return }
+        let endpoint = endpoint
+        let outcome = withStream { stream in
+            stream.retry.isEnabled
+                ? stream.retriesAfter(failure.attemptReset, wasSent: wasSent, on: endpoint) : RetryOutcome.unwanted
+        }
+        switch outcome {
+        case .retried:
+            endAttempt()
+            return
+        case .unwanted: if mayReplay, replay() { return }
+        case .exhausted: break
+        }
         finishAttempt()
         withStream { $0.onUpstreamFailure(failure) }
     }
 
-    /// Sends the request once more, where nothing of it is gone: a body that was passed on is.
+    /// Times a request goes to another connection because the one before had taken nothing of it. Several idle ones may be
+    /// closed at once.
+    private static let mostReplays = 8
+
+    /// Takes back what a connection was to send and did not: nothing of the request has left.
+    func takeBack(_ output: inout OutputQueue) {
+        // What is kept is sent again from the start.
+        guard !keepsBody else { return }
+        isUnsentWhole = isRequestComplete
+        output.drain { slice in self.unsent.append(slice, from: self.slabs) }
+    }
+
+    /// Sends the request once more to the same endpoint, where nothing of it is gone.
     private func replay() -> Bool {
-        guard !isReplayed, canReplayBody, let pool, withStream({ $0.canReplay }) else { return false }
-        isReplayed = true
-        sent.drain { slice in self.held.append(slice, from: self.slabs) }
+        guard let pool, withStream({ $0.canReplay }), keepsBody || !unsent.isEmpty else { return false }
+        // An upstream that says that it did not look is believed once.
+        let most = pool._withUnsafeGuaranteedRef { $0.key.wireProtocol == .http2 } ? 1 : UpstreamRequest.mostReplays
+        guard replays < most else { return false }
+        replays += 1
         isReadingPaused = false
         isHeadSent = false
-        isEndHeld = isRequestComplete
+        if unsent.isEmpty { isEndHeld = isRequestComplete }
         isRequestComplete = false
         unconsumed = 0
         isPaused = false
+        if withStream({ $0.retry.isUsed }) { withStream { $0.cancelTryTimers() } }
         pool._withUnsafeGuaranteedRef { $0.start(self) }
         return true
     }
@@ -222,6 +320,15 @@ final class UpstreamRequest {
     func onInformationalHead() { withStream { $0.onUpstreamInformationalHead() } }
 
     func onResponseHead(_ stream: ActiveStream, endStream: Bool) {
+        if stream.retry.isEnabled {
+            if stream.retriesAfterHead(on: endpoint) {
+                // A response that is whole leaves the connection usable.
+                if endStream, isRequestComplete { isDiscarded = true } else { giveUp() }
+                return
+            }
+            stream.endRetries()
+        }
+        stream.touchTry()
         forgetSent()
         pool?._withUnsafeGuaranteedRef { countStatus($0, stream.response.status) }
         stream.onUpstreamHead(endStream: endStream)
@@ -234,6 +341,10 @@ final class UpstreamRequest {
     /// The response is whole. The connection has been given back already.
     func onResponseEnd() {
         connection = nil
+        if isDiscarded {
+            endAttempt()
+            return
+        }
         withStream { stream in
             if let sent = stream.info.upstreamHeadSent {
                 withCounts { stats.record($0.requestDuration, loop.now.nanoseconds(since: sent) / 1_000_000) }
@@ -281,20 +392,48 @@ final class UpstreamRequest {
 
     /// Gives the attempt up; nothing is reported to the stream.
     func cancel() {
+        leaveConnection()
+        finishAttempt()
+    }
+
+    /// Gives the attempt up and keeps the request for the next one.
+    func giveUp() {
+        leaveConnection()
+        endAttempt()
+    }
+
+    private func leaveConnection() {
         if isWaiting { pool?._withUnsafeGuaranteedRef { $0.cancel(self) } }
         if let connection {
             self.connection = nil
             connection._withUnsafeGuaranteedRef { $0.abandon(self) }
         }
-        finishAttempt()
+    }
+
+    /// The attempt is over and the request is kept for the next one.
+    private func endAttempt() {
+        isEndHeld = isEndHeld || isRequestComplete
+        isRequestComplete = false
+        isHeadSent = false
+        isDiscarded = false
+        hasResponseTrailers = false
+        isPaused = false
+        unconsumed = 0
+        leavePool()
     }
 
     private func finishAttempt() {
-        // The connection may go back to its pool: the pause belongs to this request only.
-        if isReadingPaused { resumeTransport() }
         if !held.isEmpty { held.removeAll() }
         isEndHeld = false
         forgetSent()
+        leavePool()
+    }
+
+    private func leavePool() {
+        // The connection may go back to its pool: the pause belongs to this request only.
+        if isReadingPaused { resumeTransport() }
+        if !unsent.isEmpty { unsent.removeAll() }
+        if withStream({ $0.retry.isUsed }) { withStream { $0.cancelTryTimers() } }
         resumeDownstream()
         guard let pool else { return }
         pool._withUnsafeGuaranteedRef { stats.decrement($0.counts.requestsActive) }

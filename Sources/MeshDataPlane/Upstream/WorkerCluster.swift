@@ -12,6 +12,8 @@ final class WorkerCluster: TimerTarget {
     let stats: StatPages
     let tls: WorkerTLS
     var usage = ClusterUsage()
+    /// For the breaker of retries.
+    var retries = RetryUsage()
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
     let usesRequestNames: Bool
     let http2Memory: HTTP2Memory

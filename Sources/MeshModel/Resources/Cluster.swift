@@ -81,6 +81,8 @@ package struct CircuitBreakerThresholds: Equatable, Sendable {
     package var maxRequests: UInt32 = 1024
     /// Source: `max_retries`. Default: 3.
     package var maxRetries: UInt32 = 3
+    /// In place of `maxRetries`. Source: `retry_budget`. Default: nil.
+    package var retryBudget: RetryBudget?
     /// Source: `max_connection_pools`. Default: unlimited.
     package var maxConnectionPools: UInt32 = .max
     /// Publish the remaining amounts as gauges. Source: `track_remaining`. Default: false.

@@ -20,6 +20,8 @@ package struct RouteAction: Equatable, Sendable {
     /// Overrides the manager's upgrades by name. Source: `upgrade_configs`.
     package var upgrades: [UpgradeOption] = []
     package var maxStreamDuration = StreamDurationOptions()
+    /// Source: `retry_policy`. Default: nil (the virtual host's).
+    package var retryPolicy: RetryPolicy?
 
     /// Source: oneof `cluster_specifier`.
     package enum Target: Equatable, Sendable {

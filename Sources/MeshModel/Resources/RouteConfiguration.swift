@@ -47,6 +47,13 @@ package struct VirtualHost: Equatable, Sendable {
     package var includeRequestAttemptCount = false
     /// Source: `include_attempt_count_in_response`. Default: false.
     package var includeAttemptCountInResponse = false
+    /// Tell the upstream whether an attempt follows on one that timed out. Source: `include_is_timeout_retry_header`.
+    /// Default: false.
+    package var includeIsTimeoutRetry = false
+    /// For the routes without one of their own. Source: `retry_policy`. Default: nil.
+    package var retryPolicy: RetryPolicy?
+    /// For the routes without one of their own.
+    package var requestBufferLimit = RequestBufferLimit.inherit
     /// Source: `typed_per_filter_config`.
     package var perFilterConfigs: [TypedConfig] = []
 
@@ -78,6 +85,7 @@ package struct Route: Equatable, Sendable {
     package var decoratorOperation = ""
     /// Whether the decorator's operation is sent upstream. Source: `decorator.propagate`. Default: true.
     package var decoratorPropagates = true
+    package var requestBufferLimit = RequestBufferLimit.inherit
     /// Scope of per-route stats. Source: `stat_prefix`. Default: empty (none).
     package var statPrefix = ""
     /// Source: `typed_per_filter_config`.

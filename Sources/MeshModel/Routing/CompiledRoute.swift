@@ -55,6 +55,14 @@ package struct CompiledRoute: BitwiseCopyable, Sendable {
     /// Milliseconds taken off the `grpc-timeout` header.
     package var grpcTimeoutOffsetMilliseconds: Int64 = 0
     package var isHighPriority = false
+    /// Index of the retry policy, the route's or its virtual host's; -1 for none.
+    var retryPolicy: Int32 = -1
+    /// Whether a policy or the client's headers may make requests again.
+    package var hasRetryPolicy: Bool { retryPolicy >= 0 }
+    /// Body that is kept to send it again, in bytes; -1 for what the listener's connections buffer.
+    package var requestBufferLimit: Int64 = -1
+    /// `requestBufferLimit` is bounded by the listener's.
+    package var requestBufferLimitIsBounded = false
     package var appendsXForwardedHost = false
     package var hostRewrite = HostRewriteKind.none
     /// The literal host or the substitution of a path regex.
@@ -99,6 +107,7 @@ package struct CompiledVirtualHost: BitwiseCopyable, Sendable {
     package var tlsRequirement = TLSRequirement.none
     package var includesAttemptCount = false
     package var includesAttemptCountInResponse = false
+    package var includesIsTimeoutRetry = false
     /// Root of the tree of case-sensitive paths; -1 when it has none.
     var root: Int32 = -1
     /// Root of the tree of lower-case paths.

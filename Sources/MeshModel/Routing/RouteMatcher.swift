@@ -202,7 +202,7 @@ package final class RouteMatcher {
         return true
     }
 
-    private func holds(_ matcher: UnsafeMutablePointer<CompiledHeaderMatcher>, _ headers: borrowing HeaderBlock) -> Bool
+    func holds(_ matcher: UnsafeMutablePointer<CompiledHeaderMatcher>, _ headers: borrowing HeaderBlock) -> Bool
     {
         let name = matcher.pointee.name
         var index = headers.firstIndex(name, table.bytes(name.text))

@@ -25,6 +25,9 @@ package final class RouteTable: @unchecked Sendable {
     let targets: FlatArray<CompiledTarget>
     let redirects: FlatArray<CompiledRedirect>
     let upgrades: FlatArray<CompiledUpgrade>
+    let retryPolicies: FlatArray<CompiledRetryPolicy>
+    let statusCodes: FlatArray<UInt32>
+    let resetHeaders: FlatArray<CompiledResetHeader>
     let headerMatchers: FlatArray<CompiledHeaderMatcher>
     let queryMatchers: FlatArray<CompiledQueryMatcher>
     let operations: FlatArray<HeaderOperation>
@@ -65,6 +68,9 @@ package final class RouteTable: @unchecked Sendable {
         targets = FlatArray(builder.targets)
         redirects = FlatArray(builder.redirects)
         upgrades = FlatArray(builder.upgrades)
+        retryPolicies = FlatArray(builder.retryPolicies)
+        statusCodes = FlatArray(builder.statusCodes)
+        resetHeaders = FlatArray(builder.resetHeaders)
         headerMatchers = FlatArray(builder.headerMatchers)
         queryMatchers = FlatArray(builder.queryMatchers)
         operations = FlatArray(builder.operations)
@@ -89,6 +95,9 @@ package final class RouteTable: @unchecked Sendable {
         targets.deallocate()
         redirects.deallocate()
         upgrades.deallocate()
+        retryPolicies.deallocate()
+        statusCodes.deallocate()
+        resetHeaders.deallocate()
         headerMatchers.deallocate()
         queryMatchers.deallocate()
         operations.deallocate()

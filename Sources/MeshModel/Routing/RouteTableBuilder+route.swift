@@ -49,12 +49,7 @@ extension RouteTableBuilder {
             route.fractionNumerator = fraction.numerator
             route.fractionDenominator = max(fraction.denominator, 1)
         }
-        route.headers = TableRange(start: headerMatchers.count, count: match.headers.count)
-        var compiledHeaders: [CompiledHeaderMatcher] = []
-        for (index, matcher) in match.headers.enumerated() {
-            compiledHeaders.append(try compile(matcher, at: "\(path).headers[\(index)]"))
-        }
-        headerMatchers.append(contentsOf: compiledHeaders)
+        route.headers = try add(match.headers, at: path + ".headers")
         route.queries = TableRange(start: queryMatchers.count, count: match.queryParameters.count)
         for (index, matcher) in match.queryParameters.enumerated() {
             var compiled = CompiledQueryMatcher()
@@ -67,6 +62,15 @@ extension RouteTableBuilder {
             }
             queryMatchers.append(compiled)
         }
+    }
+
+    mutating func add(_ matchers: [HeaderMatcher], at path: String) throws(ResourceError) -> TableRange {
+        let start = headerMatchers.count
+        for (index, matcher) in matchers.enumerated() {
+            let compiled = try compile(matcher, at: "\(path)[\(index)]")
+            headerMatchers.append(compiled)
+        }
+        return TableRange(start: start, count: matchers.count)
     }
 
     private mutating func compile(_ matcher: HeaderMatcher, at path: String) throws(ResourceError)
@@ -140,6 +144,7 @@ extension RouteTableBuilder {
         route.grpcTimeoutMaxMilliseconds = grpcLimit?.roundedUpMilliseconds ?? -1
         route.grpcTimeoutOffsetMilliseconds = duration.grpcTimeoutHeaderOffset?.roundedUpMilliseconds ?? 0
         route.isHighPriority = action.priority == .high
+        if let policy = action.retryPolicy { route.retryPolicy = try add(policy, at: path + ".retry_policy") }
         switch action.pathRewrite {
         case .none: break
         case .prefix(let text):
@@ -219,6 +224,18 @@ extension RouteTableBuilder {
         }
         route.redirect = Int32(redirects.count)
         redirects.append(redirect)
+    }
+}
+
+extension CompiledRoute {
+    mutating func setRequestBufferLimit(_ limit: RequestBufferLimit) {
+        switch limit {
+        case .inherit: break
+        case .atMost(let bytes):
+            requestBufferLimit = Int64(clamping: bytes)
+            requestBufferLimitIsBounded = true
+        case .bytes(let bytes): requestBufferLimit = Int64(clamping: bytes)
+        }
     }
 }
 

@@ -15,6 +15,9 @@ struct RouteTableBuilder {
     var targets: [CompiledTarget] = []
     var redirects: [CompiledRedirect] = []
     var upgrades: [CompiledUpgrade] = []
+    var retryPolicies: [CompiledRetryPolicy] = []
+    var statusCodes: [UInt32] = []
+    var resetHeaders: [CompiledResetHeader] = []
     var headerMatchers: [CompiledHeaderMatcher] = []
     var queryMatchers: [CompiledQueryMatcher] = []
     var operations: [HeaderOperation] = []
@@ -127,13 +130,20 @@ struct RouteTableBuilder {
         compiled.tlsRequirement = host.tlsRequirement
         compiled.includesAttemptCount = host.includeRequestAttemptCount
         compiled.includesAttemptCountInResponse = host.includeAttemptCountInResponse
+        compiled.includesIsTimeoutRetry = host.includeIsTimeoutRetry
+        let hostPolicy = try host.retryPolicy.map { policy throws(ResourceError) in
+            try add(policy, at: path + ".retry_policy")
+        }
         (compiled.requestOperations, compiled.responseOperations) = add(host.headers)
         var entries: [PathTreeBuilder.Entry] = []
         var lowerCaseEntries: [PathTreeBuilder.Entry] = []
         var connectRoutes: [Int32] = []
         for (index, route) in host.routes.enumerated() {
             let number = Int32(routes.count)
-            let compiledRoute = try compile(route, at: "\(path).routes[\(index)]")
+            var compiledRoute = try compile(route, at: "\(path).routes[\(index)]")
+            if compiledRoute.retryPolicy < 0, let hostPolicy { compiledRoute.retryPolicy = hostPolicy }
+            let limit = route.requestBufferLimit == .inherit ? host.requestBufferLimit : route.requestBufferLimit
+            compiledRoute.setRequestBufferLimit(limit)
             routes.append(compiledRoute)
             let key = Array(text[compiledRoute.pathText.indices])
             var entry = PathTreeBuilder.Entry(key: key, kind: .passing, route: number)

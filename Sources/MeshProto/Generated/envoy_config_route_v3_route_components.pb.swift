@@ -49,6 +49,35 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
 
   package var includeAttemptCountInResponse: Bool = false
 
+  package var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
+    get {_retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
+    set {_retryPolicy = newValue}
+  }
+  /// Returns true if `retryPolicy` has been explicitly set.
+  package var hasRetryPolicy: Bool {self._retryPolicy != nil}
+  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryPolicy() {self._retryPolicy = nil}
+
+  package var includeIsTimeoutRetryHeader: Bool = false
+
+  package var perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_perRequestBufferLimitBytes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_perRequestBufferLimitBytes = newValue}
+  }
+  /// Returns true if `perRequestBufferLimitBytes` has been explicitly set.
+  package var hasPerRequestBufferLimitBytes: Bool {self._perRequestBufferLimitBytes != nil}
+  /// Clears the value of `perRequestBufferLimitBytes`. Subsequent reads from it will return its default value.
+  package mutating func clearPerRequestBufferLimitBytes() {self._perRequestBufferLimitBytes = nil}
+
+  package var requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value {
+    get {_requestBodyBufferLimit ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
+    set {_requestBodyBufferLimit = newValue}
+  }
+  /// Returns true if `requestBodyBufferLimit` has been explicitly set.
+  package var hasRequestBodyBufferLimit: Bool {self._requestBodyBufferLimit != nil}
+  /// Clears the value of `requestBodyBufferLimit`. Subsequent reads from it will return its default value.
+  package mutating func clearRequestBodyBufferLimit() {self._requestBodyBufferLimit = nil}
+
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_metadata = newValue}
@@ -100,6 +129,9 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
 
   package init() {}
 
+  fileprivate var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
+  fileprivate var _perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
   fileprivate var _metadata: Envoy_Config_Core_V3_Metadata? = nil
 }
 
@@ -194,10 +226,28 @@ package nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._responseHeadersToRemove = newValue}
   }
 
+  package var perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_storage._perRequestBufferLimitBytes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_uniqueStorage()._perRequestBufferLimitBytes = newValue}
+  }
+  /// Returns true if `perRequestBufferLimitBytes` has been explicitly set.
+  package var hasPerRequestBufferLimitBytes: Bool {_storage._perRequestBufferLimitBytes != nil}
+  /// Clears the value of `perRequestBufferLimitBytes`. Subsequent reads from it will return its default value.
+  package mutating func clearPerRequestBufferLimitBytes() {_uniqueStorage()._perRequestBufferLimitBytes = nil}
+
   package var statPrefix: String {
     get {_storage._statPrefix}
     set {_uniqueStorage()._statPrefix = newValue}
   }
+
+  package var requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value {
+    get {_storage._requestBodyBufferLimit ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
+    set {_uniqueStorage()._requestBodyBufferLimit = newValue}
+  }
+  /// Returns true if `requestBodyBufferLimit` has been explicitly set.
+  package var hasRequestBodyBufferLimit: Bool {_storage._requestBodyBufferLimit != nil}
+  /// Clears the value of `requestBodyBufferLimit`. Subsequent reads from it will return its default value.
+  package mutating func clearRequestBodyBufferLimit() {_uniqueStorage()._requestBodyBufferLimit = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -531,6 +581,15 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendabl
   package var hasIdleTimeout: Bool {_storage._idleTimeout != nil}
   /// Clears the value of `idleTimeout`. Subsequent reads from it will return its default value.
   package mutating func clearIdleTimeout() {_uniqueStorage()._idleTimeout = nil}
+
+  package var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
+    get {_storage._retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
+    set {_uniqueStorage()._retryPolicy = newValue}
+  }
+  /// Returns true if `retryPolicy` has been explicitly set.
+  package var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
+  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
 
   package var priority: Envoy_Config_Core_V3_RoutingPriority {
     get {_storage._priority}
@@ -883,6 +942,258 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendabl
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+package nonisolated struct Envoy_Config_Route_V3_RetryPolicy: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var retryOn: String {
+    get {_storage._retryOn}
+    set {_uniqueStorage()._retryOn = newValue}
+  }
+
+  package var numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_storage._numRetries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_uniqueStorage()._numRetries = newValue}
+  }
+  /// Returns true if `numRetries` has been explicitly set.
+  package var hasNumRetries: Bool {_storage._numRetries != nil}
+  /// Clears the value of `numRetries`. Subsequent reads from it will return its default value.
+  package mutating func clearNumRetries() {_uniqueStorage()._numRetries = nil}
+
+  package var perTryTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._perTryTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._perTryTimeout = newValue}
+  }
+  /// Returns true if `perTryTimeout` has been explicitly set.
+  package var hasPerTryTimeout: Bool {_storage._perTryTimeout != nil}
+  /// Clears the value of `perTryTimeout`. Subsequent reads from it will return its default value.
+  package mutating func clearPerTryTimeout() {_uniqueStorage()._perTryTimeout = nil}
+
+  package var perTryIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._perTryIdleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._perTryIdleTimeout = newValue}
+  }
+  /// Returns true if `perTryIdleTimeout` has been explicitly set.
+  package var hasPerTryIdleTimeout: Bool {_storage._perTryIdleTimeout != nil}
+  /// Clears the value of `perTryIdleTimeout`. Subsequent reads from it will return its default value.
+  package mutating func clearPerTryIdleTimeout() {_uniqueStorage()._perTryIdleTimeout = nil}
+
+  package var retryPriority: Envoy_Config_Route_V3_RetryPolicy.RetryPriority {
+    get {_storage._retryPriority ?? Envoy_Config_Route_V3_RetryPolicy.RetryPriority()}
+    set {_uniqueStorage()._retryPriority = newValue}
+  }
+  /// Returns true if `retryPriority` has been explicitly set.
+  package var hasRetryPriority: Bool {_storage._retryPriority != nil}
+  /// Clears the value of `retryPriority`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryPriority() {_uniqueStorage()._retryPriority = nil}
+
+  package var retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] {
+    get {_storage._retryHostPredicate}
+    set {_uniqueStorage()._retryHostPredicate = newValue}
+  }
+
+  package var hostSelectionRetryMaxAttempts: Int64 {
+    get {_storage._hostSelectionRetryMaxAttempts}
+    set {_uniqueStorage()._hostSelectionRetryMaxAttempts = newValue}
+  }
+
+  package var retriableStatusCodes: [UInt32] {
+    get {_storage._retriableStatusCodes}
+    set {_uniqueStorage()._retriableStatusCodes = newValue}
+  }
+
+  package var retryBackOff: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff {
+    get {_storage._retryBackOff ?? Envoy_Config_Route_V3_RetryPolicy.RetryBackOff()}
+    set {_uniqueStorage()._retryBackOff = newValue}
+  }
+  /// Returns true if `retryBackOff` has been explicitly set.
+  package var hasRetryBackOff: Bool {_storage._retryBackOff != nil}
+  /// Clears the value of `retryBackOff`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryBackOff() {_uniqueStorage()._retryBackOff = nil}
+
+  package var rateLimitedRetryBackOff: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff {
+    get {_storage._rateLimitedRetryBackOff ?? Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff()}
+    set {_uniqueStorage()._rateLimitedRetryBackOff = newValue}
+  }
+  /// Returns true if `rateLimitedRetryBackOff` has been explicitly set.
+  package var hasRateLimitedRetryBackOff: Bool {_storage._rateLimitedRetryBackOff != nil}
+  /// Clears the value of `rateLimitedRetryBackOff`. Subsequent reads from it will return its default value.
+  package mutating func clearRateLimitedRetryBackOff() {_uniqueStorage()._rateLimitedRetryBackOff = nil}
+
+  package var retriableHeaders: [Envoy_Config_Route_V3_HeaderMatcher] {
+    get {_storage._retriableHeaders}
+    set {_uniqueStorage()._retriableHeaders = newValue}
+  }
+
+  package var retriableRequestHeaders: [Envoy_Config_Route_V3_HeaderMatcher] {
+    get {_storage._retriableRequestHeaders}
+    set {_uniqueStorage()._retriableRequestHeaders = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum ResetHeaderFormat: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case seconds // = 0
+    case unixTimestamp // = 1
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .seconds
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .seconds
+      case 1: self = .unixTimestamp
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .seconds: return 0
+      case .unixTimestamp: return 1
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat] = [
+      .seconds,
+      .unixTimestamp,
+    ]
+
+  }
+
+  package nonisolated struct RetryPriority: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var configType: Envoy_Config_Route_V3_RetryPolicy.RetryPriority.OneOf_ConfigType? = nil
+
+    package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+      get {
+        if case .typedConfig(let v)? = configType {return v}
+        return SwiftProtobuf.Google_Protobuf_Any()
+      }
+      set {configType = .typedConfig(newValue)}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+      case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
+
+    }
+
+    package init() {}
+  }
+
+  package nonisolated struct RetryHostPredicate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var configType: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate.OneOf_ConfigType? = nil
+
+    package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+      get {
+        if case .typedConfig(let v)? = configType {return v}
+        return SwiftProtobuf.Google_Protobuf_Any()
+      }
+      set {configType = .typedConfig(newValue)}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+      case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
+
+    }
+
+    package init() {}
+  }
+
+  package nonisolated struct RetryBackOff: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var baseInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_baseInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_baseInterval = newValue}
+    }
+    /// Returns true if `baseInterval` has been explicitly set.
+    package var hasBaseInterval: Bool {self._baseInterval != nil}
+    /// Clears the value of `baseInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearBaseInterval() {self._baseInterval = nil}
+
+    package var maxInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxInterval = newValue}
+    }
+    /// Returns true if `maxInterval` has been explicitly set.
+    package var hasMaxInterval: Bool {self._maxInterval != nil}
+    /// Clears the value of `maxInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxInterval() {self._maxInterval = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _baseInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _maxInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  package nonisolated struct ResetHeader: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var format: Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat = .seconds
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package nonisolated struct RateLimitedRetryBackOff: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var resetHeaders: [Envoy_Config_Route_V3_RetryPolicy.ResetHeader] = []
+
+    package var maxInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxInterval = newValue}
+    }
+    /// Returns true if `maxInterval` has been explicitly set.
+    package var hasMaxInterval: Bool {self._maxInterval != nil}
+    /// Clears the value of `maxInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxInterval() {self._maxInterval = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _maxInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 package nonisolated struct Envoy_Config_Route_V3_RedirectAction: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1186,7 +1497,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
 
 nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".VirtualHost"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{4}\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{3}include_request_attempt_count\0\u{3}typed_per_filter_config\0\u{4}\u{4}include_attempt_count_in_response\0\u{2}\u{5}metadata\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{4}\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{3}include_request_attempt_count\0\u{3}typed_per_filter_config\0\u{3}retry_policy\0\u{4}\u{2}per_request_buffer_limit_bytes\0\u{3}include_attempt_count_in_response\0\u{4}\u{4}include_is_timeout_retry_header\0\u{1}metadata\0\u{3}request_body_buffer_limit\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1204,8 +1515,12 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       case 13: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
       case 14: try { try decoder.decodeSingularBoolField(value: &self.includeRequestAttemptCount) }()
       case 15: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: &self.typedPerFilterConfig) }()
+      case 16: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
+      case 18: try { try decoder.decodeSingularMessageField(value: &self._perRequestBufferLimitBytes) }()
       case 19: try { try decoder.decodeSingularBoolField(value: &self.includeAttemptCountInResponse) }()
+      case 23: try { try decoder.decodeSingularBoolField(value: &self.includeIsTimeoutRetryHeader) }()
       case 24: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
+      case 25: try { try decoder.decodeSingularMessageField(value: &self._requestBodyBufferLimit) }()
       default: break
       }
     }
@@ -1246,11 +1561,23 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     if !self.typedPerFilterConfig.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: self.typedPerFilterConfig, fieldNumber: 15)
     }
+    try { if let v = self._retryPolicy {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    } }()
+    try { if let v = self._perRequestBufferLimitBytes {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+    } }()
     if self.includeAttemptCountInResponse != false {
       try visitor.visitSingularBoolField(value: self.includeAttemptCountInResponse, fieldNumber: 19)
     }
+    if self.includeIsTimeoutRetryHeader != false {
+      try visitor.visitSingularBoolField(value: self.includeIsTimeoutRetryHeader, fieldNumber: 23)
+    }
     try { if let v = self._metadata {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    } }()
+    try { if let v = self._requestBodyBufferLimit {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1267,6 +1594,10 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     if lhs.typedPerFilterConfig != rhs.typedPerFilterConfig {return false}
     if lhs.includeRequestAttemptCount != rhs.includeRequestAttemptCount {return false}
     if lhs.includeAttemptCountInResponse != rhs.includeAttemptCountInResponse {return false}
+    if lhs._retryPolicy != rhs._retryPolicy {return false}
+    if lhs.includeIsTimeoutRetryHeader != rhs.includeIsTimeoutRetryHeader {return false}
+    if lhs._perRequestBufferLimitBytes != rhs._perRequestBufferLimitBytes {return false}
+    if lhs._requestBodyBufferLimit != rhs._requestBodyBufferLimit {return false}
     if lhs._metadata != rhs._metadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1279,7 +1610,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost.TlsRequirementType: Swif
 
 nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Route"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{1}name\0\u{4}\u{5}stat_prefix\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{1}name\0\u{4}\u{2}per_request_buffer_limit_bytes\0\u{4}\u{3}stat_prefix\0\u{3}request_body_buffer_limit\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1292,7 +1623,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
     var _requestHeadersToRemove: [String] = []
     var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _responseHeadersToRemove: [String] = []
+    var _perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _statPrefix: String = String()
+    var _requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1313,7 +1646,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       _requestHeadersToRemove = source._requestHeadersToRemove
       _responseHeadersToAdd = source._responseHeadersToAdd
       _responseHeadersToRemove = source._responseHeadersToRemove
+      _perRequestBufferLimitBytes = source._perRequestBufferLimitBytes
       _statPrefix = source._statPrefix
+      _requestBodyBufferLimit = source._requestBodyBufferLimit
     }
   }
 
@@ -1380,7 +1715,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
         case 12: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
         case 13: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: &_storage._typedPerFilterConfig) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._perRequestBufferLimitBytes) }()
         case 19: try { try decoder.decodeSingularStringField(value: &_storage._statPrefix) }()
+        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._requestBodyBufferLimit) }()
         default: break
         }
       }
@@ -1434,9 +1771,15 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       if !_storage._name.isEmpty {
         try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 14)
       }
+      try { if let v = _storage._perRequestBufferLimitBytes {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
       if !_storage._statPrefix.isEmpty {
         try visitor.visitSingularStringField(value: _storage._statPrefix, fieldNumber: 19)
       }
+      try { if let v = _storage._requestBodyBufferLimit {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1456,7 +1799,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
         if _storage._requestHeadersToRemove != rhs_storage._requestHeadersToRemove {return false}
         if _storage._responseHeadersToAdd != rhs_storage._responseHeadersToAdd {return false}
         if _storage._responseHeadersToRemove != rhs_storage._responseHeadersToRemove {return false}
+        if _storage._perRequestBufferLimitBytes != rhs_storage._perRequestBufferLimitBytes {return false}
         if _storage._statPrefix != rhs_storage._statPrefix {return false}
+        if _storage._requestBodyBufferLimit != rhs_storage._requestBodyBufferLimit {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1774,7 +2119,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProt
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{2}\u{3}priority\0\u{4}\u{4}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{3}grpc_timeout_offset\0\u{3}host_rewrite_header\0\u{4}\u{3}regex_rewrite\0\u{4}\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{4}\u{2}append_x_forwarded_host\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{4}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{3}grpc_timeout_offset\0\u{3}host_rewrite_header\0\u{4}\u{3}regex_rewrite\0\u{4}\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{4}\u{2}append_x_forwarded_host\0")
 
   fileprivate class _StorageClass {
     var _clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier?
@@ -1785,6 +2130,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     var _appendXForwardedHost: Bool = false
     var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
     var _priority: Envoy_Config_Core_V3_RoutingPriority = .default
     var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
     var _maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
@@ -1809,6 +2155,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       _appendXForwardedHost = source._appendXForwardedHost
       _timeout = source._timeout
       _idleTimeout = source._idleTimeout
+      _retryPolicy = source._retryPolicy
       _priority = source._priority
       _hashPolicy = source._hashPolicy
       _maxGrpcTimeout = source._maxGrpcTimeout
@@ -1885,6 +2232,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
           }
         }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._timeout) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
         case 11: try { try decoder.decodeSingularEnumField(value: &_storage._priority) }()
         case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
         case 20: try { try decoder.decodeSingularEnumField(value: &_storage._clusterNotFoundResponseCode) }()
@@ -1960,6 +2308,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       try { if let v = _storage._timeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       } }()
+      try { if let v = _storage._retryPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
       if _storage._priority != .default {
         try visitor.visitSingularEnumField(value: _storage._priority, fieldNumber: 11)
       }
@@ -2013,6 +2364,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
         if _storage._appendXForwardedHost != rhs_storage._appendXForwardedHost {return false}
         if _storage._timeout != rhs_storage._timeout {return false}
         if _storage._idleTimeout != rhs_storage._idleTimeout {return false}
+        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
         if _storage._priority != rhs_storage._priority {return false}
         if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
         if _storage._maxGrpcTimeout != rhs_storage._maxGrpcTimeout {return false}
@@ -2484,6 +2836,372 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction.MaxStreamDuration: Swift
     if lhs._maxStreamDuration != rhs._maxStreamDuration {return false}
     if lhs._grpcTimeoutHeaderMax != rhs._grpcTimeoutHeaderMax {return false}
     if lhs._grpcTimeoutHeaderOffset != rhs._grpcTimeoutHeaderOffset {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RetryPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_on\0\u{3}num_retries\0\u{3}per_try_timeout\0\u{3}retry_priority\0\u{3}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0\u{3}retriable_status_codes\0\u{3}retry_back_off\0\u{3}retriable_headers\0\u{3}retriable_request_headers\0\u{3}rate_limited_retry_back_off\0\u{4}\u{2}per_try_idle_timeout\0")
+
+  fileprivate class _StorageClass {
+    var _retryOn: String = String()
+    var _numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    var _perTryTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _perTryIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _retryPriority: Envoy_Config_Route_V3_RetryPolicy.RetryPriority? = nil
+    var _retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] = []
+    var _hostSelectionRetryMaxAttempts: Int64 = 0
+    var _retriableStatusCodes: [UInt32] = []
+    var _retryBackOff: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff? = nil
+    var _rateLimitedRetryBackOff: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff? = nil
+    var _retriableHeaders: [Envoy_Config_Route_V3_HeaderMatcher] = []
+    var _retriableRequestHeaders: [Envoy_Config_Route_V3_HeaderMatcher] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _retryOn = source._retryOn
+      _numRetries = source._numRetries
+      _perTryTimeout = source._perTryTimeout
+      _perTryIdleTimeout = source._perTryIdleTimeout
+      _retryPriority = source._retryPriority
+      _retryHostPredicate = source._retryHostPredicate
+      _hostSelectionRetryMaxAttempts = source._hostSelectionRetryMaxAttempts
+      _retriableStatusCodes = source._retriableStatusCodes
+      _retryBackOff = source._retryBackOff
+      _rateLimitedRetryBackOff = source._rateLimitedRetryBackOff
+      _retriableHeaders = source._retriableHeaders
+      _retriableRequestHeaders = source._retriableRequestHeaders
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._retryOn) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._numRetries) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._perTryTimeout) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._retryPriority) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._retryHostPredicate) }()
+        case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._hostSelectionRetryMaxAttempts) }()
+        case 7: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._retriableStatusCodes) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._retryBackOff) }()
+        case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableHeaders) }()
+        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableRequestHeaders) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._rateLimitedRetryBackOff) }()
+        case 13: try { try decoder.decodeSingularMessageField(value: &_storage._perTryIdleTimeout) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._retryOn.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._retryOn, fieldNumber: 1)
+      }
+      try { if let v = _storage._numRetries {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._perTryTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._retryPriority {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      if !_storage._retryHostPredicate.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retryHostPredicate, fieldNumber: 5)
+      }
+      if _storage._hostSelectionRetryMaxAttempts != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._hostSelectionRetryMaxAttempts, fieldNumber: 6)
+      }
+      if !_storage._retriableStatusCodes.isEmpty {
+        try visitor.visitPackedUInt32Field(value: _storage._retriableStatusCodes, fieldNumber: 7)
+      }
+      try { if let v = _storage._retryBackOff {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      if !_storage._retriableHeaders.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retriableHeaders, fieldNumber: 9)
+      }
+      if !_storage._retriableRequestHeaders.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retriableRequestHeaders, fieldNumber: 10)
+      }
+      try { if let v = _storage._rateLimitedRetryBackOff {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._perTryIdleTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy, rhs: Envoy_Config_Route_V3_RetryPolicy) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._retryOn != rhs_storage._retryOn {return false}
+        if _storage._numRetries != rhs_storage._numRetries {return false}
+        if _storage._perTryTimeout != rhs_storage._perTryTimeout {return false}
+        if _storage._perTryIdleTimeout != rhs_storage._perTryIdleTimeout {return false}
+        if _storage._retryPriority != rhs_storage._retryPriority {return false}
+        if _storage._retryHostPredicate != rhs_storage._retryHostPredicate {return false}
+        if _storage._hostSelectionRetryMaxAttempts != rhs_storage._hostSelectionRetryMaxAttempts {return false}
+        if _storage._retriableStatusCodes != rhs_storage._retriableStatusCodes {return false}
+        if _storage._retryBackOff != rhs_storage._retryBackOff {return false}
+        if _storage._rateLimitedRetryBackOff != rhs_storage._rateLimitedRetryBackOff {return false}
+        if _storage._retriableHeaders != rhs_storage._retriableHeaders {return false}
+        if _storage._retriableRequestHeaders != rhs_storage._retriableRequestHeaders {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SECONDS\0\u{1}UNIX_TIMESTAMP\0")
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RetryPriority: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RetryPriority"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{2}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try {
+        var v: SwiftProtobuf.Google_Protobuf_Any?
+        var hadOneofValue = false
+        if let current = self.configType {
+          hadOneofValue = true
+          if case .typedConfig(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configType = .typedConfig(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if case .typedConfig(let v)? = self.configType {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RetryPriority, rhs: Envoy_Config_Route_V3_RetryPolicy.RetryPriority) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.configType != rhs.configType {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RetryHostPredicate"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{2}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try {
+        var v: SwiftProtobuf.Google_Protobuf_Any?
+        var hadOneofValue = false
+        if let current = self.configType {
+          hadOneofValue = true
+          if case .typedConfig(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configType = .typedConfig(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if case .typedConfig(let v)? = self.configType {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate, rhs: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.configType != rhs.configType {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RetryBackOff: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RetryBackOff"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}base_interval\0\u{3}max_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._baseInterval) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._maxInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._baseInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._maxInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff, rhs: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff) -> Bool {
+    if lhs._baseInterval != rhs._baseInterval {return false}
+    if lhs._maxInterval != rhs._maxInterval {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.ResetHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".ResetHeader"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}format\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.format) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.format != .seconds {
+      try visitor.visitSingularEnumField(value: self.format, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.ResetHeader, rhs: Envoy_Config_Route_V3_RetryPolicy.ResetHeader) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.format != rhs.format {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RateLimitedRetryBackOff"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}reset_headers\0\u{3}max_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.resetHeaders) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._maxInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.resetHeaders.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.resetHeaders, fieldNumber: 1)
+    }
+    try { if let v = self._maxInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff, rhs: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff) -> Bool {
+    if lhs.resetHeaders != rhs.resetHeaders {return false}
+    if lhs._maxInterval != rhs._maxInterval {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

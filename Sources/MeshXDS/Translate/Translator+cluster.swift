@@ -107,6 +107,7 @@ extension Translator {
         if message.hasMaxPendingRequests { thresholds.maxPendingRequests = message.maxPendingRequests.value }
         if message.hasMaxRequests { thresholds.maxRequests = message.maxRequests.value }
         if message.hasMaxRetries { thresholds.maxRetries = message.maxRetries.value }
+        if message.hasRetryBudget { thresholds.retryBudget = retryBudget(message.retryBudget) }
         if message.hasMaxConnectionPools { thresholds.maxConnectionPools = message.maxConnectionPools.value }
         thresholds.trackRemaining = message.trackRemaining
         return thresholds

@@ -48,6 +48,15 @@ extension Translator {
             }
         host.includeRequestAttemptCount = message.includeRequestAttemptCount
         host.includeAttemptCountInResponse = message.includeAttemptCountInResponse
+        host.includeIsTimeoutRetry = message.includeIsTimeoutRetryHeader
+        if message.hasRetryPolicy {
+            host.retryPolicy = try retryPolicy(message.retryPolicy, at: path + ".retry_policy")
+        }
+        if message.hasRequestBodyBufferLimit {
+            host.requestBufferLimit = .bytes(message.requestBodyBufferLimit.value)
+        } else if message.hasPerRequestBufferLimitBytes {
+            host.requestBufferLimit = .atMost(UInt64(message.perRequestBufferLimitBytes.value))
+        }
         host.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
         for (index, route) in message.routes.enumerated() {
             host.routes.append(try self.route(route, bodyLimit: bodyLimit, at: "\(path).routes[\(index)]"))
@@ -81,6 +90,11 @@ extension Translator {
         route.decoratorOperation = message.decorator.operation
         route.decoratorPropagates = !message.decorator.hasPropagate || message.decorator.propagate.value
         route.statPrefix = message.statPrefix
+        if message.hasRequestBodyBufferLimit {
+            route.requestBufferLimit = .bytes(message.requestBodyBufferLimit.value)
+        } else if message.hasPerRequestBufferLimitBytes {
+            route.requestBufferLimit = .atMost(UInt64(message.perRequestBufferLimitBytes.value))
+        }
         route.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
         return route
     }

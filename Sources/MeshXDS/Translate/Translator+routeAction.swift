@@ -53,6 +53,9 @@ extension Translator {
             action.upgrades.append(option)
         }
         action.maxStreamDuration = try streamDuration(message, at: path)
+        if message.hasRetryPolicy {
+            action.retryPolicy = try retryPolicy(message.retryPolicy, at: path + ".retry_policy")
+        }
         return action
     }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshIO
+import MeshModel
+import MeshStats
+
+extension WorkerCluster {
+    // MARK: The breaker of retries
+
+    /// Whether one more retry may be under way.
+    func hasRetryRoom(isHighPriority: Bool) -> Bool {
+        let breakers = isHighPriority ? compiled.cluster.highPriorityBreakers : compiled.cluster.breakers
+        let limit = breakers.retryBudget?.limit(active: usage.requests &+ usage.pending) ?? breakers.maxRetries
+        return retries[isHighPriority: isHighPriority] < limit
+    }
+
+    func retryStarted(isHighPriority: Bool) { retries[isHighPriority: isHighPriority] += 1 }
+    func retryEnded(isHighPriority: Bool) { retries[isHighPriority: isHighPriority] -= 1 }
+
+    // MARK: The endpoint of another attempt
+
+    /// Chooses an endpoint that is none of `failed`, as far as `attempts` more picks find one.
+    func pickEndpoint(
+        avoiding failed: borrowing FailedEndpoints, attempts: UInt32
+    ) -> Unmanaged<ActiveEndpoint>? {
+        var rest = attempts
+        while true {
+            guard let endpoint = pickEndpoint() else { return nil }
+            if rest == 0 || !failed.contains(endpoint) { return endpoint }
+            rest -= 1
+        }
+    }
+}
+
+/// The endpoints on which a request has failed. They are compared and never used: one of them may be gone.
+struct FailedEndpoints: ~Copyable {
+    private var identities: ContiguousArray<UnsafeRawPointer> = []
+
+    var isEmpty: Bool { identities.isEmpty }
+    func contains(_ endpoint: Unmanaged<ActiveEndpoint>) -> Bool { identities.contains(UnsafeRawPointer(endpoint.toOpaque())) }
+    mutating func add(_ endpoint: Unmanaged<ActiveEndpoint>) { identities.append(UnsafeRawPointer(endpoint.toOpaque())) }
+    /// The memory stays for the next request.
+    mutating func removeAll() { if !identities.isEmpty { identities.removeAll(keepingCapacity: true) } }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshModel
+import Testing
+
+/// Policies in a compiled table: whose they are, and what they say of a request or a response.
+struct RetryPolicyTests {
+    private let heads = Heads()
+
+    private func matcher(_ policy: RetryPolicy?, host: RetryPolicy? = nil) throws -> RouteMatcher {
+        var action = RouteAction(cluster: "up")
+        action.retryPolicy = policy
+        var virtualHost = VirtualHost(
+            name: "v", domains: ["*"], routes: [Route(match: RouteMatch(.prefix("/")), action: .forward(action))])
+        virtualHost.retryPolicy = host
+        return RouteMatcher(try RouteTable(RouteConfiguration(virtualHosts: [virtualHost])))
+    }
+
+    private func compiled(_ matcher: RouteMatcher) -> UnsafePointer<CompiledRetryPolicy>? {
+        matcher.table.retryPolicy(matcher.table.route(0))
+    }
+
+    @Test func aRoutesPolicyTakesThePlaceOfItsHosts() throws {
+        var (own, inherited) = (RetryPolicy(), RetryPolicy())
+        own.retries = 2
+        inherited.retries = 7
+        inherited.conditions = .reset
+        func retries(_ policy: RetryPolicy?, _ host: RetryPolicy?) throws -> UInt32? {
+            let matcher = try matcher(policy, host: host)
+            return compiled(matcher)?.pointee.retries
+        }
+        #expect(try retries(own, inherited) == 2)
+        #expect(try retries(nil, inherited) == 7)
+        #expect(try retries(nil, nil) == nil)
+    }
+
+    @Test func statusesHeadersAndRequestsAreMatched() throws {
+        var policy = RetryPolicy()
+        policy.statusCodes = [418, 429]
+        policy.responseHeaders = [HeaderMatcher(name: "x-again", .present(true))]
+        policy.requestHeaders = [HeaderMatcher(name: "x-may", .string(StringMatcher(.exact("yes"))))]
+        let matcher = try matcher(policy)
+        let compiled = try #require(compiled(matcher))
+        #expect(matcher.isRetriable(compiled, status: 418) && matcher.isRetriable(compiled, status: 429))
+        #expect(!matcher.isRetriable(compiled, status: 503))
+        #expect(matcher.isRetriable(compiled, heads.block([("x-again", "1")])))
+        #expect(!matcher.isRetriable(compiled, heads.block([("x-other", "1")])))
+        #expect(matcher.allowsRetries(compiled, heads.request("/", [("x-may", "yes")])))
+        #expect(!matcher.allowsRetries(compiled, heads.request("/", [("x-may", "no")])))
+        #expect(!matcher.allowsRetries(compiled, heads.request("/")))
+    }
+
+    @Test func withoutConditionsOnRequestsEveryOneMayBeMadeAgain() throws {
+        let matcher = try matcher(RetryPolicy())
+        let compiled = try #require(compiled(matcher))
+        #expect(matcher.allowsRetries(compiled, heads.request("/")))
+        #expect(!matcher.isRetriable(compiled, heads.block([("x-again", "1")])))
+    }
+
+    @Test func theFirstAcceptableResetHeaderCounts() throws {
+        var policy = RetryPolicy()
+        policy.resetHeaders = [
+            .init(name: "Retry-After", format: .seconds), .init(name: "x-reset", format: .unixTimestamp),
+        ]
+        policy.maxResetInterval = .seconds(10)
+        let matcher = try matcher(policy)
+        let compiled = try #require(compiled(matcher))
+        func wait(_ fields: [(String, String)]) -> UInt64? {
+            matcher.askedWait(compiled, heads.block(fields), wallClock: 1000)
+        }
+        #expect(wait([("retry-after", "3")]) == 3000)
+        #expect(wait([("retry-after", "11"), ("x-reset", "1004")]) == 4000)
+        #expect(wait([("retry-after", "soon"), ("x-reset", "999")]) == nil)
+        #expect(wait([]) == nil)
+    }
+}
