@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshModel
+import Testing
+
+struct PreviousPrioritiesTests {
+    @Test func everyFailedPriorityIsLeftOutAtOnce() {
+        var priorities = PreviousPriorities(updateFrequency: 1)
+        #expect(priorities.next() == 0)
+        priorities.attemptFailed(priority: 0)
+        #expect(priorities.next() == 0b1)
+        priorities.attemptFailed(priority: 2)
+        #expect(priorities.next() == 0b101)
+        priorities.startOver()
+        priorities.attemptFailed(priority: 1)
+        #expect(priorities.next() == 0b10)
+    }
+
+    @Test func theRenewalComesAfterSoManyFailures() {
+        var priorities = PreviousPriorities(updateFrequency: 2)
+        var seen: [UInt64] = []
+        for priority: UInt32 in [0, 0, 1, 1, 2] {
+            priorities.attemptFailed(priority: priority)
+            seen.append(priorities.next())
+        }
+        #expect(seen == [0, 0b1, 0, 0b11, 0])
+    }
+
+    @Test func withoutAFrequencyNothingIsLeftOut() {
+        var priorities = PreviousPriorities()
+        for priority: UInt32 in [0, 1, .max] { priorities.attemptFailed(priority: priority) }
+        #expect(priorities.next() == 0)
+    }
+
+    @Test func aHighPriorityDoesNotTrap() {
+        var priorities = PreviousPriorities(updateFrequency: 1)
+        priorities.attemptFailed(priority: .max)
+        #expect(priorities.next() == 1 << 63)
+    }
+}
