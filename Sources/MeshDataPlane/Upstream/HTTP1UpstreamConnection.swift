@@ -222,7 +222,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         owner.ended(self, was: was, failure: failure)
         if let hadRequest, let failure {
             hadRequest._withUnsafeGuaranteedRef {
-                $0.onConnectionFailure(failure, mayReplay: isUnsent, wasSent: !isUnsent)
+                $0.onConnectionFailure(
+                    failure, mayReplay: isUnsent, wasSent: !isUnsent, wasIdle: isUnsent && requestsServed > 1)
             }
         }
     }

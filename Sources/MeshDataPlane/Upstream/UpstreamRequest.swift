@@ -36,8 +36,8 @@ final class UpstreamRequest {
     var isPaused = false
     var unconsumed = 0
 
-    /// Times the request was sent again because the upstream had not looked at it.
-    private var replays = 0
+    /// The request was sent again because the upstream had not looked at it.
+    private var isReplayed = false
     /// Body is kept in `sent`, to be sent again: every byte of it there was so far.
     private(set) var keepsBody = false
     private var sent = OutputQueue()
@@ -92,7 +92,7 @@ final class UpstreamRequest {
         isHeadSent = false
         isEndHeld = isWhole
         hasResponseTrailers = false
-        replays = 0
+        isReplayed = false
         isPaused = false
         unconsumed = 0
         // On HTTP/2 a little is kept for an upstream that goes away and may not have looked at it.
@@ -106,7 +106,7 @@ final class UpstreamRequest {
 
     /// The next attempt: the request is sent again, what there is of it.
     func startAgain(_ pool: ConnectionPool) {
-        replays = 0
+        isReplayed = false
         enter(pool)
     }
 
@@ -268,7 +268,10 @@ final class UpstreamRequest {
     /// - Parameters:
     ///   - mayReplay: the upstream has not looked at the request, so that it may be sent again (RFC 9113 §8.7).
     ///   - wasSent: a byte of it may have reached the upstream.
-    func onConnectionFailure(_ failure: UpstreamFailure, mayReplay: Bool = false, wasSent: Bool = true) {
+    ///   - wasIdle: the connection had served others before, and was only found closed.
+    func onConnectionFailure(
+        _ failure: UpstreamFailure, mayReplay: Bool = false, wasSent: Bool = true, wasIdle: Bool = false
+    ) {
         connection = nil
         withCounts { stats.add($0.requestsReceivedReset) }
         let endpoint = endpoint
@@ -280,16 +283,12 @@ final class UpstreamRequest {
         case .retried:
             endAttempt()
             return
-        case .unwanted: if mayReplay, replay() { return }
+        case .unwanted: if mayReplay, replay(wasIdle: wasIdle) { return }
         case .exhausted: break
         }
         finishAttempt()
         withStream { $0.onUpstreamFailure(failure) }
     }
-
-    /// Times a request goes to another connection because the one before had taken nothing of it. Several idle ones may be
-    /// closed at once.
-    private static let mostReplays = 8
 
     /// Takes back what a connection was to send and did not: nothing of the request has left.
     func takeBack(_ output: inout OutputQueue) {
@@ -300,12 +299,13 @@ final class UpstreamRequest {
     }
 
     /// Sends the request once more to the same endpoint, where nothing of it is gone.
-    private func replay() -> Bool {
+    private func replay(wasIdle: Bool) -> Bool {
         guard let pool, withStream({ $0.canReplay }), keepsBody || !unsent.isEmpty else { return false }
-        // An upstream that says that it did not look is believed once.
-        let most = pool._withUnsafeGuaranteedRef { $0.key.wireProtocol == .http2 } ? 1 : UpstreamRequest.mostReplays
-        guard replays < most else { return false }
-        replays += 1
+        // Once. But many idle connections may end together, and each that is found closed is one less.
+        if !wasIdle {
+            guard !isReplayed else { return false }
+            isReplayed = true
+        }
         isReadingPaused = false
         isHeadSent = false
         if unsent.isEmpty { isEndHeld = isRequestComplete }
