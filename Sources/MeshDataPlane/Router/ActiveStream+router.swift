@@ -124,22 +124,36 @@ extension ActiveStream {
         setTimeouts(route, manager)
         endpoint._withUnsafeGuaranteedRef { prepareUpstreamHead(route, routes, $0, manager) }
         phase.insert(.routed)
-        let pool = endpoint._withUnsafeGuaranteedRef { endpoint in
-            endsTunnel(route, routes) ? endpoint.tunnelPool : self.pool(of: endpoint, workerCluster)
+        let isHigh = route.pointee.isHighPriority
+        let found = endpoint._withUnsafeGuaranteedRef { endpoint in
+            endsTunnel(route, routes)
+                ? endpoint.tunnelPool(isHighPriority: isHigh) : self.pool(of: endpoint, workerCluster, isHighPriority: isHigh)
+        }
+        // The limit on pools is reached, for which Envoy has no words of its own.
+        guard let pool = found else {
+            reply(.noHealthyUpstream)
+            return
         }
         if endStream { startRouteTimeout() }
         pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
     }
 
     /// The pool for this request: almost always the one that all share.
-    @inline(__always) private func pool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
-        cluster.hasSpecialPools ? specialPool(of: endpoint, cluster) : endpoint.sharedPool
+    @inline(__always)
+    private func pool(
+        of endpoint: ActiveEndpoint, _ cluster: WorkerCluster, isHighPriority: Bool
+    ) -> Unmanaged<ConnectionPool>? {
+        cluster.hasSpecialPools
+            ? specialPool(of: endpoint, cluster, isHighPriority) : endpoint.sharedPool(isHighPriority: isHighPriority)
     }
 
     /// By the protocol of the client, and by the name that the server's certificate is to have.
-    private func specialPool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
+    private func specialPool(
+        of endpoint: ActiveEndpoint, _ cluster: WorkerCluster, _ isHighPriority: Bool
+    ) -> Unmanaged<ConnectionPool>? {
         var key = PoolKey()
-        key.options = cluster.connectOptions
+        key.options = cluster.connectOptions(to: endpoint.address)
+        key.isHighPriority = isHighPriority
         key.wireProtocol = cluster.followsDownstream ? request.version == .http2 ? .http2 : .http1 : endpoint.wireProtocol
         guard cluster.usesRequestNames else { return endpoint.pool(key) }
         var name = request.headers.value(of: .authority)

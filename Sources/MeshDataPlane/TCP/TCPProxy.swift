@@ -114,8 +114,10 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             refuse(.upstreamRetryLimitExceeded)
             return
         }
-        if cluster.usage.connections >= cluster.compiled.cluster.breakers.maxConnections {
-            worker.stats.add(counts.connectionsOverflow)
+        let breakers = cluster.compiled.breakers
+        let hasRoom = breakers.connections.hasRoom
+        if !hasRoom || !breakers.pending.hasRoom || !breakers.requests.hasRoom {
+            worker.stats.add(hasRoom ? counts.requestsPendingOverflow : counts.connectionsOverflow)
             refuse(.upstreamOverflow)
             return
         }
@@ -328,6 +330,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     override func onConnected(_ stream: ByteStream) {
         guard phase == .connecting, let upstream else { return }
         phase = .joined
+        upstreamAddress = stream.remoteAddress
         upstream.connected()
         lastActivity = worker.loop.now
         if config.idleTimeout > 0 {

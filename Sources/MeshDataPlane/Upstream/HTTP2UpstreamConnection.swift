@@ -59,6 +59,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     /// Whether one more request may be sent.
     var hasRoom: Bool { phase == .open && active < mostStreams && session.openableStreams > 0 }
 
+    /// How many more requests may be sent.
+    var room: Int { phase == .open ? max(0, min(mostStreams - active, Int(session.openableStreams))) : 0 }
+
     private var mostStreams: Int { Int(compiled.cluster.http.http2.maxConcurrentStreams) }
 
     // MARK: Life
@@ -77,6 +80,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
         tls = pool.cluster.connected(stream)
+        address = stream.remoteAddress
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         phase = .open

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshModel
+import MeshStats
+import Synchronization
+
+/// One limit of a cluster and what is in use of it, in all workers together, as in Envoy.
+///
+/// A limit of 2³²−1, Istio's default, is none: then nothing is counted, and workers share no memory over it.
+///
+/// Invariants:
+/// - whoever `add`s takes it back by exactly one `remove`;
+/// - each crossing of the limit is seen by exactly one worker, so the gauges of all workers add up to what is true.
+struct CircuitBreaker: ~Copyable, Sendable {
+    let limit: UInt32
+    private let isCounted: Bool
+    private let inUse = Atomic<UInt32>(0)
+    private let openGauge: GaugeID
+    /// Nil without `track_remaining`.
+    private let remainingGauge: GaugeID?
+
+    /// - Parameter counts: whether the number in use is wanted whatever the limit is.
+    init(limit: UInt32, counts: Bool = false, open: GaugeID, remaining: GaugeID?) {
+        self.limit = limit
+        isCounted = limit != .max || counts || remaining != nil
+        openGauge = open
+        remainingGauge = remaining
+    }
+
+    /// Whether one more fits. Two workers that ask at the same time may both be told yes, as in Envoy.
+    @inline(__always) var hasRoom: Bool { !isCounted || inUse.load(ordering: .relaxed) < limit }
+
+    /// How many are in use; 0 where they are not counted.
+    var count: UInt32 { inUse.load(ordering: .relaxed) }
+
+    @inline(__always) func add(_ stats: StatPages) {
+        guard isCounted else { return }
+        let before = inUse.wrappingAdd(1, ordering: .relaxed).oldValue
+        if before &+ 1 == limit { stats.increment(openGauge) }
+        if let remainingGauge, before < limit { stats.decrement(remainingGauge) }
+    }
+
+    @inline(__always) func remove(_ stats: StatPages) {
+        guard isCounted else { return }
+        let before = inUse.wrappingSubtract(1, ordering: .relaxed).oldValue
+        assert(before > 0, "taken back more often than taken")
+        if before == limit { stats.decrement(openGauge) }
+        if let remainingGauge, before <= limit { stats.increment(remainingGauge) }
+    }
+}
+
+/// The limits of a cluster for the requests of one routing priority.
+final class CircuitBreakers: Sendable {
+    let connections: CircuitBreaker
+    /// Requests without a connection.
+    let pending: CircuitBreaker
+    /// Requests on a connection; connections of a TCP proxy are requests too.
+    let requests: CircuitBreaker
+    /// Retries in flight or waiting for their back-off.
+    let retries: CircuitBreaker
+    /// Connection pools of all workers.
+    let pools: CircuitBreaker
+
+    init(_ thresholds: CircuitBreakerThresholds, _ stats: CircuitBreakerStats) {
+        connections = CircuitBreaker(
+            limit: thresholds.maxConnections, open: stats.connectionsOpen, remaining: stats.remainingConnections)
+        pending = CircuitBreaker(
+            limit: thresholds.maxPendingRequests, open: stats.pendingOpen, remaining: stats.remainingPending)
+        requests = CircuitBreaker(
+            limit: thresholds.maxRequests, open: stats.requestsOpen, remaining: stats.remainingRequests)
+        retries = CircuitBreaker(
+            limit: thresholds.maxRetries, open: stats.retriesOpen, remaining: stats.remainingRetries)
+        pools = CircuitBreaker(
+            limit: thresholds.maxConnectionPools, open: stats.poolsOpen, remaining: stats.remainingPools)
+    }
+}
