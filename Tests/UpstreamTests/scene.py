@@ -40,7 +40,7 @@ class Scene:
 
     def start(self, *clusters, routes=None, tcp=None, wait=True, log=LOG, concurrency=1, **fields):
         """The proxy, with one listener that sends everything to the first cluster, unless `routes` say more."""
-        logs = {"access_log": [b.file_access_log(self.log_path, text_format=log)]}
+        logs = {"access_log": [b.file_access_log(str(self.log_path), text_format=log)]}
         if tcp:
             manager = b.tcp_proxy(cluster=tcp, options={**logs, "max_connect_attempts": 1})
         else:

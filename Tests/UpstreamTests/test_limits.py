@@ -6,7 +6,8 @@ from scene import compare
 
 from PythonKit import bootstrap as b
 from PythonKit.client import Connection
-from PythonKit.h2upstream import H2Upstream
+from PythonKit.h2upstream import BODY as H2_BODY
+from PythonKit.h2upstream import H2Upstream, Head
 from PythonKit.ports import free_port
 from PythonKit.upstream import BODY, ECHO, response
 
@@ -118,7 +119,7 @@ def test_gauges_say_what_is_left_and_what_is_open(play):
 def test_http2_streams_are_requests(play):
     def scene(scene):
         upstream = scene.keep(H2Upstream(free_port(), "h2"))
-        upstream.reset_records((0.7, b"ok"))
+        upstream.reset_records((H2_BODY, 0.7, Head(end=True)))
         scene.start(b.cluster("c", upstream.port, **limits(max_requests=1), **b.http2()))
         scene.ask("/first")
         answers = scene.ask_together("/1", "/2", "/3")

@@ -330,7 +330,6 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     override func onConnected(_ stream: ByteStream) {
         guard phase == .connecting, let upstream else { return }
         phase = .joined
-        upstreamAddress = stream.remoteAddress
         upstream.connected()
         lastActivity = worker.loop.now
         if config.idleTimeout > 0 {

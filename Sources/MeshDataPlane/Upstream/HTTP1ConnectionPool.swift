@@ -93,6 +93,8 @@ final class HTTP1ConnectionPool: ConnectionPool {
             case .serve:
                 guard let request = takeWaiting() else { return }
                 assign(connection, to: request)
+                // As in Envoy: whoever still waits may have a connection of its own by now.
+                if state.waiting > 0 { openAsNeeded() }
                 return
             case .refuse:
                 guard let request = takeWaiting() else { return }

@@ -66,7 +66,6 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
         tls = pool.cluster.connected(stream)
-        address = stream.remoteAddress
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         let longest = compiled.maxConnectionDuration

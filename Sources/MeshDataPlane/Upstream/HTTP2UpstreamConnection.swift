@@ -80,7 +80,6 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     override func onConnected(_ stream: ByteStream) {
         timers.cancel(timer)
         tls = pool.cluster.connected(stream)
-        address = stream.remoteAddress
         lastActivity = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         phase = .open

@@ -10,8 +10,8 @@ import MeshStats
 /// before it ends.
 class UpstreamConnection: StreamHandler {
     let pool: ConnectionPool
-    /// Where it goes, or went: the endpoint's address may change later (LOGICAL_DNS), and it may have several.
-    final var address: Address
+    /// The endpoint's address when it was made, as logs say it: it may change later (LOGICAL_DNS).
+    let address: Address
     /// Place in the pool's list; -1 when it was removed.
     var place = -1
     /// Our end of the connection; nil before there is one.
