@@ -3,7 +3,7 @@
 
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libuv1-dev libnghttp2-dev libre2-dev libssl-dev pkg-config binutils
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libuv1-dev libc-ares-dev libnghttp2-dev libre2-dev libssl-dev pkg-config binutils
 WORKDIR /src
 COPY Package.swift ./
 RUN swift package resolve

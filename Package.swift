@@ -41,6 +41,7 @@ let package = Package(
         // Level 0: C
         .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CBytes"),
         .target(name: "CProcess"),
@@ -57,7 +58,7 @@ let package = Package(
         library("MeshRegex", ["CRE2"]),
         // Level 1
         library("MeshHTTP", ["MeshIO", "CBytes"]),
-        library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
+        library("MeshUV", ["MeshIO", "CUV", "CCares", "CLinux"]),
         library("MeshTLS", ["MeshIO", "COpenSSL"]),
         // Level 2
         library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),

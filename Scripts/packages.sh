@@ -3,7 +3,7 @@
 # Installs the Debian packages that building and testing need; does nothing when all are there.
 set -euo pipefail
 
-build_packages="libuv1-dev libnghttp2-dev libre2-dev libssl-dev libstdc++-12-dev pkg-config binutils git"
+build_packages="libuv1-dev libc-ares-dev libnghttp2-dev libre2-dev libssl-dev libstdc++-12-dev pkg-config binutils git"
 test_packages="python3-venv curl wrk apache2-utils nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client openssl valgrind iperf3 gcc libc6-dev"
 
 if ! command -v swift >/dev/null; then

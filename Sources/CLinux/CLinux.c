@@ -117,6 +117,16 @@ int apus_set_transparent(int descriptor, int family) {
 
 int apus_set_v6_only(int descriptor, int only) { return set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, only); }
 int apus_set_mark(int descriptor, uint32_t mark) { return set_flag(descriptor, SOL_SOCKET, SO_MARK, (int)mark); }
+int apus_is_connected(int descriptor) {
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    return getpeername(descriptor, (struct sockaddr *)&peer, &length) == 0;
+}
+
+int apus_set_option(int descriptor, int level, int name, const void *value, uint32_t length) {
+    return setsockopt(descriptor, level, name, value, length) == 0 ? 0 : -errno;
+}
+
 int apus_set_late_port(int descriptor) { return set_flag(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); }
 
 int apus_set_keep_alive(int descriptor, int probes, int idle_seconds, int interval_seconds) {

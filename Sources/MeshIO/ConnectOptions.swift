@@ -8,11 +8,46 @@ public struct ConnectOptions: Hashable, Sendable {
     package var mark: UInt32 = 0
     /// TCP keep-alive (`upstream_connection_options.tcp_keepalive`); nil leaves the kernel's default (off).
     package var keepAlive: TCPKeepAlive?
+    /// Set on the socket before it is bound or connected (`upstream_bind_config.socket_options`).
+    package var socketOptions: [SocketOption] = []
+    /// More addresses of the same host, in the order to try them when the first does not answer soon (RFC 8305).
+    package var alternatives: [Alternative] = []
+
+    package struct Alternative: Hashable, Sendable {
+        package var address: Address
+        package var bindAddress: Address?
+
+        package init(_ address: Address, bindAddress: Address? = nil) {
+            self.address = address
+            self.bindAddress = bindAddress
+        }
+    }
 
     package init(bindAddress: Address? = nil, mark: UInt32 = 0, keepAlive: TCPKeepAlive? = nil) {
         self.bindAddress = bindAddress
         self.mark = mark
         self.keepAlive = keepAlive
+    }
+}
+
+/// An option as setsockopt(2) takes it. Source: `envoy.config.core.v3.SocketOption`.
+package struct SocketOption: Hashable, Sendable {
+    package var level: Int32
+    package var name: Int32
+    /// The value's bytes; of an integer, the kernel's `int`.
+    package var value: [UInt8]
+    /// Set after the socket was bound, where it is. Source: `state`; default: before.
+    package var isAfterBind: Bool
+
+    package init(level: Int32, name: Int32, value: [UInt8], isAfterBind: Bool = false) {
+        self.level = level
+        self.name = name
+        self.value = value
+        self.isAfterBind = isAfterBind
+    }
+
+    package init(level: Int32, name: Int32, number: Int32, isAfterBind: Bool = false) {
+        self.init(level: level, name: name, value: withUnsafeBytes(of: number) { Array($0) }, isAfterBind: isAfterBind)
     }
 }
 

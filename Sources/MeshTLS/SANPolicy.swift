@@ -67,12 +67,25 @@ package struct SANMatcher: Sendable {
 /// The names a peer's certificate must carry on one connection: any name that satisfies any matcher will do. Without a
 /// matcher every certificate does.
 package final class SANPolicy: Sendable {
+    /// What the context asks for.
     package let matchers: [SANMatcher]
+    /// What this connection asks for besides (`auto_san_validation`).
+    private let ownMatchers: [SANMatcher]
 
-    package init(_ matchers: [SANMatcher]) { self.matchers = matchers }
+    package init(_ matchers: [SANMatcher], own ownMatchers: [SANMatcher] = []) {
+        self.matchers = matchers
+        self.ownMatchers = ownMatchers
+    }
+
+    /// Whether every certificate will do.
+    package var acceptsAll: Bool { matchers.isEmpty && ownMatchers.isEmpty }
 
     /// Whether a peer with this identity may be talked to.
     package func accepts(_ identity: PeerIdentity) -> Bool {
+        SANPolicy.accepts(identity, ownMatchers) && SANPolicy.accepts(identity, matchers)
+    }
+
+    private static func accepts(_ identity: PeerIdentity, _ matchers: [SANMatcher]) -> Bool {
         if matchers.isEmpty { return true }
         for name in identity.names {
             for matcher in matchers where matcher.matches(name) { return true }

@@ -101,7 +101,7 @@ extension TLSStream {
                 stat: .failVerifyCertificateHash, text: "the peer's certificate is not a pinned one", code: 0,
                 verifyResult: 0)
         }
-        guard policy.accepts(identity), policy.matchers.isEmpty || !identity.hasMalformedNames else {
+        guard policy.accepts(identity), policy.acceptsAll || !identity.hasMalformedNames else {
             return TLSFailure(
                 stat: .failVerifySAN, text: "no subject alternative name of the peer matches", code: 0, verifyResult: 0)
         }
@@ -138,7 +138,7 @@ extension TLSStream {
     func acceptsSession(_ session: OpaquePointer) -> Bool {
         guard let peer = SSL_SESSION_get0_peer(session) else {
             // Where a certificate is demanded, a session without one is no way around that.
-            return !context.options.requiresClientCertificate && policy.matchers.isEmpty
+            return !context.options.requiresClientCertificate && policy.acceptsAll
         }
         if context.options.acceptsUntrusted { return true }
         guard let identity = identity(of: peer) else { return false }

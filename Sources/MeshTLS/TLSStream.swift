@@ -151,7 +151,10 @@ package final class TLSStream: ByteStream, EndOfTurn {
 
     func transportConnected() {
         localAddress = transport.localAddress
-        if context.options.role == .client { advance() }
+        guard context.options.role == .client else { return }
+        // Of several addresses of a host one has answered.
+        remoteAddress = transport.remoteAddress
+        advance()
     }
 
     func transportHasInput() {

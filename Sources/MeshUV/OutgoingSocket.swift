@@ -35,12 +35,25 @@ enum OutgoingSocket {
         if status >= 0, let keepAlive = options.keepAlive {
             status = apus_set_keep_alive(socket, keepAlive.probes, keepAlive.idleSeconds, keepAlive.intervalSeconds)
         }
+        if status >= 0 { status = set(options.socketOptions, afterBind: false, on: socket) }
         if status >= 0, let source = options.bindAddress {
             // Best effort: without it a source port is used up by one connection and not by one destination.
             if source.port == 0 { _ = apus_set_late_port(socket) }
             status = source.withSocketAddress { apus_bind(socket, $0, $1) } ?? -EINVAL
         }
+        if status >= 0 { status = set(options.socketOptions, afterBind: true, on: socket) }
         return status
+    }
+
+    /// One that the kernel refuses, as SO_MARK without the right to it, fails the connection, as in Envoy.
+    private static func set(_ options: [SocketOption], afterBind: Bool, on socket: Int32) -> Int32 {
+        for option in options where option.isAfterBind == afterBind {
+            let status = option.value.withUnsafeBytes {
+                apus_set_option(socket, option.level, option.name, $0.baseAddress, UInt32(clamping: $0.count))
+            }
+            if status < 0 { return status }
+        }
+        return 0
     }
 
     /// Where a socket is bound.

@@ -135,7 +135,7 @@ package final class UVLoop: EventLoop, TimerTarget {
         uv_walk(uv, { handle, _ in
             guard let handle, uv_is_closing(handle) == 0, handle.pointee.data != nil else { return }
             switch handle.pointee.type {
-            case UV_ASYNC, UV_SIGNAL:
+            case UV_ASYNC, UV_SIGNAL, UV_POLL:
                 CallbackBox.with(handle.pointee.data, as: AnyObject.self) { ($0 as? any LoopHandle)?.closeHandle() }
             default: break
             }
@@ -177,6 +177,9 @@ package final class UVLoop: EventLoop, TimerTarget {
         hasChangedHandles = false
         uv_run(uv, UV_RUN_NOWAIT)
     }
+
+    /// A libuv handle was opened, closed or told to watch something else: `uv_run` has to see it before the loop waits.
+    func handlesChanged() { hasChangedHandles = true }
 
     /// How long the wait may last; rounded up, so that it is not over before a timer's tick.
     private func waitMilliseconds() -> Int32 {

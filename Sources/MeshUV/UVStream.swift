@@ -16,6 +16,8 @@ package final class UVStream: ByteStream, EndOfTurn {
     private var poll: SocketPoll?
     private let isTCP: Bool
     private var isConnecting = false
+    /// Attempts at several addresses, while there are several: `descriptor` is the winner's.
+    private var race: ConnectRace?
     /// The kernel's buffer is full: WRITABLE is polled, and `flush` has nothing to try.
     private var isWriteBlocked = false
     private var isFinSent = false
@@ -49,6 +51,12 @@ package final class UVStream: ByteStream, EndOfTurn {
         isConnecting = true
         super.init(loop: loop, localAddress: options.bindAddress ?? address, remoteAddress: address)
         self.handler = Unmanaged.passUnretained(handler)
+        guard options.alternatives.isEmpty else {
+            let race = ConnectRace(loop: loop, stream: self, first: address, options: options)
+            self.race = race
+            if race.isLost { failLater(.connectFailed(race.lastError)) }
+            return
+        }
         switch OutgoingSocket.connect(to: address, options: options) {
         case .failed(let error):
             failLater(.connectFailed(error))
@@ -73,7 +81,9 @@ package final class UVStream: ByteStream, EndOfTurn {
     /// - Parameter events: bits of `PollEvent`.
     func onReady(_ events: Int32) {
         guard !isClosed else { return }
-        if isConnecting {
+        if let race {
+            watch(race)
+        } else if isConnecting {
             finishConnecting()
         } else if events & PollEvent.error != 0 {
             onError()
@@ -101,6 +111,25 @@ package final class UVStream: ByteStream, EndOfTurn {
         poll?.want(isReadingPaused ? 0 : PollEvent.readable)
         if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
         handler?._withUnsafeGuaranteedRef { $0.onConnected(self) }
+    }
+
+    /// Goes on with the socket that connected first, if one did.
+    private func watch(_ race: ConnectRace) {
+        guard var winner = race.check() else {
+            if race.isLost { raceLost() }
+            return
+        }
+        self.race = nil
+        descriptor = winner.descriptor
+        remoteAddress = winner.address
+        poll = winner.poll.take()
+        finishConnecting()
+    }
+
+    /// No address is left to try.
+    func raceLost() {
+        guard !isClosed, let race else { return }
+        fail(.connectFailed(race.lastError))
     }
 
     private func onWritable() {
@@ -302,6 +331,8 @@ package final class UVStream: ByteStream, EndOfTurn {
     // MARK: Closing
 
     override package func closeTransport(reset: Bool) {
+        race?.closeAll()
+        race = nil
         guard descriptor >= 0 else { return }
         if reset, isTCP, !isConnecting { _ = apus_set_reset_on_close(descriptor) }
         inflow?.sinkClosed()

@@ -142,6 +142,25 @@ struct VerificationTests {
         #expect(refusal(rig)?.stat == .failVerifySAN)
     }
 
+    /// `auto_san_validation` beside the matchers of the context, and without any.
+    @Test(arguments: [
+        (["spiffe://cluster.local/"], "spiffe://cluster.local/ns/a/sa/client", true),
+        ([], "spiffe://cluster.local/ns/a/sa/client", true), (["spiffe://cluster.local/"], "nobody", false),
+        (["nobody"], "spiffe://cluster.local/ns/a/sa/client", false), ([], "nobody", false),
+    ])
+    func aConnectionsOwnNameIsAskedForBesidesTheMatchers(prefixes: [String], name: String, isAccepted: Bool) throws {
+        let rig = try Rig.mutual(authority)
+        rig.serverPolicy = SANPolicy(
+            prefixes.map { SANMatcher(.prefix(bytes($0))) }, own: [SANMatcher(.exact(bytes(name)))])
+        if isAccepted {
+            let link = rig.connect()
+            #expect(link.isEstablished)
+            link.close()
+        } else {
+            #expect(refusal(rig)?.stat == .failVerifySAN)
+        }
+    }
+
     @Test func aVerifiedChainIsNotVerifiedAgain() throws {
         let rig = try Rig.mutual(authority) { server, client in
             server.allowsResumption = false

@@ -44,6 +44,9 @@ int apus_set_reuse_port(int descriptor);
 int apus_set_transparent(int descriptor, int family);
 int apus_set_v6_only(int descriptor, int only);
 int apus_set_mark(int descriptor, uint32_t mark);
+int apus_set_option(int descriptor, int level, int name, const void *value, uint32_t length);
+/// 1 when the socket has a peer.
+int apus_is_connected(int descriptor);
 /// Leaves the choice of the source port to connect(2), so that one port serves many destinations.
 int apus_set_late_port(int descriptor);
 /// SO_KEEPALIVE, with the three settings where they are not 0.

@@ -195,6 +195,7 @@ package final class CompiledRoutes: Sendable {
 package final class CompiledCluster: Sendable {
     package let cluster: Cluster
     let stats: ClusterStats
+    let updateStats: ClusterUpdateStats
     let connectTimeout: UInt64
     let idleTimeout: UInt64
     let maxConnectionDuration: UInt64
@@ -206,10 +207,20 @@ package final class CompiledCluster: Sendable {
     let http2Options: MeshHTTP2.HTTP2Options
     let http2Stats: HTTP2CodecStats
 
+    /// Limits for requests of routing priority DEFAULT, and of HIGH. Shared by all workers.
+    let breakers: CircuitBreakers
+    let highBreakers: CircuitBreakers
+
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
 
-    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, tls: CompiledUpstreamTLS? = nil) {
+    init(
+        cluster: Cluster, stats: ClusterStats, updateStats: ClusterUpdateStats, http2Stats: HTTP2CodecStats, breakers: CircuitBreakers,
+        highBreakers: CircuitBreakers, tls: CompiledUpstreamTLS? = nil
+    ) {
+        self.updateStats = updateStats
+        self.breakers = breakers
+        self.highBreakers = highBreakers
         self.http2Stats = http2Stats
         self.tls = tls
         self.cluster = cluster
@@ -224,6 +235,13 @@ package final class CompiledCluster: Sendable {
         idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds
         maxRequestsPerConnection = cluster.http.maxRequestsPerConnection ?? 0
+    }
+
+    /// The same cluster with another TLS context.
+    func with(_ tls: CompiledUpstreamTLS) -> CompiledCluster {
+        CompiledCluster(
+            cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers,
+            highBreakers: highBreakers, tls: tls)
     }
 }
 
@@ -244,11 +262,18 @@ package struct ConfigDelta: Sendable {
     /// Grows with every delta; a worker answers with it when the delta is applied.
     package let generation: UInt64
     var clusters: [(ClusterID, CompiledCluster?)] = []
+    /// Clusters that only have another TLS context, and keep their endpoints and connections.
+    var renewedClusters: [(ClusterID, CompiledCluster)] = []
+    /// Other endpoints for clusters that are there.
+    var endpoints: [(ClusterID, EndpointSet)] = []
     var routes: [(RoutesID, CompiledRoutes?)] = []
     var chains: [(ChainID, CompiledChain?)] = []
     var listeners: [(ListenerID, CompiledListener?)] = []
 
     init(generation: UInt64) { self.generation = generation }
 
-    package var isEmpty: Bool { clusters.isEmpty && routes.isEmpty && chains.isEmpty && listeners.isEmpty }
+    package var isEmpty: Bool {
+        clusters.isEmpty && renewedClusters.isEmpty && endpoints.isEmpty && routes.isEmpty && chains.isEmpty
+            && listeners.isEmpty
+    }
 }

@@ -29,16 +29,6 @@ extension ConfigCompiler {
 
     func compileTLS(of cluster: Cluster) throws(Refusal) -> CompiledUpstreamTLS? {
         guard let config = cluster.tls else { return nil }
-        let validation = config.context.validation
-        // Either would have to hold, and a connection has one list of which any suffices.
-        if cluster.http.autoSANValidation || config.validatesServerName, validation?.names.isEmpty == false {
-            throw Refusal(
-                reason: "transport_socket: found match_typed_subject_alt_names beside auto_san_validation or "
-                    + "auto_sni_san_validation; allowed: one of them")
-        }
-        if cluster.http.autoSANValidation, validation?.trustedCA == nil {
-            throw Refusal(reason: "auto_san_validation: found no trusted_ca; names mean nothing without one")
-        }
         do throws(TLSConfigError) {
             let tls = try contexts.make(config, owner: .cluster(cluster.statName))
             tls.stats.setExpirations(tls.context, pages)
@@ -108,10 +98,9 @@ extension ConfigCompiler {
             do throws(TLSConfigError) {
                 let statName = cluster.cluster.statName
                 let made = try contexts.make(config, owner: .cluster(statName))
-                let compiled = CompiledCluster(
-                    cluster: cluster.cluster, stats: cluster.stats, http2Stats: cluster.http2Stats, tls: made)
+                let compiled = cluster.with(made)
                 replace(name, with: compiled)
-                delta.clusters.append((id, compiled))
+                delta.renewedClusters.append((id, compiled))
                 outcome.updated.append("cluster '\(name)'")
                 pages.add(made.stats.contextUpdates)
                 made.stats.setExpirations(made.context, pages)

@@ -57,6 +57,8 @@ package final class ConfigCompiler: ConfigSink {
 
     /// What is in force, for the admin endpoints.
     package private(set) var clusters: [String: CompiledCluster] = [:]
+    /// The hosts of every cluster that has some, by its name.
+    package internal(set) var endpoints: [String: EndpointSet] = [:]
     package private(set) var listeners: [String: CompiledListener] = [:]
 
     /// - Parameters:
@@ -110,6 +112,7 @@ package final class ConfigCompiler: ConfigSink {
         for name in changes.removedClusters {
             guard clusters[name] != nil, let id = clusterNames.find(name) else { continue }
             clusters[name] = nil
+            endpoints[name] = nil
             delta.clusters.append((id, nil))
             clusterNames.forget(name)
         }
@@ -138,22 +141,17 @@ package final class ConfigCompiler: ConfigSink {
         let id = clusters[cluster.name] == nil ? clusterNames.mention(cluster.name) : clusterNames.find(cluster.name)
         guard let id else { return }
         let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
+        let updateStats = catalog.declare(.cluster(cluster.statName)) { ClusterUpdateStats(in: &$0) }
         let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
             HTTP2CodecStats(in: &$0)
         }
-        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats, tls: tls)
+        let breakers = compileBreakers(of: cluster)
+        let compiled = CompiledCluster(
+            cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers.normal,
+            highBreakers: breakers.high, tls: tls)
         clusters[cluster.name] = compiled
-        setMembership(of: cluster, stats)
+        setFirstEndpoints(of: compiled)
         delta.clusters.append((id, compiled))
-    }
-
-    /// Endpoints are known when a cluster is configured, whether or not anyone ever uses it.
-    private func setMembership(of cluster: Cluster, _ stats: ClusterStats) {
-        guard case .static(let set) = cluster.discovery else { return }
-        let endpoints = set.allEndpoints
-        pages.set(stats.membershipTotal, UInt64(endpoints.count))
-        pages.set(stats.membershipHealthy, UInt64(endpoints.count { $0.health == .healthy }))
-        pages.set(stats.membershipDegraded, UInt64(endpoints.count { $0.health == .degraded }))
     }
 
     struct Refusal: Error { let reason: String }

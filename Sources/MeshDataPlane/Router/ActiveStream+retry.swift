@@ -240,7 +240,11 @@ extension ActiveStream {
             return
         }
         endpoint._withUnsafeGuaranteedRef { prepareRetryHead(route, routes, $0, manager) }
-        choosePool(of: endpoint, cluster, route, routes)._withUnsafeGuaranteedRef { upstream.startAgain($0) }
+        guard let pool = choosePool(of: endpoint, cluster, route, routes) else {
+            reply(.noHealthyUpstream)
+            return
+        }
+        pool._withUnsafeGuaranteedRef { upstream.startAgain($0) }
     }
 
     private func pickRetryEndpoint(

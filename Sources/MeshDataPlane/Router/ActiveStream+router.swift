@@ -128,29 +128,44 @@ extension ActiveStream {
         }
         phase.insert(.routed)
         info.attempts = 1
-        if endStream { startRouteTimeout() }
-        choosePool(of: endpoint, workerCluster, route, routes)._withUnsafeGuaranteedRef {
-            upstream.start($0, isWhole: endStream)
+        guard let pool = choosePool(of: endpoint, workerCluster, route, routes) else {
+            reply(.noHealthyUpstream)
+            return
         }
+        if endStream { startRouteTimeout() }
+        pool._withUnsafeGuaranteedRef { upstream.start($0, isWhole: endStream) }
     }
+
+    /// Nil where the limit on pools is reached, for which Envoy has no words of its own.
 
     @inline(__always)
     func choosePool(
         of endpoint: Unmanaged<ActiveEndpoint>, _ cluster: WorkerCluster, _ route: UnsafePointer<CompiledRoute>,
         _ routes: ActiveRoutes
-    ) -> Unmanaged<ConnectionPool> {
-        endpoint._withUnsafeGuaranteedRef { endsTunnel(route, routes) ? $0.tunnelPool : self.pool(of: $0, cluster) }
+    ) -> Unmanaged<ConnectionPool>? {
+        let isHigh = route.pointee.isHighPriority
+        return endpoint._withUnsafeGuaranteedRef { endpoint in
+            endsTunnel(route, routes)
+                ? endpoint.tunnelPool(isHighPriority: isHigh) : self.pool(of: endpoint, cluster, isHighPriority: isHigh)
+        }
     }
 
     /// The pool for this request: almost always the one that all share.
-    @inline(__always) private func pool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
-        cluster.hasSpecialPools ? specialPool(of: endpoint, cluster) : endpoint.sharedPool
+    @inline(__always)
+    private func pool(
+        of endpoint: ActiveEndpoint, _ cluster: WorkerCluster, isHighPriority: Bool
+    ) -> Unmanaged<ConnectionPool>? {
+        cluster.hasSpecialPools
+            ? specialPool(of: endpoint, cluster, isHighPriority) : endpoint.sharedPool(isHighPriority: isHighPriority)
     }
 
     /// By the protocol of the client, and by the name that the server's certificate is to have.
-    private func specialPool(of endpoint: ActiveEndpoint, _ cluster: WorkerCluster) -> Unmanaged<ConnectionPool> {
+    private func specialPool(
+        of endpoint: ActiveEndpoint, _ cluster: WorkerCluster, _ isHighPriority: Bool
+    ) -> Unmanaged<ConnectionPool>? {
         var key = PoolKey()
-        key.options = cluster.connectOptions
+        key.options = cluster.connectOptions(to: endpoint.address)
+        key.isHighPriority = isHighPriority
         key.wireProtocol = cluster.followsDownstream ? request.version == .http2 ? .http2 : .http1 : endpoint.wireProtocol
         guard cluster.usesRequestNames else { return endpoint.pool(key) }
         var name = request.headers.value(of: .authority)

@@ -33,6 +33,7 @@ package struct ClusterStats: Sendable {
     let requestsPendingTotal: CounterID
     let requestsPendingActive: GaugeID
     let requestsPendingOverflow: CounterID
+    let requestsActiveOverflow: CounterID
     let requestsPendingFailureEject: CounterID
     let requestsCompleted: CounterID
     let requests2xx: CounterID
@@ -91,7 +92,9 @@ package struct ClusterStats: Sendable {
         requestsActive = scope.gauge("upstream_rq_active", "Requests in flight.")
         requestsPendingTotal = scope.counter("upstream_rq_pending_total", "Requests that waited for a connection.")
         requestsPendingActive = scope.gauge("upstream_rq_pending_active", "Requests waiting for a connection.")
-        requestsPendingOverflow = scope.counter("upstream_rq_pending_overflow", "Requests refused by a limit.")
+        requestsPendingOverflow = scope.counter(
+            "upstream_rq_pending_overflow", "Requests refused by max_pending_requests.")
+        requestsActiveOverflow = scope.counter("upstream_rq_active_overflow", "Requests refused by max_requests.")
         requestsPendingFailureEject = scope.counter(
             "upstream_rq_pending_failure_eject", "Waiting requests failed with their connection.")
         requestsCompleted = scope.counter("upstream_rq_completed", "Requests that got a response.")

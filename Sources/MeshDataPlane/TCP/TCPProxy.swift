@@ -114,8 +114,10 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             refuse(.upstreamRetryLimitExceeded)
             return
         }
-        if cluster.usage.connections >= cluster.compiled.cluster.breakers.maxConnections {
-            worker.stats.add(counts.connectionsOverflow)
+        let breakers = cluster.compiled.breakers
+        let hasRoom = breakers.connections.hasRoom
+        if !hasRoom || !breakers.pending.hasRoom || !breakers.requests.hasRoom {
+            worker.stats.add(hasRoom ? counts.requestsPendingOverflow : counts.connectionsOverflow)
             refuse(.upstreamOverflow)
             return
         }

@@ -10,6 +10,7 @@ import MeshStats
 final class TCPUpstream {
     let cluster: WorkerCluster
     let endpoint: ActiveEndpoint
+    private let breakers: CircuitBreakers
     let stream: ByteStream
     private let start: MonotonicInstant
     private(set) var isConnected = false
@@ -23,7 +24,10 @@ final class TCPUpstream {
         self.endpoint = endpoint
         start = cluster.loop.now
         let counts = cluster.compiled.stats
-        cluster.usage.connections &+= 1
+        let breakers = cluster.compiled.breakers
+        self.breakers = breakers
+        breakers.connections.add(cluster.stats)
+        breakers.pending.add(cluster.stats)
         endpoint.activeConnections &+= 1
         endpoint.totalConnections &+= 1
         // The balancer compares endpoints by requests; a TCP connection is one, as in Envoy.
@@ -33,7 +37,7 @@ final class TCPUpstream {
         cluster.stats.add(counts.requestsPendingTotal)
         cluster.stats.increment(counts.requestsPendingActive)
         var key = PoolKey()
-        key.options = cluster.connectOptions
+        key.options = cluster.connectOptions(to: endpoint.address)
         key.wireProtocol = .tcp
         stream = cluster.connect(to: endpoint, key: key, handler: handler)
         stream.setBufferLimit(Int(cluster.compiled.cluster.bufferLimitBytes))
@@ -45,6 +49,8 @@ final class TCPUpstream {
         tls = cluster.connected(stream)
         let counts = cluster.compiled.stats
         endpoint.totalRequests &+= 1
+        breakers.pending.remove(cluster.stats)
+        breakers.requests.add(cluster.stats)
         cluster.stats.decrement(counts.requestsPendingActive)
         cluster.stats.add(counts.requestsTotal)
         cluster.stats.increment(counts.requestsActive)
@@ -61,7 +67,7 @@ final class TCPUpstream {
         isEnded = true
         let counts = cluster.compiled.stats
         let stats = cluster.stats
-        cluster.usage.connections &-= 1
+        breakers.connections.remove(cluster.stats)
         endpoint.activeConnections &-= 1
         endpoint.activeRequests &-= 1
         stats.decrement(counts.connectionsActive)
@@ -69,6 +75,7 @@ final class TCPUpstream {
         stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
         stats.record(counts.connectionDuration, cluster.loop.now.nanoseconds(since: start) / 1_000_000)
         if isConnected {
+            breakers.requests.remove(stats)
             stats.decrement(counts.requestsActive)
             stats.add(counts.connectionsDestroyedWithActiveRequest)
             stats.add(
@@ -76,6 +83,7 @@ final class TCPUpstream {
                     ? counts.connectionsDestroyedLocalWithActiveRequest
                     : counts.connectionsDestroyedRemoteWithActiveRequest)
         } else {
+            breakers.pending.remove(stats)
             stats.decrement(counts.requestsPendingActive)
         }
     }

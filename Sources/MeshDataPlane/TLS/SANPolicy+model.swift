@@ -19,6 +19,9 @@ extension SANPolicy {
         self.init([MeshTLS.SANMatcher(.exact(Array(name.utf8)))])
     }
 
+    /// The certificate must be for `name` besides what this policy asks for.
+    func and(name: String) -> SANPolicy { SANPolicy(matchers, own: [MeshTLS.SANMatcher(.exact(Array(name.utf8)))]) }
+
     private static func translate(_ matcher: MeshModel.SANMatcher) throws(RegexError) -> MeshTLS.SANMatcher {
         let kind: SANKind? = switch matcher.type {
         case .any: nil

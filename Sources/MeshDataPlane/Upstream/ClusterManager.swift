@@ -12,6 +12,10 @@ final class ClusterManager {
     let tls: WorkerTLS
     private var compiled = SlotTable<CompiledCluster, CompiledCluster>()
     private var active = SlotTable<CompiledCluster, WorkerCluster>()
+    /// The endpoints each cluster has now, for when it is first used.
+    private var endpoints = SlotTable<CompiledCluster, EndpointSet>()
+    /// Clusters that were replaced or removed and still have requests.
+    private var draining: [WorkerCluster] = []
     private var names: [String: ClusterID] = [:]
 
     private var random: RandomSource
@@ -30,7 +34,32 @@ final class ClusterManager {
     func set(_ id: ClusterID, _ cluster: CompiledCluster?) {
         if let old = compiled.set(id, cluster) { names[old.cluster.name] = nil }
         if let cluster { names[cluster.cluster.name] = id }
-        active.set(id, nil)?.drain()
+        let set: EndpointSet? = if case .static(let set)? = cluster?.cluster.discovery { set } else { nil }
+        _ = endpoints.set(id, set)
+        if let old = active.set(id, nil) { retire(old) }
+    }
+
+    /// The same cluster with another TLS context: its endpoints and connections stay.
+    func renew(_ id: ClusterID, _ cluster: CompiledCluster) {
+        guard compiled[id] != nil else { return }
+        _ = compiled.set(id, cluster)
+        active[id]?.renew(cluster)
+    }
+
+    /// Other endpoints for a cluster that is there.
+    func set(_ id: ClusterID, _ set: EndpointSet) {
+        guard compiled[id] != nil else { return }
+        _ = endpoints.set(id, set)
+        active[id]?.set(set)
+    }
+
+    private func retire(_ cluster: WorkerCluster) {
+        draining.append(cluster)
+        cluster.onDrained = { [unowned self, unowned cluster] in
+            draining.removeAll { $0 === cluster }
+            loop.keepUntilEndOfTurn(cluster)
+        }
+        cluster.drain()
     }
 
     /// The running cluster at `id`; nil when there is none.
@@ -38,7 +67,8 @@ final class ClusterManager {
         if let cluster = active[id] { return cluster }
         guard let found = compiled[id] else { return nil }
         let cluster = WorkerCluster(
-            compiled: found, loop: loop, stats: stats, http2Memory: http2Memory, tls: tls, seed: random.next())
+            compiled: found, loop: loop, stats: stats, http2Memory: http2Memory, tls: tls, endpoints: endpoints[id],
+            seed: random.next())
         _ = active.set(id, cluster)
         return cluster
     }
@@ -50,6 +80,6 @@ final class ClusterManager {
     }
 
     func closeAll() {
-        for cluster in active.all { cluster.closeAll() }
+        for cluster in active.all + draining { cluster.closeAll() }
     }
 }

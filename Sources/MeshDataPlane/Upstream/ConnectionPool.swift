@@ -12,7 +12,10 @@ class ConnectionPool {
     let stats: StatPages
     let compiled: CompiledCluster
     let counts: ClusterStats
-    let address: Address
+    /// Limits of the cluster for the priority of the pool's requests.
+    let breakers: CircuitBreakers
+    /// Connections wanted per request (`per_upstream_preconnect_ratio`); 1 opens them as requests come.
+    let preconnectRatio: Double
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
     /// Connections carry one tunnel each, which ends at this proxy on the other side.
@@ -34,11 +37,21 @@ class ConnectionPool {
         stats = cluster.stats
         compiled = cluster.compiled
         counts = cluster.compiled.stats
-        address = endpoint.address
+        breakers = key.isHighPriority ? cluster.compiled.highBreakers : cluster.compiled.breakers
+        preconnectRatio = cluster.compiled.cluster.preconnectRatio
+        breakers.pools.add(cluster.stats)
         fieldNames = cluster.compiled.fieldNames
         isTunnel = key.wireProtocol == .tcp
         version = isTunnel ? nil : key.wireProtocol == .http2 ? .http2 : .http11
     }
+
+    deinit { breakers.pools.remove(stats) }
+
+    /// Where the next connection goes.
+    var address: Address { endpoint.address }
+
+    /// Most connections opened at one event: more are opened at the next one, as in Envoy.
+    static let connectionsPerEvent = 3
 
     /// The pool for a key, by what its connections speak.
     static func make(cluster: WorkerCluster, endpoint: ActiveEndpoint, key: PoolKey) -> ConnectionPool {
@@ -112,6 +125,7 @@ class ConnectionPool {
     // MARK: Connections
 
     func open(_ connection: UpstreamConnection) {
+        breakers.connections.add(stats)
         connection.place = all.count
         all.append(connection)
         endpoint.activeConnections &+= 1
@@ -128,13 +142,17 @@ class ConnectionPool {
         last.place = connection.place
         all.removeLast()
         connection.place = -1
+        breakers.connections.remove(stats)
         endpoint.activeConnections &-= 1
     }
 
-    /// Whether nothing refers to the pool any more.
-    var isUnused: Bool { all.isEmpty && waiting.isEmpty }
+    /// Tells the endpoint when a pool that is drained has nothing left. The last step of a connection's end.
+    func endedIfUnused() { if isDraining, isUnused { endpoint.poolDrained() } }
 
-    /// Ends idle connections now and the others with their requests.
+    /// Whether nothing refers to the pool any more.
+    var isUnused: Bool { all.isEmpty && firstWaiting == waiting.count }
+
+    /// Ends idle connections now and the others with their requests, also those that still wait.
     func drain() {
         isDraining = true
         for connection in Array(all) { connection.closeIdle() }

@@ -14,27 +14,36 @@ final class HTTP1ConnectionPool: ConnectionPool {
     // MARK: Requests
 
     override func start(_ request: UpstreamRequest) {
-        switch state.requestArrived(limits: compiled.cluster.breakers, usage: &cluster.usage) {
+        switch state.requestArrived(
+            hasRequestRoom: breakers.requests.hasRoom, hasPendingRoom: breakers.pending.hasRoom)
+        {
         case .useIdle:
             guard let connection = idle.pop() else {
                 assertionFailure("PoolState counts an idle connection that the pool does not have")
                 return request.onPoolFailure(.localReset)
             }
             connection._withUnsafeGuaranteedRef { assign($0, to: request) }
-        case .connectAndQueue:
+            if preconnectRatio > 1 { openAsNeeded() }
+        case .wait:
+            breakers.pending.add(stats)
             enqueue(request)
-            open(HTTP1UpstreamConnection(pool: self))
-        case .queue:
-            enqueue(request)
-        case .overflow(.pending), .overflow(.requests):
+            openAsNeeded()
+        case .overflow(.pending):
             stats.add(counts.requestsPendingOverflow)
+            request.onPoolFailure(.overflow)
+        case .overflow(.requests):
+            stats.add(counts.requestsActiveOverflow)
             request.onPoolFailure(.overflow)
         }
     }
 
-    override func waitingEnded() { state.waitingEnded(usage: &cluster.usage) }
+    override func waitingEnded() {
+        state.waitingEnded()
+        breakers.pending.remove(stats)
+    }
 
     private func assign(_ connection: HTTP1UpstreamConnection, to request: UpstreamRequest) {
+        breakers.requests.add(stats)
         endpoint.activeRequests &+= 1
         endpoint.totalRequests &+= 1
         connection.begin(request)
@@ -43,57 +52,89 @@ final class HTTP1ConnectionPool: ConnectionPool {
 
     // MARK: Connections
 
+    /// Opens what the requests at hand call for.
+    private func openAsNeeded() {
+        for _ in 0..<ConnectionPool.connectionsPerEvent where state.wantsConnection(preconnectRatio: preconnectRatio) {
+            let hasRoom = breakers.connections.hasRoom
+            if !hasRoom {
+                stats.add(counts.connectionsOverflow)
+                // A pool without any connection may always open one, so that a cluster at its limit still reaches each of
+                // its endpoints.
+                guard state.connections == 0 else { return }
+            }
+            state.connecting()
+            open(HTTP1UpstreamConnection(pool: self))
+            if !hasRoom { return }
+        }
+    }
+
     /// The connection is usable for the first time.
     func connected(_ connection: HTTP1UpstreamConnection) {
-        if state.connected(usage: &cluster.usage) {
-            giveToWaiting(connection)
-        } else {
-            idle.push(Unmanaged.passUnretained(connection))
-            connection.becameIdle()
-        }
+        state.connected()
+        offer(connection)
     }
 
     /// The connection has answered its request and can take another.
     func released(_ connection: HTTP1UpstreamConnection) {
         endpoint.activeRequests &-= 1
-        if state.released(usage: &cluster.usage) {
-            giveToWaiting(connection)
-        } else {
-            idle.push(Unmanaged.passUnretained(connection))
-            connection.becameIdle()
+        breakers.requests.remove(stats)
+        offer(connection)
+    }
+
+    private func offer(_ connection: HTTP1UpstreamConnection) {
+        while true {
+            switch state.offer(hasRequestRoom: breakers.requests.hasRoom) {
+            case .keep:
+                idle.push(Unmanaged.passUnretained(connection))
+                connection.becameIdle()
+                // Nobody will come for a connection of an endpoint that was removed.
+                if isDraining { connection.closeIdle() }
+                return
+            case .serve:
+                guard let request = takeWaiting() else { return }
+                assign(connection, to: request)
+                // As in Envoy: whoever still waits may have a connection of its own by now.
+                if state.waiting > 0 { openAsNeeded() }
+                return
+            case .refuse:
+                guard let request = takeWaiting() else { return }
+                stats.add(counts.requestsActiveOverflow)
+                request.onPoolFailure(.overflow)
+            }
         }
     }
 
-    private func giveToWaiting(_ connection: HTTP1UpstreamConnection) {
+    private func takeWaiting() -> UpstreamRequest? {
         guard let request = nextWaiting() else {
             assertionFailure("PoolState counts a waiting request that the pool does not have")
-            return
+            return nil
         }
+        breakers.pending.remove(stats)
         stoppedWaiting(request)
-        assign(connection, to: request)
+        return request
     }
 
     /// The connection is gone. `failure` is why it could not be made, when it could not.
     func ended(
         _ connection: HTTP1UpstreamConnection, was phase: HTTP1UpstreamConnection.Phase, failure: UpstreamFailure?
     ) {
-        remove(connection)
         switch phase {
         case .connecting:
-            state.connectFailed(usage: &cluster.usage)
+            state.connectFailed()
             endpoint.connectFailures &+= 1
-            failWaiting(failure ?? .connectFailure(0))
         case .idle:
             _ = idle.remove(connection)
-            state.idleClosed(usage: &cluster.usage)
+            state.idleClosed()
         case .busy:
             endpoint.activeRequests &-= 1
-            state.busyClosed(usage: &cluster.usage)
+            breakers.requests.remove(stats)
+            state.busyClosed()
         case .closed:
             break
         }
-        if state.shouldReconnect(limits: compiled.cluster.breakers, usage: &cluster.usage) {
-            open(HTTP1UpstreamConnection(pool: self))
-        }
+        remove(connection)
+        if phase == .connecting { failWaiting(failure ?? .connectFailure(0)) }
+        if state.waiting > 0 { openAsNeeded() }
+        endedIfUnused()
     }
 }

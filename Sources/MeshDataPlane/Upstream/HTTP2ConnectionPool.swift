@@ -13,25 +13,31 @@ final class HTTP2ConnectionPool: ConnectionPool {
     private var usable = UncountedStack<HTTP2UpstreamConnection>()
     private var connecting = 0
     private var waitingCount = 0
+    /// Requests on connections.
+    private var activeCount = 0
 
     // MARK: Requests
 
     override func start(_ request: UpstreamRequest) {
-        let limits = compiled.cluster.breakers
-        guard cluster.usage.requests < limits.maxRequests else { return overflow(request) }
         if let connection = connectionWithRoom {
+            guard breakers.requests.hasRoom else { return refuse(request) }
             connection._withUnsafeGuaranteedRef { assign($0, to: request) }
+            if preconnectRatio > 1 { connectIfNeeded() }
             return
         }
-        guard cluster.usage.pending < limits.maxPendingRequests else { return overflow(request) }
-        cluster.usage.pending += 1
+        guard breakers.pending.hasRoom else {
+            stats.add(counts.requestsPendingOverflow)
+            return request.onPoolFailure(.overflow)
+        }
+        breakers.pending.add(stats)
         waitingCount += 1
         enqueue(request)
         connectIfNeeded()
     }
 
-    private func overflow(_ request: UpstreamRequest) {
-        stats.add(counts.requestsPendingOverflow)
+    /// `max_requests` is reached.
+    private func refuse(_ request: UpstreamRequest) {
+        stats.add(counts.requestsActiveOverflow)
         request.onPoolFailure(.overflow)
     }
 
@@ -42,26 +48,37 @@ final class HTTP2ConnectionPool: ConnectionPool {
 
     /// One connection being opened is expected to have room for all that wait, up to what it may carry.
     private func connectIfNeeded() {
-        let limits = compiled.cluster.breakers
-        let perConnection = max(1, Int(compiled.cluster.http.http2.maxConcurrentStreams))
-        while waitingCount > connecting * perConnection {
-            // A pool without any connection may always open one, as with HTTP/1.
-            guard cluster.usage.connections < limits.maxConnections || all.isEmpty else { return }
-            cluster.usage.connections += 1
+        for _ in 0..<ConnectionPool.connectionsPerEvent where wantsConnection {
+            let hasRoom = breakers.connections.hasRoom
+            if !hasRoom {
+                stats.add(counts.connectionsOverflow)
+                // A pool without any connection may always open one, as with HTTP/1.
+                guard all.isEmpty else { return }
+            }
             connecting += 1
             open(HTTP2UpstreamConnection(pool: self))
+            if !hasRoom { return }
         }
     }
 
+    private var wantsConnection: Bool {
+        let perConnection = max(1, Int(compiled.cluster.http.http2.maxConcurrentStreams))
+        if preconnectRatio <= 1 || activeCount + waitingCount == 0 { return waitingCount > connecting * perConnection }
+        var capacity = connecting * perConnection
+        for index in 0..<usable.count { capacity += usable[index]._withUnsafeGuaranteedRef { $0.room } }
+        return Double(activeCount + waitingCount) * preconnectRatio > Double(capacity + activeCount)
+    }
+
     override func waitingEnded() {
-        cluster.usage.pending -= 1
+        breakers.pending.remove(stats)
         waitingCount -= 1
     }
 
     private func assign(_ connection: HTTP2UpstreamConnection, to request: UpstreamRequest) {
         endpoint.activeRequests &+= 1
         endpoint.totalRequests &+= 1
-        cluster.usage.requests += 1
+        activeCount += 1
+        breakers.requests.add(stats)
         connection.requestAssigned()
         request.onConnection(connection)
     }
@@ -69,7 +86,8 @@ final class HTTP2ConnectionPool: ConnectionPool {
     /// A request of a connection is over.
     func requestEnded() {
         endpoint.activeRequests &-= 1
-        cluster.usage.requests -= 1
+        activeCount -= 1
+        breakers.requests.remove(stats)
     }
 
     /// Gives what waits to the connections that have room.
@@ -77,6 +95,10 @@ final class HTTP2ConnectionPool: ConnectionPool {
         while waitingCount > 0, let connection = connectionWithRoom, let request = nextWaiting() {
             stoppedWaiting(request)
             waitingEnded()
+            guard breakers.requests.hasRoom else {
+                refuse(request)
+                continue
+            }
             connection._withUnsafeGuaranteedRef { assign($0, to: request) }
         }
         if waitingCount > 0 { connectIfNeeded() }
@@ -88,6 +110,8 @@ final class HTTP2ConnectionPool: ConnectionPool {
         connecting -= 1
         usable.push(Unmanaged.passUnretained(connection))
         serveWaiting()
+        // It ends with the requests it has: others will not come to an endpoint that was removed.
+        if isDraining { connection.closeIdle() }
     }
 
     /// The upstream chose HTTP/1: what waits goes there. The connection that found out is closed by the caller.
@@ -97,6 +121,10 @@ final class HTTP2ConnectionPool: ConnectionPool {
         while let request = nextWaiting() {
             stoppedWaiting(request)
             waitingEnded()
+            guard let other else {
+                request.onPoolFailure(.overflow)
+                continue
+            }
             other._withUnsafeGuaranteedRef { request.move(to: $0) }
         }
     }
@@ -111,12 +139,12 @@ final class HTTP2ConnectionPool: ConnectionPool {
     func ended(_ connection: HTTP2UpstreamConnection, wasConnecting: Bool, failure: UpstreamFailure?) {
         _ = usable.remove(connection)
         remove(connection)
-        cluster.usage.connections -= 1
         if wasConnecting {
             connecting -= 1
             endpoint.connectFailures &+= 1
             failWaiting(failure ?? .connectFailure(0))
         }
         if waitingCount > 0 { connectIfNeeded() }
+        endedIfUnused()
     }
 }

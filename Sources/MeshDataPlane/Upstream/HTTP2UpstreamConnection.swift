@@ -59,6 +59,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     /// Whether one more request may be sent.
     var hasRoom: Bool { phase == .open && active < mostStreams && session.openableStreams > 0 }
 
+    /// How many more requests may be sent.
+    var room: Int { phase == .open ? max(0, min(mostStreams - active, Int(session.openableStreams))) : 0 }
+
     private var mostStreams: Int { Int(compiled.cluster.http.http2.maxConcurrentStreams) }
 
     // MARK: Life

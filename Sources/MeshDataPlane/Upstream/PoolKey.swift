@@ -15,6 +15,8 @@ package struct PoolKey: Hashable {
 
     package var wireProtocol = WireProtocol.http1
     package var options = ConnectOptions()
+    /// The route's priority is HIGH: such requests have limits of their own, and connections of their own with them.
+    package var isHighPriority = false
     /// The server name that a request asks for (`auto_sni`); empty for the cluster's own.
     package var serverName = ""
     /// The name that the server's certificate must be for (`auto_san_validation`); empty for what the cluster asks for.

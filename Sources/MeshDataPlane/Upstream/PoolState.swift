@@ -4,25 +4,26 @@ import MeshIO
 import MeshModel
 import MeshStats
 
-/// What one cluster has in use on one worker, for its circuit breakers.
-struct ClusterUsage {
-    var connections: UInt32 = 0
-    var pending: UInt32 = 0
-    var requests: UInt32 = 0
-}
-
 /// What a pool does about a new request.
 enum PoolAction: Equatable {
     /// Send it on an idle connection.
     case useIdle
-    /// Let it wait, and open a connection for it.
-    case connectAndQueue
-    /// Let it wait for a connection that is being opened or will become idle.
-    case queue
+    /// Let it wait for a connection: one that becomes idle, or one that `wantsConnection` asks for.
+    case wait
     /// Refuse it: a limit of the cluster is reached.
     case overflow(Limit)
 
     enum Limit: Equatable { case requests, pending }
+}
+
+/// What a pool does with a connection that can take a request.
+enum PoolOffer: Equatable {
+    /// Give it to the request that has waited longest.
+    case serve
+    /// Refuse the request that has waited longest, for the limit on requests is reached, and offer the connection again.
+    case refuse
+    /// Nobody waits.
+    case keep
 }
 
 /// The counts of one HTTP/1 pool and the decisions that follow from them; no connection in sight.
@@ -37,83 +38,57 @@ struct PoolState: Equatable {
     /// Connections in any state.
     var connections: Int { idle + busy + connecting }
 
-    /// A request wants a connection.
-    mutating func requestArrived(limits: CircuitBreakerThresholds, usage: inout ClusterUsage) -> PoolAction {
-        if usage.requests >= limits.maxRequests { return .overflow(.requests) }
+    /// A request wants a connection. As in Envoy, `max_requests` counts where a request meets a connection, and
+    /// `max_pending_requests` where it does not.
+    mutating func requestArrived(hasRequestRoom: Bool, hasPendingRoom: Bool) -> PoolAction {
         if idle > 0 {
+            guard hasRequestRoom else { return .overflow(.requests) }
             idle -= 1
             busy += 1
-            usage.requests += 1
             return .useIdle
         }
-        if usage.pending >= limits.maxPendingRequests { return .overflow(.pending) }
-        usage.pending += 1
+        guard hasPendingRoom else { return .overflow(.pending) }
         waiting += 1
-        // One connection per waiting request, no more. A pool without any connection may always open one, so that a
-        // cluster at its connection limit still reaches each of its endpoints.
-        if connecting >= waiting { return .queue }
-        if usage.connections >= limits.maxConnections, connections > 0 { return .queue }
-        connecting += 1
-        usage.connections += 1
-        return .connectAndQueue
+        return .wait
     }
 
-    /// A connection was made. Returns whether a waiting request takes it.
-    mutating func connected(usage: inout ClusterUsage) -> Bool {
+    /// Whether another connection is to be opened: one for each request that waits, and with a `preconnectRatio` above 1
+    /// so many more than the requests there are. Idle ones count as there.
+    func wantsConnection(preconnectRatio: Double) -> Bool {
+        if preconnectRatio <= 1 { return waiting > connecting + idle }
+        return Double(waiting + busy) * preconnectRatio > Double(connecting + idle + busy)
+    }
+
+    /// A connection is being opened.
+    mutating func connecting(_ count: Int = 1) { connecting += count }
+
+    /// A connection was made; `offer` says what it does.
+    mutating func connected() {
         connecting -= 1
-        return becameAvailable(usage: &usage)
+        busy += 1
     }
 
-    /// A response ended and the connection can be used again. Returns whether a waiting request takes it.
-    mutating func released(usage: inout ClusterUsage) -> Bool {
-        busy -= 1
-        usage.requests -= 1
-        return becameAvailable(usage: &usage)
-    }
-
-    private mutating func becameAvailable(usage: inout ClusterUsage) -> Bool {
-        if waiting > 0 {
-            waiting -= 1
-            busy += 1
-            usage.pending -= 1
-            usage.requests += 1
-            return true
+    /// What a connection is to do that was made, or has answered its request. Until it is kept it counts as busy, so that
+    /// whoever hears of a refusal finds no idle connection that is not there yet.
+    mutating func offer(hasRequestRoom: Bool) -> PoolOffer {
+        guard waiting > 0 else {
+            busy -= 1
+            idle += 1
+            return .keep
         }
-        idle += 1
-        return false
+        waiting -= 1
+        return hasRequestRoom ? .serve : .refuse
     }
 
     /// A connection that was being opened failed.
-    mutating func connectFailed(usage: inout ClusterUsage) {
-        connecting -= 1
-        usage.connections -= 1
-    }
+    mutating func connectFailed() { connecting -= 1 }
 
     /// A connection with a request on it ended.
-    mutating func busyClosed(usage: inout ClusterUsage) {
-        busy -= 1
-        usage.requests -= 1
-        usage.connections -= 1
-    }
+    mutating func busyClosed() { busy -= 1 }
 
     /// An idle connection ended.
-    mutating func idleClosed(usage: inout ClusterUsage) {
-        idle -= 1
-        usage.connections -= 1
-    }
+    mutating func idleClosed() { idle -= 1 }
 
     /// A waiting request was given up or failed.
-    mutating func waitingEnded(usage: inout ClusterUsage) {
-        waiting -= 1
-        usage.pending -= 1
-    }
-
-    /// Whether another connection should be opened for what waits; call after a connection ended.
-    mutating func shouldReconnect(limits: CircuitBreakerThresholds, usage: inout ClusterUsage) -> Bool {
-        guard waiting > connecting else { return false }
-        if usage.connections >= limits.maxConnections, connections > 0 { return false }
-        connecting += 1
-        usage.connections += 1
-        return true
-    }
+    mutating func waitingEnded() { waiting -= 1 }
 }

@@ -10,6 +10,8 @@ import MeshStats
 /// before it ends.
 class UpstreamConnection: StreamHandler {
     let pool: ConnectionPool
+    /// The endpoint's address when it was made, as logs say it: it may change later (LOGICAL_DNS).
+    let address: Address
     /// Place in the pool's list; -1 when it was removed.
     var place = -1
     /// Our end of the connection; nil before there is one.
@@ -20,6 +22,7 @@ class UpstreamConnection: StreamHandler {
 
     init(pool: ConnectionPool) {
         self.pool = pool
+        address = pool.address
         super.init()
     }
 

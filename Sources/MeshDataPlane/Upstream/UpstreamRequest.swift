@@ -133,7 +133,7 @@ final class UpstreamRequest {
     private func begin(_ stream: ActiveStream, _ connection: UpstreamConnection) {
         let pool = connection.pool
         stats.add(pool.counts.requestsTotal)
-        stream.info.upstreamAddress = pool.address
+        stream.info.upstreamAddress = connection.address
         stream.info.upstreamLocalAddress = connection.localAddress
         stream.info.upstreamVersion = pool.version
         if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }

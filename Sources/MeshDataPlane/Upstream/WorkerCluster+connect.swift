@@ -10,8 +10,8 @@ extension WorkerCluster {
     ///
     /// As with `EventLoop.connect` the handler hears nothing before this returns; `onConnected` means that bytes can flow.
     func connect(to endpoint: ActiveEndpoint, key: PoolKey, handler: StreamHandler) -> ByteStream {
-        let transport = loop.connect(to: endpoint.address, options: key.options, handler: handler)
-        guard let config = compiled.tls else { return transport }
+        let transport = open(to: endpoint, key.options, handler)
+        guard let config = secured else { return transport }
         let stream = TLSStream(
             connecting: transport, context: config.context, workspace: tls.workspace,
             policy: policy(config, endpoint, key),
@@ -22,6 +22,19 @@ extension WorkerCluster {
                 sessionKey: Array("\(compiled.cluster.name)\0\(endpoint.address)".utf8)))
         stream.start(handler: handler)
         return stream
+    }
+
+    private func open(to endpoint: ActiveEndpoint, _ options: ConnectOptions, _ handler: StreamHandler) -> ByteStream {
+        let others = endpoint.endpoint.additionalAddresses
+        guard !others.isEmpty else { return loop.connect(to: endpoint.address, options: options, handler: handler) }
+        let cluster = compiled.cluster
+        let order = cluster.happyEyeballs.order([endpoint.address] + others)
+        var options = options
+        options.bindAddress = cluster.bindAddress(for: order[0])
+        options.alternatives = order.dropFirst().map {
+            ConnectOptions.Alternative($0, bindAddress: cluster.bindAddress(for: $0))
+        }
+        return loop.connect(to: order[0], options: options, handler: handler)
     }
 
     /// What a context without protocols of its own offers. A tunnel's bytes are nobody's protocol.
@@ -40,13 +53,15 @@ extension WorkerCluster {
         return config.serverName
     }
 
-    /// A name to check the certificate for takes the place of the context's matchers; the compiler has refused clusters
-    /// that have both.
+    /// As in Envoy: a name that the request is for (`auto_san_validation`) is asked for besides the context's matchers, the
+    /// server name (`auto_sni_san_validation`) in their place. Without a trusted CA names are compared all the same.
     private func policy(_ config: CompiledUpstreamTLS, _ endpoint: ActiveEndpoint, _ key: PoolKey) -> SANPolicy {
-        if !key.subjectName.isEmpty { return SANPolicy(name: key.subjectName) }
-        guard config.validatesServerName else { return config.policy }
-        let name = serverName(config, endpoint, key)
-        return name.isEmpty ? config.policy : SANPolicy(name: name)
+        var policy = config.policy
+        if config.validatesServerName {
+            let name = serverName(config, endpoint, key)
+            if !name.isEmpty { policy = SANPolicy(name: name) }
+        }
+        return key.subjectName.isEmpty ? policy : policy.and(name: key.subjectName)
     }
 
     // MARK: Outcome
@@ -72,16 +87,18 @@ extension ActiveEndpoint {
     private static let poolLimit = 64
 
     /// The pool for a request to `authority`, for a cluster with `auto_sni` or `auto_san_validation`.
-    func pool(_ base: PoolKey, forAuthority authority: UnsafeRawBufferPointer?) -> Unmanaged<ConnectionPool> {
+    func pool(_ base: PoolKey, forAuthority authority: UnsafeRawBufferPointer?) -> Unmanaged<ConnectionPool>? {
         guard let authority else { return pool(base) }
-        let http = cluster.compiled.cluster.http
         let host = UnsafeRawBufferPointer(rebasing: authority[..<(HostText.portStart(authority) ?? authority.count)])
-        var key = base
-        let name = String(decoding: host, as: UTF8.self)
-        // An address is no server name (RFC 6066 §3), but a certificate can be for one.
-        if http.autoSNI, Address(ipText: host) == nil, host.first != UInt8(ascii: "[") { key.serverName = name }
-        if http.autoSANValidation { key.subjectName = name }
-        forgetUnusedPools(above: ActiveEndpoint.poolLimit)
-        return pool(key)
+        return pool(base, named: host) {
+            let http = cluster.compiled.cluster.http
+            var key = base
+            let name = String(decoding: host, as: UTF8.self)
+            // An address is no server name (RFC 6066 §3), but a certificate can be for one.
+            if http.autoSNI, Address(ipText: host) == nil, host.first != UInt8(ascii: "[") { key.serverName = name }
+            if http.autoSANValidation { key.subjectName = name }
+            forgetUnusedPools(above: ActiveEndpoint.poolLimit)
+            return key
+        }
     }
 }

@@ -6,15 +6,15 @@ import MeshStats
 extension WorkerCluster {
     // MARK: The breaker of retries
 
-    /// Whether one more retry may be under way.
-    func hasRetryRoom(isHighPriority: Bool) -> Bool {
-        let breakers = isHighPriority ? compiled.cluster.highPriorityBreakers : compiled.cluster.breakers
-        let limit = breakers.retryBudget?.limit(active: usage.requests &+ usage.pending) ?? breakers.maxRetries
-        return retries[isHighPriority: isHighPriority] < limit
+    private func breakers(isHighPriority: Bool) -> CircuitBreakers {
+        isHighPriority ? compiled.highBreakers : compiled.breakers
     }
 
-    func retryStarted(isHighPriority: Bool) { retries[isHighPriority: isHighPriority] += 1 }
-    func retryEnded(isHighPriority: Bool) { retries[isHighPriority: isHighPriority] -= 1 }
+    /// Whether one more retry may be under way.
+    func hasRetryRoom(isHighPriority: Bool) -> Bool { breakers(isHighPriority: isHighPriority).hasRetryRoom }
+
+    func retryStarted(isHighPriority: Bool) { breakers(isHighPriority: isHighPriority).retries.add(stats) }
+    func retryEnded(isHighPriority: Bool) { breakers(isHighPriority: isHighPriority).retries.remove(stats) }
 
     // MARK: The endpoint of another attempt
 

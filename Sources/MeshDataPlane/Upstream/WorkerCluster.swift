@@ -6,14 +6,15 @@ import MeshModel
 import MeshStats
 
 /// A cluster in use on one worker: its endpoints, their pools, and the state of its balancer.
+///
+/// Its pools and endpoints refer to it and it to them: it ends the circle when it was drained and nothing is in use.
 final class WorkerCluster: TimerTarget {
     let compiled: CompiledCluster
+    /// What new connections are secured with: the context is replaced when its files change. Nil for a plain cluster.
+    private(set) var secured: CompiledUpstreamTLS?
     let loop: EventLoop
     let stats: StatPages
     let tls: WorkerTLS
-    var usage = ClusterUsage()
-    /// For the breaker of retries.
-    var retries = RetryUsage()
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
     let usesRequestNames: Bool
     let http2Memory: HTTP2Memory
@@ -28,21 +29,32 @@ final class WorkerCluster: TimerTarget {
     let responseOptions: HTTP1ClientOptions
 
     private var endpoints: ContiguousArray<ActiveEndpoint> = []
-    /// The same ones, to be read without counting.
+    /// Endpoints that were removed and still have connections or requests.
+    private var leaving: ContiguousArray<ActiveEndpoint> = []
+    private var isDraining = false
+    /// Called when the cluster was drained and has nothing left.
+    var onDrained: (() -> Void)?
+    /// The same ones as `endpoints`, to be read without counting.
     private var references: UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>?
-    /// Nil for an ORIGINAL_DST cluster, which has nothing to choose from.
-    private let balancer: LoadBalancer?
+    /// Whether endpoints are chosen here; those of an ORIGINAL_DST cluster are named by the connection or the request.
+    let isBalanced: Bool
+    /// Nil while there are no endpoints to choose from.
+    private var balancer: LoadBalancer?
+    /// The same one, to be asked without counting.
+    private var chooser: Unmanaged<LoadBalancer>?
     /// Requests in flight by endpoint, where the balancer reads them.
-    private let activeRequests: UnsafeMutablePointer<UInt32>
+    private var activeRequests: UnsafeMutablePointer<UInt32>
+    private let seed: UInt64
     /// Endpoints of an ORIGINAL_DST cluster by address; forgotten after `cleanup_interval` without use.
     private var originalDestinations: [Address: ActiveEndpoint] = [:]
     private var cleanupTimer = TimerID.none
 
     init(
         compiled: CompiledCluster, loop: EventLoop, stats: StatPages, http2Memory: HTTP2Memory, tls: WorkerTLS,
-        seed: UInt64
+        endpoints: EndpointSet?, seed: UInt64
     ) {
         self.compiled = compiled
+        secured = compiled.tls
         self.loop = loop
         self.stats = stats
         self.tls = tls
@@ -61,26 +73,11 @@ final class WorkerCluster: TimerTarget {
         options.allowsChunkedLength = compiled.cluster.http.http1.allowChunkedLength
         options.keepsNameCase = compiled.cluster.http.http1.keyFormat == .preserve
         responseOptions = options
-        guard case .static(let set) = compiled.cluster.discovery else {
-            balancer = nil
-            activeRequests = .allocate(capacity: 1)
-            cleanupTimer = loop.timers.make(target: self)
-            return
-        }
-        let members = set.allEndpoints
-        balancer = LoadBalancer(
-            compiled.cluster.balancing, set, panicThresholdPercent: compiled.cluster.panicThresholdPercent, seed: seed)
-        activeRequests = .allocate(capacity: max(members.count, 1))
-        activeRequests.initialize(repeating: 0, count: max(members.count, 1))
-        endpoints = ContiguousArray(
-            members.enumerated().map { index, endpoint in
-                ActiveEndpoint(endpoint: endpoint, cluster: self, activeRequests: activeRequests + index)
-            })
-        let references = UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>.allocate(capacity: max(members.count, 1))
-        for (index, endpoint) in endpoints.enumerated() {
-            (references + index).initialize(to: Unmanaged.passUnretained(endpoint))
-        }
-        self.references = references
+        self.seed = seed
+        isBalanced = compiled.cluster.discovery.isBalanced
+        activeRequests = .allocate(capacity: 1)
+        if let endpoints { set(endpoints) }
+        if !isBalanced { cleanupTimer = loop.timers.make(target: self) }
     }
 
     deinit {
@@ -88,12 +85,60 @@ final class WorkerCluster: TimerTarget {
         references?.deallocate()
     }
 
-    /// Whether endpoints are chosen here; those of an ORIGINAL_DST cluster are named by the connection or the request.
-    var isBalanced: Bool { balancer != nil }
+    // MARK: Changes
 
-    /// Chooses an endpoint; nil when none is healthy. It lives as long as the cluster.
+    /// The same cluster with another TLS context: new connections use it, and nothing else changes.
+    func renew(_ compiled: CompiledCluster) { secured = compiled.tls }
+
+    /// Puts another endpoint set in force. Endpoints of both sets stay as they are with their connections; those that are
+    /// gone end theirs when the requests on them are over.
+    func set(_ set: EndpointSet) {
+        guard isBalanced, !isDraining else { return }
+        let members = set.allEndpoints
+        let diff = EndpointDiff(from: endpoints.map(\.endpoint), to: members)
+        let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: max(members.count, 1))
+        let places = UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>.allocate(capacity: max(members.count, 1))
+        var current: ContiguousArray<ActiveEndpoint> = []
+        current.reserveCapacity(members.count)
+        for (index, member) in members.enumerated() {
+            let origin = diff.origins[index]
+            let endpoint = origin >= 0 ? endpoints[origin] : ActiveEndpoint(endpoint: member, cluster: self)
+            endpoint.join(as: member, countingAt: counts + index)
+            current.append(endpoint)
+            (places + index).initialize(to: Unmanaged.passUnretained(endpoint))
+        }
+        let gone = diff.removed.map { endpoints[$0] }
+        leaving += gone
+        endpoints = current
+        // Draining may call out, and finds the new set then.
+        let (oldCounts, oldPlaces) = (activeRequests, references)
+        activeRequests = counts
+        references = places
+        balancer = LoadBalancer(
+            compiled.cluster.balancing, set, panicThresholdPercent: compiled.cluster.panicThresholdPercent, seed: seed,
+            after: balancer)
+        chooser = balancer.map { Unmanaged.passUnretained($0) }
+        for endpoint in gone {
+            endpoint.leave()
+            endpoint.poolDrained()
+        }
+        oldCounts.deallocate()
+        oldPlaces?.deallocate()
+    }
+
+    /// An endpoint that was removed, or all of whose cluster are, has nothing left.
+    func endpointDrained(_ endpoint: ActiveEndpoint) {
+        leaving.removeAll { $0 === endpoint }
+        endpoint.forgetPools()
+        loop.keepUntilEndOfTurn(endpoint)
+        if isDraining { endIfUnused() }
+    }
+
+    // MARK: Choosing
+
+    /// Chooses an endpoint; nil when none is healthy. It lives until the end of the turn at least.
     func pickEndpoint() -> Unmanaged<ActiveEndpoint>? {
-        let index = balancer?.pick(active: activeRequests) ?? -1
+        let index = chooser?._withUnsafeGuaranteedRef { $0.pick(active: activeRequests) } ?? -1
         guard index >= 0, index < endpoints.count, let references else {
             stats.add(compiled.stats.connectionsNoneHealthy)
             return nil
@@ -114,7 +159,7 @@ final class WorkerCluster: TimerTarget {
 
     private func originalDestination(_ address: Address) -> ActiveEndpoint {
         if let known = originalDestinations[address] { return known }
-        let endpoint = ActiveEndpoint(endpoint: Endpoint(address), cluster: self, activeRequests: nil)
+        let endpoint = ActiveEndpoint(endpoint: Endpoint(address), cluster: self)
         originalDestinations[address] = endpoint
         if !loop.timers.isArmed(cleanupTimer) { armCleanup() }
         return endpoint
@@ -126,23 +171,44 @@ final class WorkerCluster: TimerTarget {
     }
 
     func onTimer(_ tag: UInt32) {
-        for (address, endpoint) in originalDestinations where endpoint.isUnused { originalDestinations[address] = nil }
+        for (address, endpoint) in originalDestinations where endpoint.isUnused {
+            originalDestinations[address] = nil
+            endpoint.forgetPools()
+        }
         if !originalDestinations.isEmpty { armCleanup() }
     }
 
-    /// Options of a new connection to `endpoint`.
-    var connectOptions: ConnectOptions { compiled.cluster.connectOptions }
+    /// Options of a new connection to `address`.
+    func connectOptions(to address: Address) -> ConnectOptions {
+        var options = compiled.cluster.connectOptions
+        guard address.isIP else { return options }
+        options.bindAddress = compiled.cluster.bindAddress(for: address)
+        return options
+    }
+
+    // MARK: Ending
 
     /// The cluster was replaced or removed: idle connections end now, the others with their request.
     func drain() {
-        for endpoint in endpoints { endpoint.drain() }
-        for endpoint in originalDestinations.values { endpoint.drain() }
+        isDraining = true
+        for endpoint in allEndpoints { endpoint.drain() }
         loop.timers.free(&cleanupTimer)
+        endIfUnused()
+    }
+
+    private var allEndpoints: [ActiveEndpoint] { Array(endpoints) + leaving + originalDestinations.values }
+
+    private func endIfUnused() {
+        let all = allEndpoints
+        guard all.allSatisfy({ $0.isUnused }) else { return }
+        for endpoint in all { endpoint.forgetPools() }
+        let report = onDrained
+        onDrained = nil
+        report?()
     }
 
     func closeAll() {
-        for endpoint in endpoints { endpoint.closeAll() }
-        for endpoint in originalDestinations.values { endpoint.closeAll() }
+        for endpoint in allEndpoints { endpoint.closeAll() }
         loop.timers.free(&cleanupTimer)
     }
 }

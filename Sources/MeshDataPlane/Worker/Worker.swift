@@ -151,6 +151,8 @@ package final class Worker: EndOfTurn {
     /// and are taken away after them.
     package func apply(_ delta: ConfigDelta) {
         for (id, cluster) in delta.clusters where cluster != nil { clusters.set(id, cluster) }
+        for (id, cluster) in delta.renewedClusters { clusters.renew(id, cluster) }
+        for (id, endpoints) in delta.endpoints { clusters.set(id, endpoints) }
         for (id, compiled) in delta.routes where compiled != nil { _ = routes.set(id, compiled.map(ActiveRoutes.init)) }
         for (id, chain) in delta.chains where chain != nil { _ = chains.set(id, chain) }
         for (id, compiled) in delta.listeners {

@@ -15,6 +15,7 @@ package final class LoadBalancer {
 
     /// Hosts among which one is chosen: the healthy, the degraded or, in panic, all hosts of one priority.
     private struct HostPool: ~Copyable {
+        let key: PoolKey
         /// Indices into the endpoint set, in order.
         let members: FlatArray<Int32>
         let weights: FlatArray<UInt32>
@@ -22,7 +23,8 @@ package final class LoadBalancer {
         var cursor: Int
         var turns: TurnOrder
 
-        init(members: [Int32], endpoints: [Endpoint], start: Int) {
+        init(_ key: PoolKey, members: [Int32], endpoints: [Endpoint], start: Int) {
+            self.key = key
             let allWeights = members.map { max(endpoints[Int($0)].weight, 1) }
             self.members = FlatArray(members)
             weights = FlatArray(allWeights)
@@ -41,16 +43,25 @@ package final class LoadBalancer {
         }
     }
 
+    /// Which hosts of which priority a pool is made of.
+    private struct PoolKey: Equatable {
+        enum Kind { case healthy, degraded, all }
+        let priority: Int
+        let kind: Kind
+    }
+
     /// - Parameters:
     ///   - health: overrides what the endpoint set says, by index; nil takes its word.
     ///   - seed: decides the first host and all random choices.
+    ///   - previous: the balancer of the set before: turns go on where it was, so that a change of hosts does not send
+    ///     every worker's next request to the first one. Its seed stays in force.
     package init(
         _ policy: LoadBalancingPolicy, _ set: EndpointSet, health: [EndpointHealth]? = nil,
         panicThresholdPercent: Double = 50,
-        seed: UInt64
+        seed: UInt64, after previous: LoadBalancer? = nil
     ) {
         self.policy = policy
-        var random = RandomStream(seed: seed)
+        var random = previous?.random ?? RandomStream(seed: seed)
         let endpoints = set.allEndpoints
         var byPriority: [UInt32: [Int32]] = [:]
         var index: Int32 = 0
@@ -73,25 +84,26 @@ package final class LoadBalancer {
         let loads = PriorityLoads(
             censuses, overprovisioningPercent: Int(set.overprovisioningPercent),
             panicThresholdPercent: panicThresholdPercent)
-        var groups: [[Int32]] = []
+        var groups: [(key: PoolKey, members: [Int32])] = []
         var shares: [Int] = []
-        func add(_ members: [Int32], share: Int) {
+        func add(_ kind: PoolKey.Kind, of level: Int, _ members: [Int32], share: Int) {
             guard share > 0, !members.isEmpty else { return }
             shares.append((shares.last ?? 0) + share)
-            groups.append(members)
+            groups.append((PoolKey(priority: level, kind: kind), members))
         }
         for (level, members) in priorities.enumerated() {
             if loads.isPanicking[level] {
-                add(members, share: loads.healthy[level] + loads.degraded[level])
+                add(.all, of: level, members, share: loads.healthy[level] + loads.degraded[level])
             } else {
-                add(members.filter { state($0) == .healthy }, share: loads.healthy[level])
-                add(members.filter { state($0) == .degraded }, share: loads.degraded[level])
+                add(.healthy, of: level, members.filter { state($0) == .healthy }, share: loads.healthy[level])
+                add(.degraded, of: level, members.filter { state($0) == .degraded }, share: loads.degraded[level])
             }
         }
         pools = .allocate(capacity: max(groups.count, 1))
-        for (index, members) in groups.enumerated() {
-            let start = Int(truncatingIfNeeded: random.next() >> 33)
-            (pools + index).initialize(to: HostPool(members: members, endpoints: endpoints, start: start))
+        for (index, group) in groups.enumerated() {
+            let start = previous?.position(of: group.key) ?? Int(truncatingIfNeeded: random.next() >> 33)
+            (pools + index).initialize(
+                to: HostPool(group.key, members: group.members, endpoints: endpoints, start: start))
         }
         poolCount = groups.count
         self.random = random
@@ -102,6 +114,14 @@ package final class LoadBalancer {
         pools.deinitialize(count: poolCount)
         pools.deallocate()
         shares.deallocate()
+    }
+
+    /// Where the turns of a pool are; nil where there is no such pool.
+    private func position(of key: PoolKey) -> Int? {
+        for index in 0..<poolCount where pools[index].key == key {
+            return pools[index].hasEqualWeights ? pools[index].cursor : Int(max(pools[index].turns.next, 0))
+        }
+        return nil
     }
 
     /// Index of the host for the next request; -1 when there is none to be used.

@@ -17,16 +17,3 @@ package struct RetryBudget: Equatable, Sendable {
         return max(minConcurrency, share < Double(UInt32.max) ? UInt32(max(share, 0)) : .max)
     }
 }
-
-/// The retries a cluster has under way on one worker, for each priority's breaker.
-package struct RetryUsage: Sendable {
-    private var normal: UInt32 = 0
-    private var high: UInt32 = 0
-
-    package init() {}
-
-    package subscript(isHighPriority isHighPriority: Bool) -> UInt32 {
-        get { isHighPriority ? high : normal }
-        set { if isHighPriority { high = newValue } else { normal = newValue } }
-    }
-}

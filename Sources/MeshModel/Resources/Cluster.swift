@@ -25,8 +25,13 @@ package struct Cluster: Equatable, Sendable {
     package var tls: UpstreamTLS?
     /// Source: `upstream_bind_config`, `upstream_connection_options`.
     package var connectOptions = ConnectOptions()
-    /// Source address for IPv6 upstreams. Source: `upstream_bind_config.extra_source_addresses`. Default: nil.
-    package var ipv6BindAddress: Address?
+    /// Source addresses for upstreams of the other family than `connectOptions.bindAddress`.
+    /// Source: `upstream_bind_config.extra_source_addresses`. Default: none.
+    package var extraBindAddresses: [Address] = []
+    /// For hosts with several addresses.
+    package var happyEyeballs = HappyEyeballs()
+    /// Connections to have per request in flight. Source: `preconnect_policy.per_upstream_preconnect_ratio`. Default: 1.
+    package var preconnectRatio = 1.0
     /// Read and write buffer limit of a connection, in bytes. Source: `per_connection_buffer_limit_bytes`. Default: 1
     /// MiB.
     package var bufferLimitBytes: UInt32 = 1_048_576
@@ -37,8 +42,20 @@ package struct Cluster: Equatable, Sendable {
     package enum Discovery: Equatable, Sendable {
         /// The hosts are in the configuration.
         case `static`(EndpointSet)
+        /// The hosts are names, looked up again and again.
+        case dns(DNSDiscovery)
         /// The host is the connection's original destination.
         case originalDestination(OriginalDestinationOptions)
+
+        /// Whether the proxy chooses among hosts.
+        package var isBalanced: Bool { if case .originalDestination = self { false } else { true } }
+    }
+
+    /// Where connections to `address` come from: the first source address of its family; nil leaves it to the kernel.
+    package func bindAddress(for address: Address) -> Address? {
+        guard let first = connectOptions.bindAddress else { return nil }
+        if first.family == address.family { return first }
+        return extraBindAddresses.first { $0.family == address.family } ?? first
     }
 
     package init(name: String, discovery: Discovery) {

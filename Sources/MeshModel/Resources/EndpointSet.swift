@@ -9,12 +9,30 @@ package struct Endpoint: Hashable, Sendable {
     /// 1 or more. Source: `load_balancing_weight`. Default: 1.
     package var weight: UInt32
     package var health: EndpointHealth
+    /// More addresses of the same host, tried when the first does not answer soon. Source: `additional_addresses`; for
+    /// LOGICAL_DNS the other records of the name.
+    package var additionalAddresses: [Address] = []
+    /// The host is the name and not the address (LOGICAL_DNS): when the address changes, connections stay.
+    package var isLogical = false
 
     package init(_ address: Address, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.address = address
         self.hostname = hostname
         self.weight = weight
         self.health = health
+    }
+
+    /// What makes an entry of a new set the same host as one of the old set.
+    package var identity: Identity {
+        isLogical
+            ? Identity(addresses: [], hostname: hostname)
+            : Identity(addresses: [address] + additionalAddresses, hostname: hostname)
+    }
+
+    /// Weight and health may change under it.
+    package struct Identity: Hashable, Sendable {
+        let addresses: [Address]
+        let hostname: String
     }
 }
 

@@ -108,6 +108,15 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Senda
   /// Clears the value of `overloadManager`. Subsequent reads from it will return its default value.
   package mutating func clearOverloadManager() {_uniqueStorage()._overloadManager = nil}
 
+  package var typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
+    get {_storage._typedDnsResolverConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
+    set {_uniqueStorage()._typedDnsResolverConfig = newValue}
+  }
+  /// Returns true if `typedDnsResolverConfig` has been explicitly set.
+  package var hasTypedDnsResolverConfig: Bool {_storage._typedDnsResolverConfig != nil}
+  /// Clears the value of `typedDnsResolverConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedDnsResolverConfig() {_uniqueStorage()._typedDnsResolverConfig = nil}
+
   package var applicationLogConfig: Envoy_Config_Bootstrap_V3_Bootstrap.ApplicationLogConfig {
     get {_storage._applicationLogConfig ?? Envoy_Config_Bootstrap_V3_Bootstrap.ApplicationLogConfig()}
     set {_uniqueStorage()._applicationLogConfig = newValue}
@@ -310,7 +319,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.bootstrap.v3"
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Bootstrap"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{2}cluster_manager\0\u{4}\u{3}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0\u{4}\u{15}application_log_config\0\u{3}deferred_stat_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{2}cluster_manager\0\u{4}\u{3}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0\u{4}\u{e}typed_dns_resolver_config\0\u{4}\u{7}application_log_config\0\u{3}deferred_stat_options\0")
 
   fileprivate class _StorageClass {
     var _node: Envoy_Config_Core_V3_Node? = nil
@@ -322,6 +331,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
     var _overloadManager: Envoy_Config_Overload_V3_OverloadManager? = nil
+    var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _applicationLogConfig: Envoy_Config_Bootstrap_V3_Bootstrap.ApplicationLogConfig? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -342,6 +352,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       _layeredRuntime = source._layeredRuntime
       _admin = source._admin
       _overloadManager = source._overloadManager
+      _typedDnsResolverConfig = source._typedDnsResolverConfig
       _applicationLogConfig = source._applicationLogConfig
     }
   }
@@ -369,6 +380,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._statsConfig) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._overloadManager) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._layeredRuntime) }()
+        case 31: try { try decoder.decodeSingularMessageField(value: &_storage._typedDnsResolverConfig) }()
         case 38: try { try decoder.decodeSingularMessageField(value: &_storage._applicationLogConfig) }()
         case 39: try { try decoder.decodeSingularMessageField(value: &_storage._deferredStatOptions) }()
         default: break
@@ -407,6 +419,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       try { if let v = _storage._layeredRuntime {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
+      try { if let v = _storage._typedDnsResolverConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
+      } }()
       try { if let v = _storage._applicationLogConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
       } }()
@@ -431,6 +446,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         if _storage._layeredRuntime != rhs_storage._layeredRuntime {return false}
         if _storage._admin != rhs_storage._admin {return false}
         if _storage._overloadManager != rhs_storage._overloadManager {return false}
+        if _storage._typedDnsResolverConfig != rhs_storage._typedDnsResolverConfig {return false}
         if _storage._applicationLogConfig != rhs_storage._applicationLogConfig {return false}
         return true
       }

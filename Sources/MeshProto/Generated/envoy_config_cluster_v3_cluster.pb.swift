@@ -141,6 +141,80 @@ package nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable 
     set {_uniqueStorage()._typedExtensionProtocolOptions = newValue}
   }
 
+  package var dnsRefreshRate: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._dnsRefreshRate ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._dnsRefreshRate = newValue}
+  }
+  /// Returns true if `dnsRefreshRate` has been explicitly set.
+  package var hasDnsRefreshRate: Bool {_storage._dnsRefreshRate != nil}
+  /// Clears the value of `dnsRefreshRate`. Subsequent reads from it will return its default value.
+  package mutating func clearDnsRefreshRate() {_uniqueStorage()._dnsRefreshRate = nil}
+
+  package var dnsJitter: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._dnsJitter ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._dnsJitter = newValue}
+  }
+  /// Returns true if `dnsJitter` has been explicitly set.
+  package var hasDnsJitter: Bool {_storage._dnsJitter != nil}
+  /// Clears the value of `dnsJitter`. Subsequent reads from it will return its default value.
+  package mutating func clearDnsJitter() {_uniqueStorage()._dnsJitter = nil}
+
+  package var dnsFailureRefreshRate: Envoy_Config_Cluster_V3_Cluster.RefreshRate {
+    get {_storage._dnsFailureRefreshRate ?? Envoy_Config_Cluster_V3_Cluster.RefreshRate()}
+    set {_uniqueStorage()._dnsFailureRefreshRate = newValue}
+  }
+  /// Returns true if `dnsFailureRefreshRate` has been explicitly set.
+  package var hasDnsFailureRefreshRate: Bool {_storage._dnsFailureRefreshRate != nil}
+  /// Clears the value of `dnsFailureRefreshRate`. Subsequent reads from it will return its default value.
+  package mutating func clearDnsFailureRefreshRate() {_uniqueStorage()._dnsFailureRefreshRate = nil}
+
+  package var respectDnsTtl: Bool {
+    get {_storage._respectDnsTtl}
+    set {_uniqueStorage()._respectDnsTtl = newValue}
+  }
+
+  package var dnsLookupFamily: Envoy_Config_Cluster_V3_Cluster.DnsLookupFamily {
+    get {_storage._dnsLookupFamily}
+    set {_uniqueStorage()._dnsLookupFamily = newValue}
+  }
+
+  package var dnsResolvers: [Envoy_Config_Core_V3_Address] {
+    get {_storage._dnsResolvers}
+    set {_uniqueStorage()._dnsResolvers = newValue}
+  }
+
+  package var useTcpForDnsLookups: Bool {
+    get {_storage._useTcpForDnsLookups}
+    set {_uniqueStorage()._useTcpForDnsLookups = newValue}
+  }
+
+  package var dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig {
+    get {_storage._dnsResolutionConfig ?? Envoy_Config_Core_V3_DnsResolutionConfig()}
+    set {_uniqueStorage()._dnsResolutionConfig = newValue}
+  }
+  /// Returns true if `dnsResolutionConfig` has been explicitly set.
+  package var hasDnsResolutionConfig: Bool {_storage._dnsResolutionConfig != nil}
+  /// Clears the value of `dnsResolutionConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearDnsResolutionConfig() {_uniqueStorage()._dnsResolutionConfig = nil}
+
+  package var typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
+    get {_storage._typedDnsResolverConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
+    set {_uniqueStorage()._typedDnsResolverConfig = newValue}
+  }
+  /// Returns true if `typedDnsResolverConfig` has been explicitly set.
+  package var hasTypedDnsResolverConfig: Bool {_storage._typedDnsResolverConfig != nil}
+  /// Clears the value of `typedDnsResolverConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedDnsResolverConfig() {_uniqueStorage()._typedDnsResolverConfig = nil}
+
+  package var waitForWarmOnInit: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._waitForWarmOnInit ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._waitForWarmOnInit = newValue}
+  }
+  /// Returns true if `waitForWarmOnInit` has been explicitly set.
+  package var hasWaitForWarmOnInit: Bool {_storage._waitForWarmOnInit != nil}
+  /// Clears the value of `waitForWarmOnInit`. Subsequent reads from it will return its default value.
+  package mutating func clearWaitForWarmOnInit() {_uniqueStorage()._waitForWarmOnInit = nil}
+
   package var cleanupInterval: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._cleanupInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._cleanupInterval = newValue}
@@ -228,6 +302,15 @@ package nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable 
   package var hasUpstreamConnectionOptions: Bool {_storage._upstreamConnectionOptions != nil}
   /// Clears the value of `upstreamConnectionOptions`. Subsequent reads from it will return its default value.
   package mutating func clearUpstreamConnectionOptions() {_uniqueStorage()._upstreamConnectionOptions = nil}
+
+  package var preconnectPolicy: Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy {
+    get {_storage._preconnectPolicy ?? Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy()}
+    set {_uniqueStorage()._preconnectPolicy = newValue}
+  }
+  /// Returns true if `preconnectPolicy` has been explicitly set.
+  package var hasPreconnectPolicy: Bool {_storage._preconnectPolicy != nil}
+  /// Clears the value of `preconnectPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearPreconnectPolicy() {_uniqueStorage()._preconnectPolicy = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -377,6 +460,104 @@ package nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable 
 
   }
 
+  package nonisolated enum DnsLookupFamily: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case auto // = 0
+    case v4Only // = 1
+    case v6Only // = 2
+    case v4Preferred // = 3
+    case all // = 4
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .auto
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .auto
+      case 1: self = .v4Only
+      case 2: self = .v6Only
+      case 3: self = .v4Preferred
+      case 4: self = .all
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .auto: return 0
+      case .v4Only: return 1
+      case .v6Only: return 2
+      case .v4Preferred: return 3
+      case .all: return 4
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Cluster_V3_Cluster.DnsLookupFamily] = [
+      .auto,
+      .v4Only,
+      .v6Only,
+      .v4Preferred,
+      .all,
+    ]
+
+  }
+
+  package nonisolated struct RefreshRate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var baseInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_baseInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_baseInterval = newValue}
+    }
+    /// Returns true if `baseInterval` has been explicitly set.
+    package var hasBaseInterval: Bool {self._baseInterval != nil}
+    /// Clears the value of `baseInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearBaseInterval() {self._baseInterval = nil}
+
+    package var maxInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxInterval = newValue}
+    }
+    /// Returns true if `maxInterval` has been explicitly set.
+    package var hasMaxInterval: Bool {self._maxInterval != nil}
+    /// Clears the value of `maxInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxInterval() {self._maxInterval = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _baseInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _maxInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  package nonisolated struct PreconnectPolicy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var perUpstreamPreconnectRatio: SwiftProtobuf.Google_Protobuf_DoubleValue {
+      get {_perUpstreamPreconnectRatio ?? SwiftProtobuf.Google_Protobuf_DoubleValue()}
+      set {_perUpstreamPreconnectRatio = newValue}
+    }
+    /// Returns true if `perUpstreamPreconnectRatio` has been explicitly set.
+    package var hasPerUpstreamPreconnectRatio: Bool {self._perUpstreamPreconnectRatio != nil}
+    /// Clears the value of `perUpstreamPreconnectRatio`. Subsequent reads from it will return its default value.
+    package mutating func clearPerUpstreamPreconnectRatio() {self._perUpstreamPreconnectRatio = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _perUpstreamPreconnectRatio: SwiftProtobuf.Google_Protobuf_DoubleValue? = nil
+  }
+
   package nonisolated struct RoundRobinLbConfig: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -493,11 +674,82 @@ package nonisolated struct Envoy_Config_Cluster_V3_UpstreamConnectionOptions: Se
   /// Clears the value of `tcpKeepalive`. Subsequent reads from it will return its default value.
   package mutating func clearTcpKeepalive() {self._tcpKeepalive = nil}
 
+  package var happyEyeballsConfig: Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig {
+    get {_happyEyeballsConfig ?? Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig()}
+    set {_happyEyeballsConfig = newValue}
+  }
+  /// Returns true if `happyEyeballsConfig` has been explicitly set.
+  package var hasHappyEyeballsConfig: Bool {self._happyEyeballsConfig != nil}
+  /// Clears the value of `happyEyeballsConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearHappyEyeballsConfig() {self._happyEyeballsConfig = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum FirstAddressFamilyVersion: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case `default` // = 0
+    case v4 // = 1
+    case v6 // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .default
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .default
+      case 1: self = .v4
+      case 2: self = .v6
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .default: return 0
+      case .v4: return 1
+      case .v6: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Cluster_V3_UpstreamConnectionOptions.FirstAddressFamilyVersion] = [
+      .default,
+      .v4,
+      .v6,
+    ]
+
+  }
+
+  package nonisolated struct HappyEyeballsConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var firstAddressFamilyVersion: Envoy_Config_Cluster_V3_UpstreamConnectionOptions.FirstAddressFamilyVersion = .default
+
+    package var firstAddressFamilyCount: SwiftProtobuf.Google_Protobuf_UInt32Value {
+      get {_firstAddressFamilyCount ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+      set {_firstAddressFamilyCount = newValue}
+    }
+    /// Returns true if `firstAddressFamilyCount` has been explicitly set.
+    package var hasFirstAddressFamilyCount: Bool {self._firstAddressFamilyCount != nil}
+    /// Clears the value of `firstAddressFamilyCount`. Subsequent reads from it will return its default value.
+    package mutating func clearFirstAddressFamilyCount() {self._firstAddressFamilyCount = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _firstAddressFamilyCount: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  }
 
   package init() {}
 
   fileprivate var _tcpKeepalive: Envoy_Config_Core_V3_TcpKeepalive? = nil
+  fileprivate var _happyEyeballsConfig: Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -506,7 +758,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.cluster.v3"
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Cluster"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{4}\u{2}connect_timeout\0\u{3}per_connection_buffer_limit_bytes\0\u{3}lb_policy\0\u{4}\u{3}max_requests_per_connection\0\u{3}circuit_breakers\0\u{4}\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{4}\u{6}cleanup_interval\0\u{3}upstream_bind_config\0\u{4}\u{3}transport_socket\0\u{1}metadata\0\u{3}protocol_selection\0\u{3}common_lb_config\0\u{3}alt_stat_name\0\u{3}common_http_protocol_options\0\u{3}upstream_connection_options\0\u{4}\u{3}load_assignment\0\u{3}original_dst_lb_config\0\u{4}\u{2}typed_extension_protocol_options\0\u{3}least_request_lb_config\0\u{4}\u{9}upstream_http_protocol_options\0\u{4}\u{a}round_robin_lb_config\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{4}\u{2}connect_timeout\0\u{3}per_connection_buffer_limit_bytes\0\u{3}lb_policy\0\u{4}\u{3}max_requests_per_connection\0\u{3}circuit_breakers\0\u{4}\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{4}\u{2}dns_refresh_rate\0\u{3}dns_lookup_family\0\u{3}dns_resolvers\0\u{4}\u{2}cleanup_interval\0\u{3}upstream_bind_config\0\u{4}\u{3}transport_socket\0\u{1}metadata\0\u{3}protocol_selection\0\u{3}common_lb_config\0\u{3}alt_stat_name\0\u{3}common_http_protocol_options\0\u{3}upstream_connection_options\0\u{4}\u{3}load_assignment\0\u{3}original_dst_lb_config\0\u{4}\u{2}typed_extension_protocol_options\0\u{3}least_request_lb_config\0\u{4}\u{2}respect_dns_ttl\0\u{4}\u{5}dns_failure_refresh_rate\0\u{3}use_tcp_for_dns_lookups\0\u{3}upstream_http_protocol_options\0\u{4}\u{4}preconnect_policy\0\u{4}\u{3}dns_resolution_config\0\u{3}wait_for_warm_on_init\0\u{3}typed_dns_resolver_config\0\u{3}round_robin_lb_config\0\u{4}\u{2}dns_jitter\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -523,6 +775,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
     var _upstreamHTTPProtocolOptions: Envoy_Config_Core_V3_UpstreamHttpProtocolOptions? = nil
     var _http2ProtocolOptions: Envoy_Config_Core_V3_Http2ProtocolOptions? = nil
     var _typedExtensionProtocolOptions: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
+    var _dnsRefreshRate: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _dnsJitter: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _dnsFailureRefreshRate: Envoy_Config_Cluster_V3_Cluster.RefreshRate? = nil
+    var _respectDnsTtl: Bool = false
+    var _dnsLookupFamily: Envoy_Config_Cluster_V3_Cluster.DnsLookupFamily = .auto
+    var _dnsResolvers: [Envoy_Config_Core_V3_Address] = []
+    var _useTcpForDnsLookups: Bool = false
+    var _dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig? = nil
+    var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
+    var _waitForWarmOnInit: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _cleanupInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
     var _lbConfig: Envoy_Config_Cluster_V3_Cluster.OneOf_LbConfig?
@@ -531,6 +793,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
     var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _protocolSelection: Envoy_Config_Cluster_V3_Cluster.ClusterProtocolSelection = .useConfiguredProtocol
     var _upstreamConnectionOptions: Envoy_Config_Cluster_V3_UpstreamConnectionOptions? = nil
+    var _preconnectPolicy: Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -555,6 +818,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       _upstreamHTTPProtocolOptions = source._upstreamHTTPProtocolOptions
       _http2ProtocolOptions = source._http2ProtocolOptions
       _typedExtensionProtocolOptions = source._typedExtensionProtocolOptions
+      _dnsRefreshRate = source._dnsRefreshRate
+      _dnsJitter = source._dnsJitter
+      _dnsFailureRefreshRate = source._dnsFailureRefreshRate
+      _respectDnsTtl = source._respectDnsTtl
+      _dnsLookupFamily = source._dnsLookupFamily
+      _dnsResolvers = source._dnsResolvers
+      _useTcpForDnsLookups = source._useTcpForDnsLookups
+      _dnsResolutionConfig = source._dnsResolutionConfig
+      _typedDnsResolverConfig = source._typedDnsResolverConfig
+      _waitForWarmOnInit = source._waitForWarmOnInit
       _cleanupInterval = source._cleanupInterval
       _upstreamBindConfig = source._upstreamBindConfig
       _lbConfig = source._lbConfig
@@ -563,6 +836,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       _metadata = source._metadata
       _protocolSelection = source._protocolSelection
       _upstreamConnectionOptions = source._upstreamConnectionOptions
+      _preconnectPolicy = source._preconnectPolicy
     }
   }
 
@@ -597,6 +871,9 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._circuitBreakers) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._httpProtocolOptions) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._http2ProtocolOptions) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._dnsRefreshRate) }()
+        case 17: try { try decoder.decodeSingularEnumField(value: &_storage._dnsLookupFamily) }()
+        case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._dnsResolvers) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._cleanupInterval) }()
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamBindConfig) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocket) }()
@@ -634,7 +911,14 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
             _storage._lbConfig = .leastRequestLbConfig(v)
           }
         }()
+        case 39: try { try decoder.decodeSingularBoolField(value: &_storage._respectDnsTtl) }()
+        case 44: try { try decoder.decodeSingularMessageField(value: &_storage._dnsFailureRefreshRate) }()
+        case 45: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
         case 46: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamHTTPProtocolOptions) }()
+        case 50: try { try decoder.decodeSingularMessageField(value: &_storage._preconnectPolicy) }()
+        case 53: try { try decoder.decodeSingularMessageField(value: &_storage._dnsResolutionConfig) }()
+        case 54: try { try decoder.decodeSingularMessageField(value: &_storage._waitForWarmOnInit) }()
+        case 55: try { try decoder.decodeSingularMessageField(value: &_storage._typedDnsResolverConfig) }()
         case 56: try {
           var v: Envoy_Config_Cluster_V3_Cluster.RoundRobinLbConfig?
           var hadOneofValue = false
@@ -648,6 +932,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
             _storage._lbConfig = .roundRobinLbConfig(v)
           }
         }()
+        case 58: try { try decoder.decodeSingularMessageField(value: &_storage._dnsJitter) }()
         default: break
         }
       }
@@ -687,6 +972,15 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       try { if let v = _storage._http2ProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
       } }()
+      try { if let v = _storage._dnsRefreshRate {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
+      if _storage._dnsLookupFamily != .auto {
+        try visitor.visitSingularEnumField(value: _storage._dnsLookupFamily, fieldNumber: 17)
+      }
+      if !_storage._dnsResolvers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._dnsResolvers, fieldNumber: 18)
+      }
       try { if let v = _storage._cleanupInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
@@ -726,11 +1020,35 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       try { if case .leastRequestLbConfig(let v)? = _storage._lbConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 37)
       } }()
+      if _storage._respectDnsTtl != false {
+        try visitor.visitSingularBoolField(value: _storage._respectDnsTtl, fieldNumber: 39)
+      }
+      try { if let v = _storage._dnsFailureRefreshRate {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+      } }()
+      if _storage._useTcpForDnsLookups != false {
+        try visitor.visitSingularBoolField(value: _storage._useTcpForDnsLookups, fieldNumber: 45)
+      }
       try { if let v = _storage._upstreamHTTPProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 46)
       } }()
+      try { if let v = _storage._preconnectPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
+      } }()
+      try { if let v = _storage._dnsResolutionConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 53)
+      } }()
+      try { if let v = _storage._waitForWarmOnInit {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+      } }()
+      try { if let v = _storage._typedDnsResolverConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 55)
+      } }()
       try { if case .roundRobinLbConfig(let v)? = _storage._lbConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
+      } }()
+      try { if let v = _storage._dnsJitter {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 58)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -755,6 +1073,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         if _storage._upstreamHTTPProtocolOptions != rhs_storage._upstreamHTTPProtocolOptions {return false}
         if _storage._http2ProtocolOptions != rhs_storage._http2ProtocolOptions {return false}
         if _storage._typedExtensionProtocolOptions != rhs_storage._typedExtensionProtocolOptions {return false}
+        if _storage._dnsRefreshRate != rhs_storage._dnsRefreshRate {return false}
+        if _storage._dnsJitter != rhs_storage._dnsJitter {return false}
+        if _storage._dnsFailureRefreshRate != rhs_storage._dnsFailureRefreshRate {return false}
+        if _storage._respectDnsTtl != rhs_storage._respectDnsTtl {return false}
+        if _storage._dnsLookupFamily != rhs_storage._dnsLookupFamily {return false}
+        if _storage._dnsResolvers != rhs_storage._dnsResolvers {return false}
+        if _storage._useTcpForDnsLookups != rhs_storage._useTcpForDnsLookups {return false}
+        if _storage._dnsResolutionConfig != rhs_storage._dnsResolutionConfig {return false}
+        if _storage._typedDnsResolverConfig != rhs_storage._typedDnsResolverConfig {return false}
+        if _storage._waitForWarmOnInit != rhs_storage._waitForWarmOnInit {return false}
         if _storage._cleanupInterval != rhs_storage._cleanupInterval {return false}
         if _storage._upstreamBindConfig != rhs_storage._upstreamBindConfig {return false}
         if _storage._lbConfig != rhs_storage._lbConfig {return false}
@@ -763,6 +1091,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._protocolSelection != rhs_storage._protocolSelection {return false}
         if _storage._upstreamConnectionOptions != rhs_storage._upstreamConnectionOptions {return false}
+        if _storage._preconnectPolicy != rhs_storage._preconnectPolicy {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -782,6 +1111,83 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.LbPolicy: SwiftProtobuf._P
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster.ClusterProtocolSelection: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0USE_CONFIGURED_PROTOCOL\0\u{1}USE_DOWNSTREAM_PROTOCOL\0")
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_Cluster.DnsLookupFamily: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0AUTO\0\u{1}V4_ONLY\0\u{1}V6_ONLY\0\u{1}V4_PREFERRED\0\u{1}ALL\0")
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_Cluster.RefreshRate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".RefreshRate"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}base_interval\0\u{3}max_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._baseInterval) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._maxInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._baseInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._maxInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.RefreshRate, rhs: Envoy_Config_Cluster_V3_Cluster.RefreshRate) -> Bool {
+    if lhs._baseInterval != rhs._baseInterval {return false}
+    if lhs._maxInterval != rhs._maxInterval {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".PreconnectPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}per_upstream_preconnect_ratio\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._perUpstreamPreconnectRatio) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._perUpstreamPreconnectRatio {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy, rhs: Envoy_Config_Cluster_V3_Cluster.PreconnectPolicy) -> Bool {
+    if lhs._perUpstreamPreconnectRatio != rhs._perUpstreamPreconnectRatio {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster.RoundRobinLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -927,7 +1333,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.CommonLbConfig: SwiftProto
 
 nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".UpstreamConnectionOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tcp_keepalive\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tcp_keepalive\0\u{4}\u{2}happy_eyeballs_config\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -936,6 +1342,7 @@ nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftPr
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._tcpKeepalive) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._happyEyeballsConfig) }()
       default: break
       }
     }
@@ -949,11 +1356,58 @@ nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftPr
     try { if let v = self._tcpKeepalive {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
+    try { if let v = self._happyEyeballsConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions, rhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions) -> Bool {
     if lhs._tcpKeepalive != rhs._tcpKeepalive {return false}
+    if lhs._happyEyeballsConfig != rhs._happyEyeballsConfig {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions.FirstAddressFamilyVersion: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEFAULT\0\u{1}V4\0\u{1}V6\0")
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Cluster_V3_UpstreamConnectionOptions.protoMessageName + ".HappyEyeballsConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}first_address_family_version\0\u{3}first_address_family_count\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.firstAddressFamilyVersion) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._firstAddressFamilyCount) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.firstAddressFamilyVersion != .default {
+      try visitor.visitSingularEnumField(value: self.firstAddressFamilyVersion, fieldNumber: 1)
+    }
+    try { if let v = self._firstAddressFamilyCount {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig, rhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions.HappyEyeballsConfig) -> Bool {
+    if lhs.firstAddressFamilyVersion != rhs.firstAddressFamilyVersion {return false}
+    if lhs._firstAddressFamilyCount != rhs._firstAddressFamilyCount {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

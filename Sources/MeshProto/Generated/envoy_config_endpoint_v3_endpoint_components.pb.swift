@@ -38,7 +38,30 @@ package nonisolated struct Envoy_Config_Endpoint_V3_Endpoint: Sendable {
 
   package var hostname: String = String()
 
+  package var additionalAddresses: [Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct AdditionalAddress: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var address: Envoy_Config_Core_V3_Address {
+      get {_address ?? Envoy_Config_Core_V3_Address()}
+      set {_address = newValue}
+    }
+    /// Returns true if `address` has been explicitly set.
+    package var hasAddress: Bool {self._address != nil}
+    /// Clears the value of `address`. Subsequent reads from it will return its default value.
+    package mutating func clearAddress() {self._address = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _address: Envoy_Config_Core_V3_Address? = nil
+  }
 
   package init() {}
 
@@ -144,7 +167,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.endpoint.v3"
 
 nonisolated extension Envoy_Config_Endpoint_V3_Endpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Endpoint"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{2}\u{2}hostname\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{2}\u{2}hostname\0\u{3}additional_addresses\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -154,6 +177,7 @@ nonisolated extension Envoy_Config_Endpoint_V3_Endpoint: SwiftProtobuf.Message, 
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.hostname) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.additionalAddresses) }()
       default: break
       }
     }
@@ -170,12 +194,50 @@ nonisolated extension Envoy_Config_Endpoint_V3_Endpoint: SwiftProtobuf.Message, 
     if !self.hostname.isEmpty {
       try visitor.visitSingularStringField(value: self.hostname, fieldNumber: 3)
     }
+    if !self.additionalAddresses.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.additionalAddresses, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Endpoint_V3_Endpoint, rhs: Envoy_Config_Endpoint_V3_Endpoint) -> Bool {
     if lhs._address != rhs._address {return false}
     if lhs.hostname != rhs.hostname {return false}
+    if lhs.additionalAddresses != rhs.additionalAddresses {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Endpoint_V3_Endpoint.protoMessageName + ".AdditionalAddress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._address {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress, rhs: Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress) -> Bool {
+    if lhs._address != rhs._address {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -10,21 +10,17 @@ extension AdminEndpoints {
         case .failure(let refusal): return refusal.response
         case .success(let predicate): matches = predicate
         }
-        let clusters = context.view.current.clusters.filter { matches?($0.name) ?? true }.sorted { $0.name < $1.name }
+        let view = context.view.current
+        let clusters = view.clusters.filter { matches?($0.name) ?? true }.sorted { $0.name < $1.name }
         if request.parameter("format") == "json" {
-            let statuses = clusters.map(AdminEndpoints.json)
+            let statuses = clusters.map { AdminEndpoints.json($0, view.endpoints(of: $0)) }
             return LocalResponse(
                 JSONValue.object([.init("cluster_statuses", .array(statuses))]).text, contentType: LocalResponse.json)
         }
-        return LocalResponse(clusters.map(AdminEndpoints.text).joined())
+        return LocalResponse(clusters.map { AdminEndpoints.text($0, view.endpoints(of: $0)) }.joined())
     }
 
-    private static func localities(_ cluster: Cluster) -> [LocalityEndpoints] {
-        if case .static(let set) = cluster.discovery { return set.localities }
-        return []
-    }
-
-    private static func text(_ cluster: Cluster) -> String {
+    private static func text(_ cluster: Cluster, _ endpoints: EndpointSet?) -> String {
         let name = cluster.name
         var text = "\(name)::observability_name::\(cluster.statName)\n"
         for (priority, limits) in [("default", cluster.breakers), ("high", cluster.highPriorityBreakers)] {
@@ -34,7 +30,7 @@ extension AdminEndpoints {
             text += "\(name)::\(priority)_priority::max_retries::\(limits.maxRetries)\n"
         }
         text += "\(name)::added_via_api::false\n"
-        for group in localities(cluster) {
+        for group in endpoints?.localities ?? [] {
             for host in group.endpoints {
                 let lead = "\(name)::\(host.address)"
                 text += "\(lead)::hostname::\(host.hostname)\n"
@@ -60,10 +56,10 @@ extension AdminEndpoints {
         }
     }
 
-    private static func json(_ cluster: Cluster) -> JSONValue {
+    private static func json(_ cluster: Cluster, _ endpoints: EndpointSet?) -> JSONValue {
         var members: [JSONValue.Member] = [.init("name", .string(cluster.name))]
         var hosts: [JSONValue] = []
-        for group in localities(cluster) {
+        for group in endpoints?.localities ?? [] {
             for host in group.endpoints { hosts.append(json(host, in: group)) }
         }
         if !hosts.isEmpty { members.append(.init("host_statuses", .array(hosts))) }

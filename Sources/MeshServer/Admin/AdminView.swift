@@ -46,6 +46,15 @@ package struct AdminView: Sendable {
     package var node = NodeIdentity()
     package var listeners: [ListenerStatus] = []
     package var clusters: [Cluster] = []
+    /// The hosts each cluster has now, by its name: those of the configuration, and those that were looked up.
+    package var endpoints: [String: EndpointSet] = [:]
+
+    /// The hosts of `cluster` now.
+    func endpoints(of cluster: Cluster) -> EndpointSet? {
+        if let known = endpoints[cluster.name] { return known }
+        if case .static(let set) = cluster.discovery { return set }
+        return nil
+    }
     package var certificates: [ContextCertificates] = []
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()

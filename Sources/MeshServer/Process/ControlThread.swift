@@ -42,6 +42,10 @@ final class ControlThread: TimerTarget {
     private var workers: [WorkerThread] = []
     private var admin: LocalServer?
     private var compiler: ConfigCompiler?
+    private var discovery: DNSClusters?
+    /// Changes that workers get when they start, which is when every cluster is warm.
+    private var held: [ConfigDelta] = []
+    private var isWarming = true
     private var phase = Phase.starting
     private var generation: UInt64 = 0
     /// Workers that have not yet answered what the phase waits for.
@@ -118,7 +122,7 @@ final class ControlThread: TimerTarget {
             logFiles: logWriter
         ) { [unowned self] delta in
             generation = delta.generation
-            if workers.isEmpty { startWorkers() }
+            if isWarming { held.append(delta) }
             for worker in workers { worker.handle.post(.apply(delta)) }
         }
         self.compiler = compiler
@@ -130,11 +134,36 @@ final class ControlThread: TimerTarget {
         }
         publishView(model.resources)
         model.resources = ChangeSet()
-        // Nothing to listen on and nothing to send to is still a configuration.
-        if workers.isEmpty { startWorkers() }
-        awaited = generation > 0 ? Set(0..<workerCount) : []
         logWriter.start()
         watchSignals()
+        discovery = makeDiscovery(compiler)
+        discovery?.follow()
+        pages.set(stats.clustersWarming, UInt64(discovery?.warmingCount ?? 0))
+        if discovery?.warmingCount == 0 { becomeWarm() }
+    }
+
+    /// Keeps the hosts of clusters of names up to date. Its lookups run on this thread.
+    private func makeDiscovery(_ compiler: ConfigCompiler) -> DNSClusters {
+        let resolverStats = DNSResolverStats(catalog: catalog)
+        return DNSClusters(
+            loop: loop, compiler: compiler, seed: UInt64.random(in: .min ... .max),
+            makeResolver: { [unowned self] options in
+                CaresResolver(loop: loop, options: options) { [pages] in resolverStats.count($0, pages) }
+            },
+            onChange: { [unowned self] name, endpoints in view.update { $0.endpoints[name] = endpoints } },
+            onWarm: { [unowned self] in becomeWarm() })
+    }
+
+    /// Every cluster has its first hosts, or has failed to find any: the workers start.
+    private func becomeWarm() {
+        guard isWarming, phase == .starting else { return }
+        isWarming = false
+        pages.set(stats.clustersWarming, 0)
+        startWorkers()
+        for delta in held { for worker in workers { worker.handle.post(.apply(delta)) } }
+        held = []
+        awaited = generation > 0 ? Set(0..<workerCount) : []
+        // Nothing to listen on and nothing to send to is still a configuration.
         if awaited.isEmpty { becomeLive() }
     }
 
@@ -178,6 +207,7 @@ final class ControlThread: TimerTarget {
         view.update { view in
             view.listeners = listeners
             view.clusters = resources.clusters
+            view.endpoints = compiler?.endpoints ?? [:]
             view.certificates = compiler?.certificates ?? []
         }
         pages.set(stats.listenersActive, UInt64(listeners.count))
@@ -326,6 +356,7 @@ final class ControlThread: TimerTarget {
     private func stopWorkers() {
         guard phase != .stopping else { return }
         phase = .stopping
+        discovery?.stop()
         setState(.draining)
         pages.set(stats.live, 0)
         awaited = Set(0..<workers.count)

@@ -32,16 +32,21 @@ extension Translator {
         guard socket.protocol == .tcp else {
             throw error(path + ".protocol", found: "UDP", allowed: "TCP")
         }
+        let port = try port(of: socket, at: path)
+        guard let address = Address(ip: socket.address, port: port) else {
+            throw error(path + ".address", found: "'\(socket.address)'", allowed: "an IPv4 or IPv6 address")
+        }
+        return address
+    }
+
+    func port(of socket: Envoy_Config_Core_V3_SocketAddress, at path: String) throws(ConfigError) -> UInt16 {
         if case .namedPort(let name)? = socket.portSpecifier {
             throw error(path + ".named_port", found: "'\(name)'", allowed: "port_value")
         }
         guard let port = UInt16(exactly: socket.portValue) else {
             throw error(path + ".port_value", found: "\(socket.portValue)", allowed: "at most 65535")
         }
-        guard let address = Address(ip: socket.address, port: port) else {
-            throw error(path + ".address", found: "'\(socket.address)'", allowed: "an IPv4 or IPv6 address")
-        }
-        return address
+        return port
     }
 
     func ranges(_ messages: [Envoy_Config_Core_V3_CidrRange], at path: String) throws(ConfigError) -> [CIDRRange] {

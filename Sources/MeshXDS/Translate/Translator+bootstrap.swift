@@ -38,6 +38,9 @@ extension Translator {
         }
         model.stats = try stats(message)
         model.maxDownstreamConnections = try maxDownstreamConnections(message.overloadManager)
+        if message.hasTypedDnsResolverConfig {
+            defaultResolver = try resolverOptions(message.typedDnsResolverConfig, at: "typed_dns_resolver_config")
+        }
         model.resources = try staticResources(message.staticResources)
         return model
     }

@@ -4,7 +4,7 @@ package import MeshProto
 import MeshIO
 
 extension Translator {
-    /// A cluster of static or original-destination hosts.
+    /// A cluster of static hosts, of names, or of original destinations.
     package func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError) -> Cluster {
         var cluster = Cluster(name: message.name, discovery: try discovery(message, at: path))
         if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
@@ -34,6 +34,9 @@ extension Translator {
                 allowed: "an UpstreamTlsContext")
         }
         try setConnectOptions(of: &cluster, message, at: path)
+        if message.preconnectPolicy.hasPerUpstreamPreconnectRatio {
+            cluster.preconnectRatio = message.preconnectPolicy.perUpstreamPreconnectRatio.value
+        }
         return cluster
     }
 
@@ -68,8 +71,11 @@ extension Translator {
                     allowed: "use_http_header or the connection's own destination")
             }
             return .originalDestination(options)
+        case .strictDns, .logicalDns:
+            return .dns(try dnsDiscovery(message, at: path))
         default:
-            throw error(path + ".type", found: "\(message.type)", allowed: "STATIC or ORIGINAL_DST")
+            throw error(
+                path + ".type", found: "\(message.type)", allowed: "STATIC, STRICT_DNS, LOGICAL_DNS or ORIGINAL_DST")
         }
     }
 
@@ -123,14 +129,49 @@ extension Translator {
         }
         for (index, extra) in message.upstreamBindConfig.extraSourceAddresses.enumerated() {
             let address = try address(extra.address, at: "\(place).extra_source_addresses[\(index)].address")
-            if case .ipv6 = address { cluster.ipv6BindAddress = address }
+            cluster.extraBindAddresses.append(address)
         }
+        cluster.connectOptions.socketOptions = try socketOptions(
+            message.upstreamBindConfig.socketOptions, at: place + ".socket_options")
+        let eyeballs = message.upstreamConnectionOptions.happyEyeballsConfig
+        cluster.happyEyeballs.firstFamily =
+            switch eyeballs.firstAddressFamilyVersion {
+            case .v4: .ipv4
+            case .v6: .ipv6
+            default: .ofFirst
+            }
+        if eyeballs.hasFirstAddressFamilyCount { cluster.happyEyeballs.firstCount = eyeballs.firstAddressFamilyCount.value }
         guard message.upstreamConnectionOptions.hasTcpKeepalive else { return }
         let keepAlive = message.upstreamConnectionOptions.tcpKeepalive
         cluster.connectOptions.keepAlive = TCPKeepAlive(
             probes: Int32(clamping: keepAlive.keepaliveProbes.value),
             idleSeconds: Int32(clamping: keepAlive.keepaliveTime.value),
             intervalSeconds: Int32(clamping: keepAlive.keepaliveInterval.value))
+    }
+
+    private func socketOptions(
+        _ messages: [Envoy_Config_Core_V3_SocketOption], at path: String
+    ) throws(ConfigError) -> [SocketOption] {
+        var options: [SocketOption] = []
+        for (index, message) in messages.enumerated() {
+            let place = "\(path)[\(index)]"
+            guard let level = Int32(exactly: message.level), let name = Int32(exactly: message.name) else {
+                throw error(place, found: "level \(message.level), name \(message.name)", allowed: "32-bit numbers")
+            }
+            let isAfterBind = message.state == .stateBound
+            switch message.value {
+            case .intValue(let number)?:
+                guard let number = Int32(exactly: number) ?? UInt32(exactly: number).map({ Int32(bitPattern: $0) }) else {
+                    throw error(place + ".int_value", found: "\(number)", allowed: "a 32-bit number")
+                }
+                options.append(SocketOption(level: level, name: name, number: number, isAfterBind: isAfterBind))
+            case .bufValue(let bytes)?:
+                options.append(SocketOption(level: level, name: name, value: Array(bytes), isAfterBind: isAfterBind))
+            case nil: throw error(place, found: "no value", allowed: "int_value or buf_value")
+            }
+        }
+        // The client's socket never listens.
+        return zip(messages, options).filter { $0.0.state != .stateListening }.map(\.1)
     }
 
     // MARK: Endpoints
@@ -164,14 +205,24 @@ extension Translator {
         guard case .endpoint(let host)? = message.hostIdentifier else {
             throw error(path, found: "no host", allowed: "endpoint")
         }
-        let health: EndpointHealth =
-            switch message.healthStatus {
-            case .unhealthy, .draining, .timeout: .unhealthy
-            case .degraded: .degraded
-            default: .healthy
-            }
-        return Endpoint(
+        var endpoint = Endpoint(
             try address(host.address, at: path + ".endpoint.address"), hostname: host.hostname,
-            weight: message.hasLoadBalancingWeight ? message.loadBalancingWeight.value : 1, health: health)
+            weight: message.hasLoadBalancingWeight ? message.loadBalancingWeight.value : 1,
+            health: health(message.healthStatus))
+        for (index, extra) in host.additionalAddresses.enumerated() {
+            let place = "\(path).endpoint.additional_addresses[\(index)].address"
+            let address = try address(extra.address, at: place)
+            guard address.isIP else { throw error(place, found: "\(address)", allowed: "a socket_address") }
+            endpoint.additionalAddresses.append(address)
+        }
+        return endpoint
+    }
+
+    func health(_ status: Envoy_Config_Core_V3_HealthStatus) -> EndpointHealth {
+        switch status {
+        case .unhealthy, .draining, .timeout: .unhealthy
+        case .degraded: .degraded
+        default: .healthy
+        }
     }
 }

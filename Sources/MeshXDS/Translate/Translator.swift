@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import MeshIO
 import MeshModel
 import MeshProto
 
@@ -13,6 +14,8 @@ package struct Translator {
     package var maxRegexProgramSize = 100
     /// Static runtime values, by key.
     package var runtime: [String: String] = [:]
+    /// How names are looked up where a cluster does not say. Source: the bootstrap's `typed_dns_resolver_config`.
+    package var defaultResolver = ResolverOptions()
 
     package init(source: String) { self.source = source }
 

@@ -62,22 +62,6 @@ struct TLSConfigurationTests {
         #expect(try reject(listener: tls).contains("tls_maximum_protocol_version"))
     }
 
-    /// Each would have to hold, and only one list can.
-    @Test func twoWaysToCheckAServersNameAreRefused() throws {
-        let rig = DataPlaneRig(unconfiguredWithGlobalLimit: nil)
-        var cluster = DataPlaneRig.cluster("up", [DataPlaneRig.endpointAddress])
-        cluster.tls = UpstreamTLS()
-        cluster.tls?.context.validation = CertificateValidation()
-        cluster.tls?.context.validation?.trustedCA = .inline(authority.root.pem)
-        cluster.tls?.context.validation?.names = [.init(.dns, StringMatcher(.exact("b.test")))]
-        cluster.http.autoSANValidation = true
-        var changes = ChangeSet()
-        changes.clusters = [cluster]
-        let rejections = try #require(rig.compiler?.apply(changes))
-        #expect(rejections.first?.kind == .cluster && rejections.first?.reason.contains("auto_san_validation") == true)
-        #expect(rig.compiler?.clusters.isEmpty == true)
-    }
-
     @Test func equalContextsAreOne() throws {
         let rig = DataPlaneRig(unconfiguredWithGlobalLimit: nil)
         var listener = DataPlaneRig.listener()

@@ -87,7 +87,7 @@ final class UpstreamTLSTests {
         let cluster = try #require(rig.worker.clusters.cluster(id))
         let endpoint = try #require(cluster.pickEndpoint()).takeUnretainedValue()
         func key(_ authority: StaticString) -> PoolKey {
-            endpoint.pool(PoolKey(), forAuthority: UnsafeRawBufferPointer(authority)).takeUnretainedValue().key
+            endpoint.pool(PoolKey(), forAuthority: UnsafeRawBufferPointer(authority))?.takeUnretainedValue().key ?? PoolKey()
         }
         #expect(key("a.test:443").serverName == "a.test" && key("a.test:443").subjectName == "a.test")
         #expect(key("a.test:443") == key("a.test"))
@@ -95,6 +95,29 @@ final class UpstreamTLSTests {
         // An address is no server name.
         #expect(key("10.0.0.1:80").serverName.isEmpty && key("10.0.0.1:80").subjectName == "10.0.0.1")
         #expect(key("[::1]:80").serverName.isEmpty)
+    }
+
+    @Test func theLastNamesPoolIsFoundAgainAndNotMistaken() throws {
+        let config = tls()
+        let rig = DataPlaneRig(cluster: {
+            $0.tls = config
+            $0.http.autoSNI = true
+        })
+        let id = try #require(rig.compiler?.clusterID("up"))
+        let cluster = try #require(rig.worker.clusters.cluster(id))
+        let endpoint = try #require(cluster.pickEndpoint()).takeUnretainedValue()
+        func pool(_ authority: StaticString, high: Bool = false) -> ConnectionPool? {
+            var key = PoolKey()
+            key.isHighPriority = high
+            return endpoint.pool(key, forAuthority: UnsafeRawBufferPointer(authority))?.takeUnretainedValue()
+        }
+        let first = try #require(pool("a.test"))
+        #expect(pool("a.test:80") === first && pool("a.test") === first)
+        let other = try #require(pool("a.tesu"))
+        #expect(other !== first && other.key.serverName == "a.tesu")
+        #expect(pool("a.test") === first)
+        #expect(pool("a.test", high: true)?.key.isHighPriority == true)
+        #expect(pool("a.test")?.key.isHighPriority == false)
     }
 
     @Test func hostsOfManyRequestsDoNotPileUp() throws {
