@@ -89,7 +89,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 maxDurationTimer, at: loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
         }
         chooseCodec()
-        if worker.isDraining || listener.isDraining { startDraining() }
+        if worker.isDraining || worker.isHealthCheckFailing || listener.isDraining { startDraining() }
         waitForRequest()
         if !transport.input.isEmpty { onInput(transport) }
         if transport.isInputEnded, !isClosed { onEndOfInput(transport) }

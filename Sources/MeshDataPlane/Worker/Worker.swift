@@ -11,6 +11,8 @@ package enum WorkerCommand: Sendable {
     case apply(ConfigDelta)
     /// Tell clients to go away, and stop accepting when `stopsAccepting` is set (the last request is still served).
     case drain(DrainRequest)
+    /// Tell clients to go away while this holds, for the health check shall fail (`POST /healthcheck/fail`).
+    case failHealthCheck(Bool)
     /// Hand buffered access-log lines to the writer now.
     case flushLogs
     /// Close everything and stop the loop.
@@ -99,6 +101,8 @@ package final class Worker: EndOfTurn {
     private static let maxFreeStreams = 256
 
     private(set) var isDraining = false
+    /// New connections are told to end with their first answer.
+    private(set) var isHealthCheckFailing = false
     private var reportsDrained = false
     private let mailbox: Mailbox<WorkerCommand>
     private let report: (WorkerEvent) -> Void
@@ -139,6 +143,7 @@ package final class Worker: EndOfTurn {
             switch command {
             case .apply(let delta): apply(delta)
             case .drain(let request): drain(request)
+            case .failHealthCheck(let fails): failHealthCheck(fails)
             case .flushLogs: logs.flush()
             case .stop: stop()
             }
@@ -216,6 +221,12 @@ package final class Worker: EndOfTurn {
             reportsDrained = true
             reportIfDrained()
         }
+    }
+
+    /// The listeners stay open: clients that come again are served, and told again.
+    private func failHealthCheck(_ fails: Bool) {
+        isHealthCheckFailing = fails
+        if fails { connections.forEach { $0.drain() } }
     }
 
     /// Called whenever a connection ends.

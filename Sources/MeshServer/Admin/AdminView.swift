@@ -44,8 +44,12 @@ package struct AdminView: Sendable {
     /// When the process began. - Unit: nanoseconds of the monotonic clock.
     package var startedAt = MonotonicInstant(nanoseconds: 0)
     package var node = NodeIdentity()
+    /// `node.metadata` as it was read.
+    var nodeMetadata = JSONValue.object([])
     package var listeners: [ListenerStatus] = []
     package var clusters: [Cluster] = []
+    /// What is counted of their hosts.
+    package var hosts: HostStatsTable?
     package var certificates: [ContextCertificates] = []
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()
@@ -78,4 +82,6 @@ package enum AdminCommand: Equatable, Sendable {
     case drainListeners(inboundOnly: Bool, graceful: Bool, skipExit: Bool)
     /// `POST /reopen_logs`.
     case reopenLogs
+    /// `POST /healthcheck/fail` (true) and `/healthcheck/ok`.
+    case failHealthCheck(Bool)
 }

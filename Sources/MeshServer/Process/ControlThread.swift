@@ -44,6 +44,8 @@ final class ControlThread: TimerTarget {
     private var compiler: ConfigCompiler?
     private var phase = Phase.starting
     private var generation: UInt64 = 0
+    /// `POST /healthcheck/fail`: the load balancer in front shall look elsewhere.
+    private var isHealthCheckFailing = false
     /// Workers that have not yet answered what the phase waits for.
     private var awaited: Set<Int> = []
     private var timer = TimerID.none
@@ -106,16 +108,18 @@ final class ControlThread: TimerTarget {
             view.loadedAt = loop.wallClock
             view.startedAt = startedAt
             view.node = model.node
+            view.nodeMetadata = configuration.nodeMetadata
             view.unsupported = configuration.unsupported
             view.options = options
             view.concurrency = workerCount
         }
         setState(.initializing)
-        if let address = model.adminAddress { try startAdmin(address.address) }
+        let runtime = Runtime(model.runtimeLayers)
+        if let address = model.adminAddress { try startAdmin(address.address, runtime) }
 
         let compiler = ConfigCompiler(
             registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
-            logFiles: logWriter
+            logFiles: logWriter, runtime: runtime
         ) { [unowned self] delta in
             generation = delta.generation
             if workers.isEmpty { startWorkers() }
@@ -149,7 +153,7 @@ final class ControlThread: TimerTarget {
         }
     }
 
-    private func startAdmin(_ address: Address) throws(StartError) {
+    private func startAdmin(_ address: Address, _ runtime: Runtime) throws(StartError) {
         let isLocal = if case .pipe = address { true } else { address.isLoopback }
         guard isLocal else {
             throw StartError("admin.address: found \(address); allowed: a loopback address or a unix socket")
@@ -161,8 +165,10 @@ final class ControlThread: TimerTarget {
             throw StartError("admin: \(error)")
         }
         let mailbox = mailbox
+        let isPipe = if case .pipe = address { true } else { false }
         let endpoints = AdminEndpoints(context: AdminContext(
             view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt),
+            runtime: runtime, access: AdminAccess(checksHost: !isPipe),
             command: { mailbox.post(.admin($0)) }))
         admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
@@ -178,6 +184,7 @@ final class ControlThread: TimerTarget {
         view.update { view in
             view.listeners = listeners
             view.clusters = resources.clusters
+            view.hosts = compiler?.hosts
             view.certificates = compiler?.certificates ?? []
         }
         pages.set(stats.listenersActive, UInt64(listeners.count))
@@ -192,7 +199,7 @@ final class ControlThread: TimerTarget {
         if compiler?.watchesFiles == true { startFileWatch() }
         pages.set(stats.workersStarted, 1)
         pages.record(stats.initializationTime, MonotonicInstant.current().nanoseconds(since: startedAt) / 1_000_000)
-        setState(.live)
+        setState(isHealthCheckFailing ? .draining : .live)
         log.info("main", "starting main dispatch loop")
         // What starting needed and serving does not, the schema of the API above all, goes back to the system.
         apus_trim_heap()
@@ -296,6 +303,11 @@ final class ControlThread: TimerTarget {
         switch command {
         case .quit: stopWorkers()
         case .reopenLogs: reopenLogs()
+        case .failHealthCheck(let fails):
+            isHealthCheckFailing = fails
+            pages.set(stats.live, fails || phase == .stopping ? 0 : 1)
+            if phase == .live { setState(fails ? .draining : .live) }
+            for worker in workers { worker.handle.post(.failHealthCheck(fails)) }
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
             guard phase == .live else { return }
             drain(inboundOnly: inboundOnly, stopsAccepting: !graceful && !skipExit)
