@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
 extension AdminEndpoints {
     /// `/recent_errors`: what the log said last of level warning or above, the newest first.

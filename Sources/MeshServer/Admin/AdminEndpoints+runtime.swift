@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshModel
 
 extension AdminEndpoints {
     /// `/runtime`: the layers, and of each key its value in every layer and the one in force.
