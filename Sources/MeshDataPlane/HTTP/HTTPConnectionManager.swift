@@ -89,7 +89,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 maxDurationTimer, at: loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
         }
         chooseCodec()
-        if worker.isDraining || worker.isHealthCheckFailing || listener.isDraining { startDraining() }
+        if worker.isDraining || listener.isDraining { startDraining() }
         waitForRequest()
         if !transport.input.isEmpty { onInput(transport) }
         if transport.isInputEnded, !isClosed { onEndOfInput(transport) }
@@ -363,6 +363,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
     private func decideClose(_ stream: ActiveStream) {
+        if worker.isHealthCheckFailing { startDraining() }
         guard !isMultiplexed else { return }
         if isDraining {
             stream.phase.insert(.closesConnection)

@@ -11,8 +11,8 @@ package enum WorkerCommand: Sendable {
     case apply(ConfigDelta)
     /// Tell clients to go away, and stop accepting when `stopsAccepting` is set (the last request is still served).
     case drain(DrainRequest)
-    /// Tell clients to go away while this holds, for the health check shall fail (`POST /healthcheck/fail`).
-    case failHealthCheck(Bool)
+    /// Whether `/healthcheck/fail` holds.
+    case healthCheckFailed(Bool)
     /// Hand buffered access-log lines to the writer now.
     case flushLogs
     /// Close everything and stop the loop.
@@ -101,7 +101,7 @@ package final class Worker: EndOfTurn {
     private static let maxFreeStreams = 256
 
     private(set) var isDraining = false
-    /// New connections are told to end with their first answer.
+    /// Responses ask clients to go away.
     private(set) var isHealthCheckFailing = false
     private var reportsDrained = false
     private let mailbox: Mailbox<WorkerCommand>
@@ -143,7 +143,7 @@ package final class Worker: EndOfTurn {
             switch command {
             case .apply(let delta): apply(delta)
             case .drain(let request): drain(request)
-            case .failHealthCheck(let fails): failHealthCheck(fails)
+            case .healthCheckFailed(let isFailed): isHealthCheckFailing = isFailed
             case .flushLogs: logs.flush()
             case .stop: stop()
             }
@@ -221,12 +221,6 @@ package final class Worker: EndOfTurn {
             reportsDrained = true
             reportIfDrained()
         }
-    }
-
-    /// The listeners stay open: clients that come again are served, and told again.
-    private func failHealthCheck(_ fails: Bool) {
-        isHealthCheckFailing = fails
-        if fails { connections.forEach { $0.drain() } }
     }
 
     /// Called whenever a connection ends.

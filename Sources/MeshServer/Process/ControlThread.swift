@@ -307,7 +307,7 @@ final class ControlThread: TimerTarget {
             isHealthCheckFailing = fails
             pages.set(stats.live, fails || phase == .stopping ? 0 : 1)
             if phase == .live { setState(fails ? .draining : .live) }
-            for worker in workers { worker.handle.post(.failHealthCheck(fails)) }
+            for worker in workers { worker.handle.post(.healthCheckFailed(fails)) }
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
             guard phase == .live else { return }
             drain(inboundOnly: inboundOnly, stopsAccepting: !graceful && !skipExit)
