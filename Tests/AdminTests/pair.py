@@ -37,6 +37,8 @@ def configuration(ports):
             ]
         },
     )
+    # With half of its hosts healthy, the first priority still takes all requests.
+    backend["load_assignment"]["policy"] = {"overprovisioning_factor": 200}
     backend["load_assignment"]["endpoints"] = [
         {
             "locality": {"region": "r", "zone": "z", "sub_zone": "s"},

@@ -60,7 +60,7 @@ def help_lines(text):
     return kept
 
 
-@pytest.mark.parametrize("path", ["/help", "/help?x", "/nothing", "/ready/", "//", "/ready%3Fa", "/..", "/READY", "/config_dump/x"])
+@pytest.mark.parametrize("path", ["/help", "/help?x", "/nothing", "/ready/", "//", "/ready%3Fa", "/READY", "/config_dump/x"])
 def test_the_list_of_paths(pair, path):
     envoy, apus = pair.ask(path)
     assert apus.status == envoy.status == (200 if path.startswith("/help") else 404)
@@ -289,8 +289,8 @@ def test_failing_health_check(fresh_pair):
         return ready, closes, states, live
 
     same_text(fresh_pair, "/healthcheck/fail", "POST")
-    assert look()[0] == 503
-    _, closes, states, live = look()
+    ready, closes, states, live = look()
+    assert ready == 503
     assert closes == {"envoy": "close", "apus": "close"}
     assert states == ["DRAINING", "DRAINING"]
     assert live == [0, 0]

@@ -132,8 +132,11 @@ struct AdminEndpointsTests {
     }
 
     @Test func healthChecksAreFailedByTheControlThread() {
+        admin.view.update { $0.state = .live }
         #expect(admin.answer("/healthcheck/fail", method: "POST") == (200, "OK\n"))
+        #expect(admin.answer("/ready") == (503, "DRAINING\n"))
         #expect(admin.answer("/healthcheck/ok", method: "POST") == (200, "OK\n"))
+        #expect(admin.answer("/ready") == (200, "LIVE\n"))
         #expect(admin.commands.withLock { $0 } == [.failHealthCheck(true), .failHealthCheck(false)])
     }
 

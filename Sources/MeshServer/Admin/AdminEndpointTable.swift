@@ -57,7 +57,7 @@ extension AdminEndpoints {
             return LocalResponse("OK\n")
         },
         AdminEndpoint(path: "/ready", help: "print server state, return 200 if LIVE, otherwise return 503") { endpoints, _ in
-            let state = endpoints.context.view.current.state
+            let state = endpoints.context.view.current.shownState
             return LocalResponse(state == .live ? 200 : 503, state.name + "\n")
         },
         AdminEndpoint(path: "/recent_errors", help: "print the last warnings and errors of the log (Apus)") { endpoints, _ in

@@ -28,7 +28,7 @@ extension AdminEndpoints {
         ]
         return LocalResponse(
             JSONValue.object([
-                .init("version", .string(ApusVersion.text)), .init("state", .string(view.state.name)),
+                .init("version", .string(ApusVersion.text)), .init("state", .string(view.shownState.name)),
                 .init("uptime_current_epoch", .string(uptime)), .init("uptime_all_epochs", .string(uptime)),
                 .init("hot_restart_version", .string("disabled")),
                 .init("command_line_options", AdminEndpoints.json(view.options, concurrency: view.concurrency)),
@@ -118,6 +118,7 @@ extension AdminEndpoints {
 
     /// `POST /healthcheck/fail` and `/healthcheck/ok`.
     func setHealth(failing: Bool) -> LocalResponse {
+        context.view.update { $0.isHealthCheckFailing = failing }
         context.command(.failHealthCheck(failing))
         return LocalResponse("OK\n")
     }

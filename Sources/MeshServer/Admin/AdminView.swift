@@ -36,7 +36,12 @@ package struct ListenerStatus: Equatable, Sendable {
 
 /// A picture of the configuration that admin prints. The control thread replaces it; it is never changed.
 package struct AdminView: Sendable {
+    /// What control says.
     package var state = ServerState.preInitializing
+    /// `POST /healthcheck/fail`; set by admin itself, so that the next `/ready` knows it.
+    package var isHealthCheckFailing = false
+    /// What is shown: a failed health check looks like a drain, as in Envoy.
+    package var shownState: ServerState { state == .live && isHealthCheckFailing ? .draining : state }
     /// The bootstrap in wire form, whole; `config_dump` prints it.
     package var bootstrapWire: [UInt8] = []
     /// When it was loaded. - Unit: nanoseconds since 1970.

@@ -44,8 +44,6 @@ final class ControlThread: TimerTarget {
     private var compiler: ConfigCompiler?
     private var phase = Phase.starting
     private var generation: UInt64 = 0
-    /// `POST /healthcheck/fail`: the load balancer in front shall look elsewhere.
-    private var isHealthCheckFailing = false
     /// Workers that have not yet answered what the phase waits for.
     private var awaited: Set<Int> = []
     private var timer = TimerID.none
@@ -199,7 +197,7 @@ final class ControlThread: TimerTarget {
         if compiler?.watchesFiles == true { startFileWatch() }
         pages.set(stats.workersStarted, 1)
         pages.record(stats.initializationTime, MonotonicInstant.current().nanoseconds(since: startedAt) / 1_000_000)
-        setState(isHealthCheckFailing ? .draining : .live)
+        setState(.live)
         log.info("main", "starting main dispatch loop")
         // What starting needed and serving does not, the schema of the API above all, goes back to the system.
         apus_trim_heap()
@@ -304,9 +302,8 @@ final class ControlThread: TimerTarget {
         case .quit: stopWorkers()
         case .reopenLogs: reopenLogs()
         case .failHealthCheck(let fails):
-            isHealthCheckFailing = fails
             pages.set(stats.live, fails || phase == .stopping ? 0 : 1)
-            if phase == .live { setState(fails ? .draining : .live) }
+            if phase == .live { pages.set(stats.state, UInt64((fails ? ServerState.draining : .live).rawValue)) }
             for worker in workers { worker.handle.post(.healthCheckFailed(fails)) }
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
             guard phase == .live else { return }
