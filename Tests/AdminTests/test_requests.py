@@ -227,6 +227,8 @@ def test_certificates(pair):
     envoy, apus = documents(pair, "/certs")
     assert apus == envoy
     assert len(apus["certificates"]) == 1
+    days = [int(c["days_until_expiration"]) for entry in apus["certificates"] for kind in ("cert_chain", "ca_cert") for c in entry[kind]]
+    assert [counters(side, "server.days_until_first_cert_expiring") for side in pair.both()] == [[min(days)]] * 2
 
 
 def test_server_info(pair):
