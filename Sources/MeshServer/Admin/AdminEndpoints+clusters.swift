@@ -55,12 +55,13 @@ extension AdminEndpoints {
 
     /// The hosts that configuration names, or, where connections name them, those in use.
     private func hosts(of cluster: Cluster) -> [LocalityEndpoints] {
+        let view = context.view.current
         if case .originalDestination = cluster.discovery {
-            let addresses = context.view.current.hosts?.hosts(of: cluster.name) ?? []
+            let addresses = view.hosts?.hosts(of: cluster.name) ?? []
             let endpoints = addresses.sorted { $0.description < $1.description }.map { Endpoint($0) }
             return [LocalityEndpoints(endpoints: endpoints)]
         }
-        return cluster.knownEndpoints.localities
+        return view.endpoints(of: cluster)?.localities ?? []
     }
 
     private struct HostCounts {

@@ -19,7 +19,7 @@ extension AdminEndpoints {
         }
         let dump = ConfigDump(
             bootstrap: view.bootstrapWire + AdminEndpoints.buildOfNode, loadedAt: view.loadedAt,
-            endpoints: request.has("include_eds") ? EndpointsDump.wire(view.clusters.filter { matches($0.name) }) : nil,
+            endpoints: request.has("include_eds") ? EndpointsDump.wire(view, matches: matches) : nil,
             matches: matches)
         defer { apus_trim_heap() }
         let schema = Schema()

@@ -53,9 +53,18 @@ package struct AdminView: Sendable {
     var nodeMetadata = JSONValue.object([])
     package var listeners: [ListenerStatus] = []
     package var clusters: [Cluster] = []
-    /// What is counted of their hosts.
-    package var hosts: HostStatsTable?
+    /// The hosts each cluster has now, by its name: those of the configuration, and those that were looked up.
+    package var endpoints: [String: EndpointSet] = [:]
+
+    /// The hosts of `cluster` now.
+    func endpoints(of cluster: Cluster) -> EndpointSet? {
+        if let known = endpoints[cluster.name] { return known }
+        if case .static(let set) = cluster.discovery { return set }
+        return nil
+    }
     package var certificates: [ContextCertificates] = []
+    /// What is counted of the hosts.
+    package var hosts: HostStatsTable?
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()
     package var statRules = StatRules()

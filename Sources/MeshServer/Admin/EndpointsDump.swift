@@ -4,12 +4,12 @@ import MeshModel
 
 /// `envoy.admin.v3.EndpointsConfigDump` in wire form: the hosts of clusters as they are now.
 enum EndpointsDump {
-    static func wire(_ clusters: [Cluster]) -> [UInt8] {
+    static func wire(_ view: AdminView, matches: (String) -> Bool) -> [UInt8] {
         var dump = WireBytes()
-        for cluster in clusters.sorted(by: { $0.name < $1.name }) {
+        for cluster in view.clusters.filter({ matches($0.name) }).sorted(by: { $0.name < $1.name }) {
             var any = WireBytes()
             any.append(1, text: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment")
-            any.append(2, assignment(of: cluster))
+            any.append(2, assignment(of: cluster.name, view.endpoints(of: cluster) ?? EndpointSet()))
             var entry = WireBytes()
             entry.append(1, any.bytes)
             // static_endpoint_configs
@@ -19,10 +19,9 @@ enum EndpointsDump {
     }
 
     /// `envoy.config.endpoint.v3.ClusterLoadAssignment`.
-    private static func assignment(of cluster: Cluster) -> [UInt8] {
+    private static func assignment(of cluster: String, _ set: EndpointSet) -> [UInt8] {
         var message = WireBytes()
-        message.append(1, text: cluster.name)
-        let set = cluster.knownEndpoints
+        message.append(1, text: cluster)
         for group in set.localities where !group.endpoints.isEmpty {
             var locality = WireBytes()
             locality.append(1, text: group.locality.region)
@@ -83,13 +82,5 @@ enum EndpointsDump {
         var message = WireBytes()
         message.append(varint: UInt64(value), field: 1)
         return message.bytes
-    }
-}
-
-extension Cluster {
-    /// The hosts that configuration names.
-    var knownEndpoints: EndpointSet {
-        if case .static(let set) = discovery { return set }
-        return EndpointSet()
     }
 }
