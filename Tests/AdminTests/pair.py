@@ -89,7 +89,7 @@ class Side:
         self.name = name
         self.ports = {port: free_port() for port in PORTS}
         self.upstream = Upstream(self.ports["upstream"], "upstream")
-        path = directory / f"{name}.json"
+        path = directory / f"{name}.yaml"
         b.write(path, change(configuration(self.ports)))
         self.proxy = Proxy(binary, path, self.ports["admin"]).wait_until_ready()
 

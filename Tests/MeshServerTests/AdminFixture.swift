@@ -21,7 +21,7 @@ final class AdminFixture: Sendable {
     /// - Parameter head: header lines, each with its end.
     func respond(_ target: String, method: String = "GET", head: String = "", body: String = "") -> LocalResponse {
         let endpoints = AdminEndpoints(context: AdminContext(
-            view: view, catalog: catalog, log: log, process: gauges, runtime: runtime,
+            view: view, catalog: catalog, log: log, process: gauges, runtime: runtime, runtimeStats: runtimeStats,
             command: { [self] command in commands.withLock { $0.append(command) } }))
         let text = "\(method) \(target) HTTP/1.1\r\n\(head)content-length: \(body.utf8.count)\r\n\r\n\(body)"
         guard case .request(let request, _) = LocalRequestParser.parse(Array(text.utf8)) else { return LocalResponse(0, "") }
@@ -31,8 +31,12 @@ final class AdminFixture: Sendable {
     let log = ApplicationLog(level: .off)
     private let gauges: ProcessGauges
 
-    init(runtime: Runtime = Runtime()) {
-        self.runtime = runtime
+    private let runtimeStats: RuntimeStats?
+
+    /// - Parameter runtime: counted when it is given.
+    init(runtime: Runtime? = nil) {
+        self.runtime = runtime ?? Runtime()
+        runtimeStats = runtime.map { [catalog] in RuntimeStats(catalog: catalog, runtime: $0) }
         gauges = ProcessGauges(catalog: catalog, startedAt: MonotonicInstant.current())
     }
 }

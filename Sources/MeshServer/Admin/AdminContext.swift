@@ -10,14 +10,14 @@ package struct AdminContext: Sendable {
     /// Gauges that are worked out when they are read: uptime, memory.
     let process: ProcessGauges
     package let runtime: Runtime
-    let runtimeStats: RuntimeStats
+    let runtimeStats: RuntimeStats?
     let access: AdminAccess
     /// Hands a command to the control thread.
     let command: @Sendable (AdminCommand) -> Void
 
     package init(
         view: AdminViewSlot, catalog: StatCatalog, log: ApplicationLog, process: ProcessGauges,
-        runtime: Runtime = Runtime(), access: AdminAccess = AdminAccess(),
+        runtime: Runtime = Runtime(), runtimeStats: RuntimeStats? = nil, access: AdminAccess = AdminAccess(),
         command: @escaping @Sendable (AdminCommand) -> Void
     ) {
         self.view = view
@@ -26,7 +26,7 @@ package struct AdminContext: Sendable {
         self.process = process
         self.runtime = runtime
         self.access = access
-        runtimeStats = RuntimeStats(catalog: catalog, runtime: runtime)
+        self.runtimeStats = runtimeStats
         self.command = command
     }
 }

@@ -23,9 +23,10 @@ extension AdminEndpoints {
     func modifyRuntime(_ request: LocalRequest) -> LocalResponse {
         let changes = request.parameters
         guard !changes.isEmpty else { return AdminEndpoints.runtimeUsage }
-        guard context.runtimeStats.modify(context.runtime, changes.map { ($0.name, $0.value) }) else {
+        guard context.runtime.modify(changes.map { ($0.name, $0.value) }) else {
             return LocalResponse(503, "No admin layer specified")
         }
+        context.runtimeStats?.count(context.runtime)
         return LocalResponse("OK\n")
     }
 

@@ -24,14 +24,8 @@ package final class RuntimeStats: Sendable {
         count(runtime)
     }
 
-    /// As `Runtime.modify`.
-    func modify(_ runtime: Runtime, _ changes: [(key: String, value: String)]) -> Bool {
-        guard runtime.modify(changes) else { return false }
-        count(runtime)
-        return true
-    }
-
-    private func count(_ runtime: Runtime) {
+    /// Counts it after a change.
+    func count(_ runtime: Runtime) {
         let all = runtime.layers
         pages.add(loads)
         pages.set(layers, UInt64(all.count))

@@ -166,7 +166,7 @@ final class ControlThread: TimerTarget {
         let isPipe = if case .pipe = address { true } else { false }
         let endpoints = AdminEndpoints(context: AdminContext(
             view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt, view: view),
-            runtime: runtime, access: AdminAccess(checksHost: !isPipe),
+            runtime: runtime, runtimeStats: RuntimeStats(catalog: catalog, runtime: runtime), access: AdminAccess(checksHost: !isPipe),
             command: { mailbox.post(.admin($0)) }))
         admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
