@@ -108,6 +108,8 @@ class Side:
         """The text with what differs between any two runs replaced."""
         text = body.decode(errors="replace")
         for name, port in self.ports.items():
+            # As a JSON number it becomes text.
+            text = re.sub(rf"(?<=: ){port}(?=[,\n])", f'"<{name}>"', text)
             text = re.sub(rf"(?<!\d){port}(?!\d)", f"<{name}>", text)
         text = re.sub(r'("last_updated": )"[^"]*"', r'\1"<time>"', text)
         # Envoy marks texts that are meant for people with a word that protobuf changes at random.

@@ -24,7 +24,7 @@ MASKS = [
     "mask=bootstrap.node.id",
     "mask=bootstrap.node.id,bootstrap.admin",
     "mask=static_clusters",
-    "mask=static_listeners,last_updated",
+    "mask=static_listeners",
 ]
 MISTAKES = [
     "resource=nope", "resource=staticClusters", "resource=bootstrap", "resource=bootstrap&mask=bootstrap.node.id",
@@ -32,7 +32,7 @@ MISTAKES = [
     "resource=static_clusters&mask=cluster.nope", "resource=static_clusters&mask=nope",
     "resource=static_clusters&mask=cluster.name,nope", "resource=static_clusters&mask=cluster.connect_timeout..x",
     "resource=static_clusters&mask=cluster.circuit_breakers.thresholds.max_requests", "mask=configs", "mask=bootstrap.nodeId",
-    "mask=static_clusters.cluster.name", "mask=bootstrap.admin,static_clusters", "name_regex=(", "name_regex=[&resource=x",
+    "mask=static_clusters.cluster.name", "mask=bootstrap.admin,static_clusters", "mask=static_listeners,last_updated", "name_regex=(", "name_regex=[&resource=x",
     "resource=static_clusters&mask=" + "a." * 200,
 ]  # fmt: skip
 LISTS = [

@@ -81,7 +81,7 @@ def test_the_tables_fill(page, busy):
     assert clusters["backend"][6].endswith("ms")
     listeners = {row[0]: row for row in cells(page, "listeners")}
     assert listeners["web"][1] == f"127.0.0.1:{busy.ports['web']}"
-    assert listeners["tcp"][1] == f"127.0.0.1:{busy.ports['tcp']}, 127.0.0.1:{busy.ports['more']}"
+    assert listeners["tcp"][1] == f"127.0.0.1:{busy.ports['tcp']}\n127.0.0.1:{busy.ports['more']}"
     assert float(listeners["web"][3]) > 0
     certificates = cells(page, "certs")
     assert any("spiffe://" in row[0] and row[2].startswith("in ") for row in certificates)
