@@ -236,8 +236,9 @@ def test_server_info(pair):
     assert set(apus) == set(envoy)
     assert (apus["state"], envoy["state"]) == ("LIVE", "LIVE")
     options = {side: dict(document["command_line_options"]) for side, document in (("envoy", envoy), ("apus", apus))}
-    # Envoy prints 0 where its default of 64 is in force.
+    # Envoy prints 0 where its defaults of 64 KiB and 0600 are in force.
     assert (options["envoy"].pop("file_flush_min_size"), options["apus"].pop("file_flush_min_size")) == (0, 64)
+    assert (options["envoy"].pop("socket_mode"), options["apus"].pop("socket_mode")) == (0, 0o600)
     assert options["apus"] == options["envoy"]
     nodes = [dict(document["node"]) for document in (envoy, apus)]
     for node in nodes:
@@ -338,7 +339,7 @@ def test_regex_characters_need_no_encoding(pair):
     assert b"dead::default_priority" in apus.body and b"backend::default_priority" in apus.body
 
 
-@pytest.mark.parametrize("pattern", ["(", "[", "*", "a{2000}", "(?<=x)", "%ff"])
+@pytest.mark.parametrize("pattern", ["(", "[", "*", "a{2000}", "(?<=x)"])
 def test_bad_expressions_are_refused(pair, pattern):
     envoy, apus = pair.ask(f"/clusters?filter={pattern}")
     assert apus.status == envoy.status == 400
@@ -346,11 +347,16 @@ def test_bad_expressions_are_refused(pair, pattern):
 
 
 def test_requests_on_one_connection(pair):
+    """Envoy ends a connection on which requests are sent before the answer to the last has come; Apus answers them all."""
     request = b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for side in pair.both():
         with Connection(side.ports["admin"]) as connection:
-            connection.send(request * 3)
-            assert [connection.read_response().body for _ in range(3)] == [b"LIVE\n"] * 3, side.name
+            for _ in range(3):
+                connection.send(request)
+                assert connection.read_response().body == b"LIVE\n", side.name
+    with Connection(pair.apus.ports["admin"]) as connection:
+        connection.send(request * 3)
+        assert [connection.read_response().body for _ in range(3)] == [b"LIVE\n"] * 3
 
 
 def test_a_body_is_skipped(pair):
@@ -376,7 +382,7 @@ def test_a_client_that_does_not_read_keeps_nobody_waiting(pair):
     for side in pair.both():
         deaf = [Connection(side.ports["admin"]) for _ in range(10)]
         for connection in deaf:
-            connection.send(b"GET /config_dump HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+            connection.send(b"GET /config_dump HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert side.ask("/ready").body == b"LIVE\n", side.name
         for connection in deaf:
             connection.close()

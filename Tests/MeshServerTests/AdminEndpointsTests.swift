@@ -118,7 +118,7 @@ struct AdminEndpointsTests {
         let admin = AdminFixture(runtime: Runtime([
             RuntimeLayer(name: "base", values: ["a": "1"]), RuntimeLayer(name: "admin", isAdmin: true),
         ]))
-        #expect(admin.answer("/runtime_modify?a=2&b=x", method: "POST") == (200, "OK\n"))
+        #expect(admin.answer("/runtime_modify?a=2&b=x&a=3", method: "POST") == (200, "OK\n"))
         #expect(admin.runtime.value(of: "a").number(fallback: 0) == 2)
         #expect(admin.answer("/runtime").body.contains("\"final_value\": \"2\""))
         #expect(admin.catalog.value(named: "runtime.num_keys") == 2)
@@ -171,7 +171,7 @@ struct AdminEndpointsTests {
         #expect(text.contains("b::127.0.0.1:80::rq_total::6\n"))
         #expect(text.contains("b::127.0.0.1:80::cx_active::2\n"))
         #expect(admin.answer("/clusters?format=json").body.contains("\"value\": \"6\""))
-        #expect(!admin.answer("/stats").body.contains("6"), "rows without a name are in no list")
+        #expect(!admin.answer("/stats").body.contains("rq_total"), "rows without a name are in no list")
         table.release(cluster: "b", address: address)
         #expect(table.find(cluster: "b", address: address) != nil)
         table.release(cluster: "b", address: address)

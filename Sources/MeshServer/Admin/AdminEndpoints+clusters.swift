@@ -15,8 +15,7 @@ extension AdminEndpoints {
         let clusters = context.view.current.clusters.filter { matches?($0.name) ?? true }.sorted { $0.name < $1.name }
         if request.parameter("format") == "json" {
             let statuses = clusters.map { json($0) }
-            return LocalResponse(
-                JSONValue.object([.init("cluster_statuses", .array(statuses))]).text, contentType: LocalResponse.json)
+            return AdminEndpoints.list("cluster_statuses", statuses)
         }
         return LocalResponse(clusters.map { text($0) }.joined())
     }
@@ -178,7 +177,12 @@ extension AdminEndpoints {
             }
             return .object(members)
         }
-        return LocalResponse(
-            JSONValue.object([.init("listener_statuses", .array(statuses))]).text, contentType: LocalResponse.json)
+        return AdminEndpoints.list("listener_statuses", statuses)
+    }
+
+    /// An object of one list, which is left out when it is empty.
+    private static func list(_ name: String, _ elements: [JSONValue]) -> LocalResponse {
+        LocalResponse(
+            JSONValue.object(elements.isEmpty ? [] : [.init(name, .array(elements))]).text, contentType: LocalResponse.json)
     }
 }

@@ -21,7 +21,9 @@ extension AdminEndpoints {
 
     /// `POST /runtime_modify`: sets keys in the admin layer.
     func modifyRuntime(_ request: LocalRequest) -> LocalResponse {
-        let changes = request.parameters
+        // Of a key that is given twice the first value counts, as in Envoy.
+        var seen: Set<String> = []
+        let changes = request.parameters.filter { seen.insert($0.name).inserted }
         guard !changes.isEmpty else { return AdminEndpoints.runtimeUsage }
         guard context.runtime.modify(changes.map { ($0.name, $0.value) }) else {
             return LocalResponse(503, "No admin layer specified")
