@@ -3,6 +3,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -429,3 +430,15 @@ def test_names_of_this_machine_are_answered(pair, host):
 def test_another_name_for_this_machine_reads_nothing(pair, host):
     for path in ("/config_dump", "/ready", "/"):
         assert send(pair.apus, path, "GET", f"Host: {host}").status == 403
+
+
+@pytest.mark.parametrize("levels", ["foo:info", "http:inf", "http", "http:debug:x,", "http:debug,foo:off"])
+def test_component_log_levels_are_checked_at_start(pair, levels):
+    """Both name the mistake and exit 1."""
+    said = []
+    for side in pair.both():
+        arguments = [side.proxy.binary, "-c", str(side.proxy.bootstrap_path), "--mode", "validate", "--component-log-level", levels]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1
+        said.append(re.search(r"error: .*", done.stdout + done.stderr, re.IGNORECASE).group(0).lower())
+    assert said[0].split("error: ")[-1] == said[1].split("error: ")[-1]
