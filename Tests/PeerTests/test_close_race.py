@@ -189,8 +189,8 @@ def test_idle_connections_closed_in_the_very_turn_a_request_comes(racing, body):
             assert client.read_response(timeout=10).status == 200
 
         def act(number=number):
-            send = [c.send for c in clients]
-            order = [plain.close_connections, *[lambda s=s: s(_race_request(body)) for s in send]]
+            data = request("/1/race", method="POST" if body else "GET", body=body)
+            order = [plain.close_connections, *[lambda c=c: c.send(data) for c in clients]]
             if number % 2:
                 order.reverse()
             for step in order:
@@ -203,10 +203,6 @@ def test_idle_connections_closed_in_the_very_turn_a_request_comes(racing, body):
         client.close()
     made = _replays(proxy, "plain") - before
     assert made >= rounds * 2 * len(clients)
-
-
-def _race_request(body):
-    return request("/1/race", method="POST" if body else "GET", body=body)
 
 
 @pytest.mark.parametrize("goodbye", [True, False], ids=["GOAWAY", "no word"])
@@ -227,7 +223,8 @@ def test_http2_connections_closed_in_the_very_turn_a_request_comes(racing, goodb
                         connection.send(f.goaway(2**31 - 1, f.NO_ERROR))
                 framed.close_connections()
 
-            order = [end, *[lambda c=c: c.send(request("/2/race", method="POST" if body else "GET", body=body)) for c in clients]]
+            data = request("/2/race", method="POST" if body else "GET", body=body)
+            order = [end, *[lambda c=c: c.send(data) for c in clients]]
             if number % 2:
                 order.reverse()
             for step in order:
