@@ -40,8 +40,9 @@ package final class CaresResolver: Resolver, TimerTarget, EndOfTurn {
     private var polls: [Int32: PollHandle] = [:]
     /// Lookups one of whose questions has ended in this turn.
     private var ended: [Lookup] = []
-    /// No server took the question: the servers may have changed, so the channel reads them anew.
+    /// No server took the question: the servers may have changed, so the channel reads them anew once nothing is asked.
     private var isDirty = false
+    private var openQuestions = 0
     private var isStopped = false
 
     /// - Parameter observe: called for what happens, on the loop; must not call the resolver.
@@ -97,8 +98,8 @@ package final class CaresResolver: Resolver, TimerTarget, EndOfTurn {
     }
 
     private func ask(_ family: Int32, for lookup: Lookup) {
-        if isDirty { reopen() }
         observe(.asked)
+        openQuestions += 1
         guard let channel else {
             observe(.failed)
             finish(lookup)
@@ -118,7 +119,6 @@ package final class CaresResolver: Resolver, TimerTarget, EndOfTurn {
 
     private func reopen() {
         isDirty = false
-        // Questions still open end with ARES_EDESTRUCTION, and their lookups fail.
         if let channel { ares_destroy(channel) }
         channel = nil
         open()
@@ -167,6 +167,7 @@ package final class CaresResolver: Resolver, TimerTarget, EndOfTurn {
 
     private func finish(_ lookup: Lookup) {
         observe(.ended)
+        openQuestions -= 1
         if ended.isEmpty { loop.atEndOfTurn(self) }
         ended.append(lookup)
     }
@@ -174,6 +175,7 @@ package final class CaresResolver: Resolver, TimerTarget, EndOfTurn {
     package func onEndOfTurn() {
         let lookups = ended
         ended = []
+        if isDirty, openQuestions == 0, !isStopped { reopen() }
         for lookup in lookups where !isStopped {
             if lookup.found.isEmpty, let family = lookup.second {
                 lookup.second = nil

@@ -44,7 +44,7 @@ import Testing
     @Test func aServerThatIsNotThereIsAFailure() {
         let (answer, events) = answer("a.test", .ipv4Only)
         #expect(answer == .failed)
-        #expect(events.first == .asked && events.last == .ended)
+        #expect(events.first == .asked && events.contains(.ended))
     }
 
     @Test func everyFamilyThatMayHelpIsAskedFor() {
