@@ -116,9 +116,9 @@ struct BootstrapDecoderTests {
                 """),
         Refusal(
             what: "a field that is known but not supported", find: "type: STATIC",
-            put: "type: STATIC\n    respect_dns_ttl: true",
+            put: "type: STATIC\n    close_connections_on_host_health_failure: true",
             error: """
-                b.yaml: static_resources.clusters[0].respect_dns_ttl: found true; \
+                b.yaml: static_resources.clusters[0].close_connections_on_host_health_failure: found true; \
                 allowed: nothing, for the field is not supported (--allow-unknown-static-fields makes this a warning)
                 """),
     ]
@@ -200,7 +200,7 @@ struct BootstrapDecoderTests {
             of: "stat_prefix: in", with: "stat_prefix: in\n          sta_prefix: 5"
         )
         .replacingOccurrences(
-            of: "type: STATIC", with: "type: STATIC\n    transport_socket_matches: [{name: tls}]\n    respect_dns_ttl: true")
+            of: "type: STATIC", with: "type: STATIC\n    transport_socket_matches: [{name: tls}]\n    close_connections_on_host_health_failure: true")
         let decoded = try Fixture.decode(text, allowsUnknownFields: true)
         #expect(
             decoded.unsupported.map(\.description) == [
@@ -210,7 +210,7 @@ struct BootstrapDecoderTests {
                 did you mean "stat_prefix"?)
                 """,
                 "refused: static_resources.clusters[0].transport_socket_matches = a list of 1 (the field is not supported)",
-                "degraded: static_resources.clusters[0].respect_dns_ttl = true (the field is not supported)",
+                "degraded: static_resources.clusters[0].close_connections_on_host_health_failure = true (the field is not supported)",
             ])
     }
 

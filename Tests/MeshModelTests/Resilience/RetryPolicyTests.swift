@@ -26,8 +26,8 @@ struct RetryPolicyTests {
         inherited.retries = 7
         inherited.conditions = .reset
         func retries(_ policy: RetryPolicy?, _ host: RetryPolicy?) throws -> UInt32? {
-            let matcher = try matcher(policy, host: host)
-            return policy(of: matcher)?.pointee.retries
+            let matcher = try self.matcher(policy, host: host)
+            return self.policy(of: matcher)?.pointee.retries
         }
         #expect(try retries(own, inherited) == 2)
         #expect(try retries(nil, inherited) == 7)
@@ -39,8 +39,8 @@ struct RetryPolicyTests {
         policy.statusCodes = [418, 429]
         policy.responseHeaders = [HeaderMatcher(name: "x-again", .present(true))]
         policy.requestHeaders = [HeaderMatcher(name: "x-may", .string(StringMatcher(.exact("yes"))))]
-        let matcher = try matcher(policy)
-        let compiled = try #require(policy(of: matcher))
+        let matcher = try self.matcher(policy)
+        let compiled = try #require(self.policy(of: matcher))
         #expect(matcher.isRetriable(compiled, status: 418) && matcher.isRetriable(compiled, status: 429))
         #expect(!matcher.isRetriable(compiled, status: 503))
         func answers(_ name: String) -> Bool { matcher.isRetriable(compiled, heads.block([(name, "1")])) }
@@ -50,8 +50,8 @@ struct RetryPolicyTests {
     }
 
     @Test func withoutConditionsOnRequestsEveryOneMayBeMadeAgain() throws {
-        let matcher = try matcher(RetryPolicy())
-        let compiled = try #require(policy(of: matcher))
+        let matcher = try self.matcher(RetryPolicy())
+        let compiled = try #require(self.policy(of: matcher))
         let isAllowed = matcher.allowsRetries(compiled, heads.request("/"))
         let isAnswered = matcher.isRetriable(compiled, heads.block([("x-again", "1")]))
         #expect(isAllowed && !isAnswered)
@@ -63,8 +63,8 @@ struct RetryPolicyTests {
             .init(name: "Retry-After", format: .seconds), .init(name: "x-reset", format: .unixTimestamp),
         ]
         policy.maxResetInterval = .seconds(10)
-        let matcher = try matcher(policy)
-        let compiled = try #require(policy(of: matcher))
+        let matcher = try self.matcher(policy)
+        let compiled = try #require(self.policy(of: matcher))
         func wait(_ fields: [(String, String)]) -> UInt64? {
             matcher.askedWait(compiled, heads.block(fields), wallClock: 1000)
         }
