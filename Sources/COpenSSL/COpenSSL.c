@@ -85,6 +85,7 @@ static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, co
 }
 
 bool apus_tls_set_up(void) {
+    apus_tls_keep_memory();
     // No clean-up at exit: connections of other threads may still be in use then.
     OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     full_library = OSSL_LIB_CTX_new();
@@ -115,18 +116,22 @@ SSL_CTX *apus_tls_context_new(OSSL_LIB_CTX *library, bool is_server, int min_ver
     return context;
 }
 
-void apus_tls_context_set_resumption(SSL_CTX *context, bool is_server, bool on, const uint8_t *id, size_t id_length) {
+// Sessions one context keeps of TLS 1.2 clients that take no tickets. Each may hold a certificate: 8 MiB at most.
+enum { max_kept_sessions = 2048 };
+
+void apus_tls_context_set_resumption(
+    SSL_CTX *context, bool is_server, bool tickets, bool keeps, uint32_t timeout, const uint8_t *id, size_t id_length) {
     SSL_CTX_set_session_id_context(context, id, (unsigned)id_length);
-    if (!on) {
-        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-        SSL_CTX_set_num_tickets(context, 0);
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    } else if (is_server) {
-        // Tickets carry the state; one a connection is what a client needs.
-        SSL_CTX_set_num_tickets(context, 1);
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(context, (long)timeout);
+    if (!tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    if (is_server) {
+        // Tickets carry the state; one a connection is what a client needs. A session that went into a ticket is not kept.
+        SSL_CTX_set_num_tickets(context, tickets ? 1 : 0);
+        SSL_CTX_set_session_cache_mode(context, keeps ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+        SSL_CTX_sess_set_cache_size(context, max_kept_sessions);
     } else {
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_session_cache_mode(
+            context, tickets ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
     }
 }
 
@@ -209,6 +214,33 @@ int apus_tls_keep_peer_signature(SSL *ssl, SSL_SESSION *session) {
     if (!SSL_session_reused(ssl) && apus_tls_peer_signature(ssl, &pair[0], &pair[1]))
         SSL_SESSION_set1_ticket_appdata(session, pair, sizeof pair);
     return 1;
+}
+
+// MARK: After the handshake
+
+bool apus_tls_can_park(void) {
+    // SSL_set_session puts a connection back to the method of its context if that is another one. From 3.2 on it is the
+    // method the connection was made with, which cannot be changed; before, it is that of the context it has now.
+    return OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 2;
+}
+
+int apus_tls_park(SSL *ssl, SSL_CTX *context, SSL_SESSION *session) {
+    const SSL_SESSION *own = SSL_get0_session(ssl);
+    if (!SSL_is_init_finished(ssl) || SSL_CTX_get_ssl_method(context) != SSL_get_ssl_method(ssl)) return 0;
+    // What a client asked for the size of records is kept in its session.
+    if (own == NULL || SSL_SESSION_get_max_fragment_length(own) != 0) return 0;
+    if (SSL_set_SSL_CTX(ssl, context) != context) {
+        ERR_clear_error();
+        return 0;
+    }
+    // A session that is left in the middle of a connection is taken for a broken one, and never resumed.
+    int shutdown = SSL_get_shutdown(ssl);
+    SSL_set_shutdown(ssl, shutdown | SSL_SENT_SHUTDOWN);
+    int done = SSL_set_session(ssl, session);
+    SSL_set_shutdown(ssl, shutdown);
+    SSL_free_buffers(ssl);
+    ERR_clear_error();
+    return done;
 }
 
 // MARK: Reading PEM
@@ -304,8 +336,8 @@ static int add_lists(X509_STORE *store, const void *crl, int length, int64_t *ne
 }
 
 X509_STORE *apus_tls_make_store(
-    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, int depth, int *error,
-    int64_t *next_update) {
+    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, bool leaf_only, int depth,
+    int *error, int64_t *next_update) {
     *next_update = INT64_MAX;
     X509_STORE *store = X509_STORE_new();
     STACK_OF(X509) *trusted = apus_tls_read_certificates(library, ca, ca_length);
@@ -318,7 +350,7 @@ X509_STORE *apus_tls_make_store(
     if (*error == 0 && crl != NULL) {
         int count = add_lists(store, crl, crl_length, next_update);
         if (count <= 0) *error = count == 0 ? 4 : 2;
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+        flags |= X509_V_FLAG_CRL_CHECK | (leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL);
     }
     if (*error != 0) {
         X509_STORE_free(store);

@@ -104,12 +104,15 @@ package final class TestAuthority {
         return TestCertificate(certificate: made, key: key)
     }
 
-    /// A revocation list of the root.
-    package func revocationList(of revoked: [TestCertificate], to: Int64 = 86_400) throws -> [UInt8] {
+    /// A revocation list of the root, or of another issuer.
+    package func revocationList(
+        of revoked: [TestCertificate], issuer: TestCertificate? = nil, to: Int64 = 86_400
+    ) throws -> [UInt8] {
+        let issuer = issuer ?? root
         let list = try #require(X509_CRL_new())
         defer { X509_CRL_free(list) }
         X509_CRL_set_version(list, 1)
-        X509_CRL_set_issuer_name(list, X509_get_subject_name(root.certificate))
+        X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer.certificate))
         let time = ASN1_TIME_new()
         defer { ASN1_TIME_free(time) }
         ASN1_TIME_set(time, Int(TestAuthority.now - 3600))
@@ -125,7 +128,7 @@ package final class TestAuthority {
             X509_CRL_add0_revoked(list, entry)
         }
         X509_CRL_sort(list)
-        try #require(X509_CRL_sign(list, root.key, EVP_sha256()) > 0)
+        try #require(X509_CRL_sign(list, issuer.key, EVP_sha256()) > 0)
         return TestCertificate.text { PEM_write_bio_X509_CRL($0, list) }
     }
 }
