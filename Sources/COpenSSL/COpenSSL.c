@@ -34,8 +34,45 @@ static const char *const lean_keys[][2] = {
     {"EC", "EC:id-ecPublicKey"}, {"RSA", "RSA:rsaEncryption"}, {"X25519", "X25519"}, {"HMAC", "HMAC"}, {NULL, NULL}};
 static const char *const lean_decoders[][2] = {{"EC", "EC"}, {"RSA", "RSA"}, {NULL, NULL}};
 
+// Of everything else what TLS 1.2 and 1.3, tickets and the random generator use, under all its names. Reading a certificate
+// goes through every algorithm and every name that OpenSSL has heard of, some twenty times; it hears of all there are for an
+// operation when it first needs one.
+static const char *const lean_digests[] = {
+    "SHA1", "SHA2-224", "SHA2-256", "SHA2-384", "SHA2-512", "MD5", "MD5-SHA1", NULL};
+static const char *const lean_ciphers[] = {
+    "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-128-CCM", "AES-256-CCM", "AES-128-CBC", "AES-256-CBC",
+    "AES-128-CBC-HMAC-SHA1", "AES-256-CBC-HMAC-SHA1", "AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMAC-SHA256",
+    "AES-128-CTR", "AES-256-CTR", "AES-128-ECB", "AES-256-ECB", "NULL", NULL};
+static const char *const lean_macs[] = {"HMAC", NULL};
+static const char *const lean_derivations[] = {"HKDF", "TLS13-KDF", "TLS1-PRF", NULL};
+static const char *const lean_generators[] = {"CTR-DRBG", "SEED-SRC", NULL};
+static const char *const lean_exchanges[] = {"ECDH", "X25519", NULL};
+static const char *const lean_signatures[] = {"RSA", "ECDSA", "HMAC", NULL};
+static const char *const lean_encryptions[] = {"RSA", NULL};
+
+// NULL where nothing is left out.
+static const char *const *lean_list(int operation) {
+    switch (operation) {
+    case OSSL_OP_DIGEST: return lean_digests;
+    case OSSL_OP_CIPHER: return lean_ciphers;
+    case OSSL_OP_MAC: return lean_macs;
+    case OSSL_OP_KDF: return lean_derivations;
+    case OSSL_OP_RAND: return lean_generators;
+    case OSSL_OP_KEYEXCH: return lean_exchanges;
+    case OSSL_OP_SIGNATURE: return lean_signatures;
+    case OSSL_OP_ASYM_CIPHER: return lean_encryptions;
+    default: return NULL;
+    }
+}
+
 // The names under which an algorithm is kept; NULL for one that is not.
 static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
+    const char *const *plain = lean_list(operation);
+    if (plain != NULL) {
+        for (; *plain != NULL; plain++)
+            if (is_named(algorithm->algorithm_names, *plain)) return algorithm->algorithm_names;
+        return NULL;
+    }
     const char *const(*list)[2] = operation == OSSL_OP_KEYMGMT ? lean_keys : lean_decoders;
     if (operation == OSSL_OP_DECODER &&
         strstr(algorithm->property_definition, "structure=SubjectPublicKeyInfo") == NULL)
@@ -48,7 +85,8 @@ static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
 static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
     (void)unused;
     const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(full, operation, no_cache);
-    if (all == NULL || (operation != OSSL_OP_KEYMGMT && operation != OSSL_OP_DECODER)) return all;
+    if (all == NULL || operation < 0 || operation >= max_operations) return all;
+    if (lean_list(operation) == NULL && operation != OSSL_OP_KEYMGMT && operation != OSSL_OP_DECODER) return all;
     OSSL_ALGORITHM *kept = lean_tables[operation];
     int count = 0;
     for (; all->algorithm_names != NULL && count < max_algorithms; all++) {

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Gives the process's OpenSSL a provider that offers only the key types and decoders that TLS needs. OpenSSL 3.0 looks
-/// through every decoder under every name for every certificate and session it reads. False when OpenSSL cannot be set
+/// Gives the process's OpenSSL a provider that offers only the algorithms that TLS needs. OpenSSL 3.0 looks through every
+/// decoder, every algorithm and every name for every certificate and session it reads. False when OpenSSL cannot be set
 /// up. Call once, before anything else of OpenSSL.
 bool apus_tls_set_up(void);
 
