@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "COpenSSL.h"
+#include "decoder.h"
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -82,21 +83,30 @@ static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
     return NULL;
 }
 
-static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
-    (void)unused;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(full, operation, no_cache);
-    if (all == NULL || operation < 0 || operation >= max_operations) return all;
-    if (lean_list(operation) == NULL && operation != OSSL_OP_KEYMGMT && operation != OSSL_OP_DECODER) return all;
+// The tables are made once: OpenSSL asks for them again with every certificate.
+static void make_lean_table(int operation) {
+    int no_cache = 0;
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(full, operation, &no_cache);
     OSSL_ALGORITHM *kept = lean_tables[operation];
     int count = 0;
-    for (; all->algorithm_names != NULL && count < max_algorithms; all++) {
+    for (; all != NULL && all->algorithm_names != NULL && count < max_algorithms; all++) {
         const char *names = lean_names(operation, all);
         if (names == NULL) continue;
         kept[count] = *all;
         kept[count++].algorithm_names = names;
     }
     kept[count].algorithm_names = NULL;
-    return kept;
+}
+
+static bool is_lean(int operation) {
+    return lean_list(operation) != NULL || operation == OSSL_OP_KEYMGMT || operation == OSSL_OP_DECODER;
+}
+
+static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
+    (void)unused;
+    if (!is_lean(operation)) return OSSL_PROVIDER_query_operation(full, operation, no_cache);
+    *no_cache = 0;
+    return lean_tables[operation];
 }
 
 static int lean_capabilities(void *unused, const char *capability, OSSL_CALLBACK *each, void *argument) {
@@ -115,7 +125,9 @@ static const OSSL_DISPATCH lean_functions[] = {
 
 static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **context) {
     (void)handle;
-    (void)in;
+    for (OSSL_ALGORITHM *decoder = lean_tables[OSSL_OP_DECODER]; decoder->algorithm_names != NULL; decoder++)
+        if (is_named(decoder->algorithm_names, "EC"))
+            decoder->implementation = apus_tls_wrap_decoder(decoder->implementation, full_library, in);
     *out = lean_functions;
     // The algorithms are the default provider's and expect its context.
     *context = OSSL_PROVIDER_get0_provider_ctx(full);
@@ -130,6 +142,8 @@ bool apus_tls_set_up(void) {
     if (full_library == NULL) return false;
     full = OSSL_PROVIDER_load(full_library, "default");
     if (full == NULL) return false;
+    for (int operation = 0; operation < max_operations; operation++)
+        if (is_lean(operation)) make_lean_table(operation);
     // Into the default library context, because sessions are decoded there and nowhere else. Loading a provider by name
     // keeps OpenSSL's own one from being loaded there.
     return OSSL_PROVIDER_add_builtin(NULL, "apus-lean", lean_init) && OSSL_PROVIDER_load(NULL, "apus-lean") != NULL;
