@@ -44,7 +44,9 @@ package final class TestCertificate {
 }
 
 package enum TestKey {
-    package static func ec() -> OpaquePointer? { make("EC") { EVP_PKEY_CTX_set_group_name($0, "P-256") } }
+    package static func ec(_ curve: String = "P-256") -> OpaquePointer? {
+        make("EC") { EVP_PKEY_CTX_set_group_name($0, curve) }
+    }
     package static func rsa() -> OpaquePointer? { make("RSA") { EVP_PKEY_CTX_set_rsa_keygen_bits($0, 2048) } }
 
     private static func make(_ name: String, _ prepare: (OpaquePointer?) -> Int32) -> OpaquePointer? {
