@@ -117,8 +117,9 @@ def test_keys_are_not_shown(pair):
 def test_the_official_classes_parse_it(pair, path, message):
     """Strictly: an unknown field or an unknown type in an `Any` is an error."""
     document = json.loads(pair.apus.ask(path).body)
+    # Envoy 1.40 has these, the classes of this version not yet.
+    document.pop("hot_restart_initializing", None)
     for newer in ("file_flush_min_size", "log_stacktrace_single_entry"):
-        # Envoy 1.40 has these, the classes of this version not yet.
         document.get("command_line_options", {}).pop(newer, None)
     parsed = json_format.ParseDict(document, message())
     assert parsed.ByteSize() > 0
