@@ -26,7 +26,7 @@ final class ActiveEndpoint {
     /// The endpoint was removed.
     private(set) var isDraining = false
     let stats: StatPages
-    let counts: HostStats
+    private(set) var counts: HostStats
     /// For `deinit`, when the cluster may be gone.
     private let hostTable: HostStatsTable
     private let clusterName: String
@@ -59,6 +59,7 @@ final class ActiveEndpoint {
 
     /// It is a member of the cluster's set, whose balancer reads `place`.
     func join(as endpoint: Endpoint, countingAt place: UnsafeMutablePointer<UInt32>) {
+        if endpoint.address != address { countAt(endpoint.address) }
         self.endpoint = endpoint
         move(to: place, owned: false)
     }
@@ -68,6 +69,18 @@ final class ActiveEndpoint {
         let place = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
         move(to: place, owned: true)
         drain()
+    }
+
+    /// A logical host has another address, under which `/clusters` looks for what it has open.
+    private func countAt(_ other: Address) {
+        let (old, new) = (counts, hostTable.use(cluster: clusterName, address: other))
+        for gauge in [\HostStats.connectionsActive, \.requestsActive, \.requestsPending] {
+            let open = UInt64(max(stats.value(old[keyPath: gauge]) ?? 0, 0))
+            stats.decrement(old[keyPath: gauge], open)
+            stats.increment(new[keyPath: gauge], open)
+        }
+        counts = new
+        hostTable.release(cluster: clusterName, address: address)
     }
 
     private func move(to place: UnsafeMutablePointer<UInt32>, owned: Bool) {
