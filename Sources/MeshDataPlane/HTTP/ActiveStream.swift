@@ -308,6 +308,7 @@ package final class ActiveStream: TimerTarget {
         case TimerTag.route:
             // Between two attempts there is none that timed out.
             if let cluster, !retry.isWaiting { stats.add(cluster.stats.requestsTimeout) }
+            upstream.countTimeout()
             fail(with: .upstreamTimeout)
         case TimerTag.retry: startRetry(manager)
         case TimerTag.attempt: tryTimedOut(isIdle: false)

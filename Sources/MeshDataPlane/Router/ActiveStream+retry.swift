@@ -294,6 +294,7 @@ extension ActiveStream {
         if let counts = cluster?.stats.retry { stats.add(isIdle ? counts.perTryIdleTimeout : counts.perTryTimeout) }
         if !hasResponse {
             let endpoint = upstream.endpoint
+            upstream.countTimeout()
             upstream.giveUp()
             if retriesAfter(.other, wasSent: true, on: endpoint) == .retried {
                 retry.followsTimeout = true

@@ -258,6 +258,7 @@ final class UpstreamRequest {
                 endAttempt()
                 return
             }
+            if failure != .overflow { pool?._withUnsafeGuaranteedRef { $0.endpoint.failedRequests &+= 1 } }
             finishAttempt()
             stream.onUpstreamFailure(failure)
         }
@@ -287,6 +288,7 @@ final class UpstreamRequest {
         case .unwanted: if mayReplay, replay(wasIdle: wasIdle) { return }
         case .exhausted: break
         }
+        pool?._withUnsafeGuaranteedRef { $0.endpoint.failedRequests &+= 1 }
         finishAttempt()
         withStream { $0.onUpstreamFailure(failure) }
     }
@@ -390,6 +392,9 @@ final class UpstreamRequest {
     }
 
     // MARK: Ending
+
+    /// The route's timeout ended the attempt.
+    func countTimeout() { pool?._withUnsafeGuaranteedRef { $0.endpoint.timedOutRequests &+= 1 } }
 
     /// Gives the attempt up; nothing is reported to the stream.
     func cancel() {

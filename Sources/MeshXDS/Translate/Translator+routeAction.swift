@@ -116,6 +116,7 @@ extension Translator {
         }
         var weighted = WeightedClusters(entries)
         weighted.randomHeader = message.headerName.lowercased()
+        weighted.runtimeKeyPrefix = message.runtimeKeyPrefix
         return weighted
     }
 
