@@ -43,12 +43,20 @@ enum FormatValues {
     private static func appendNames(_ flags: ResponseFlags, _ names: [StaticString], to sink: ByteSink) -> Bool {
         if flags.isEmpty { sink.append("-") }
         var isFirst = true
+        // As Envoy, which prints them as they came: that no other attempt is made is known before how the last one ended.
+        appendNames(flags.intersection(.ofRetries), names, to: sink, &isFirst)
+        appendNames(flags.subtracting(.ofRetries), names, to: sink, &isFirst)
+        return true
+    }
+
+    private static func appendNames(
+        _ flags: ResponseFlags, _ names: [StaticString], to sink: ByteSink, _ isFirst: inout Bool
+    ) {
         for (index, name) in names.enumerated() where flags.rawValue & (1 << UInt64(index)) != 0 {
             if !isFirst { sink.append(",") }
             sink.append(name)
             isFirst = false
         }
-        return true
     }
 
     /// `delayed_connect_error:_Connection_refused`: the kernel's reason, with underscores for spaces.

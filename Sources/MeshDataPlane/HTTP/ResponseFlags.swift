@@ -6,7 +6,7 @@ import MeshStats
 
 /// What went wrong on a stream or connection, as `%RESPONSE_FLAGS%` prints it. Several may be set.
 ///
-/// The bit order is Envoy's print order.
+/// The bit order is Envoy's print order, but for those `ofRetries`.
 package struct ResponseFlags: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -40,6 +40,9 @@ package struct ResponseFlags: OptionSet, Sendable {
     package static let dnsResolutionFailed = ResponseFlags(rawValue: 1 << 26)
     package static let dropOverload = ResponseFlags(rawValue: 1 << 27)
     package static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
+
+    /// What the decision about another attempt sets.
+    static let ofRetries: ResponseFlags = [.upstreamRetryLimitExceeded, .upstreamOverflow]
 
     /// Short names in bit order.
     package static let shortNames: [StaticString] = [

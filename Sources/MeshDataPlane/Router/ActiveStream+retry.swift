@@ -165,7 +165,8 @@ extension ActiveStream {
             if retry.state.isCounted { cluster.retryEnded(isHighPriority: isHigh) }
             let verdict = retry.state.attemptEnded(
                 isWanted: isWanted, isImmediate: isImmediate, askedWait: askedWait,
-                hasRoom: !isWanted || cluster.hasRetryRoom(isHighPriority: isHigh), random: isWanted ? worker.random.next() : 0)
+                hasRoom: !isWanted || cluster.hasRetryRoom(isHighPriority: isHigh),
+                random: isWanted ? worker.random.next() : 0)
             if retry.state.isCounted { cluster.retryStarted(isHighPriority: isHigh) }
             var wait: UInt64 = 0
             switch verdict {
@@ -297,6 +298,7 @@ extension ActiveStream {
         if let counts = cluster?.stats.retry { stats.add(isIdle ? counts.perTryIdleTimeout : counts.perTryTimeout) }
         if !hasResponse {
             let endpoint = upstream.endpoint
+            upstream.countTimeout()
             upstream.giveUp()
             if retriesAfter(.other, wasSent: true, on: endpoint) == .retried {
                 retry.followsTimeout = true
@@ -310,7 +312,8 @@ extension ActiveStream {
 
     /// The last attempt failed. As in Envoy the text says that there was another one before.
     func replyAfterRetries(_ failure: UpstreamFailure, prepare: (inout ResponseHead) -> Void) {
-        let start: StaticString = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
+        let start: StaticString =
+            "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
         let reason = failure.reason
         withUnsafeTemporaryAllocation(byteCount: start.utf8CodeUnitCount + reason.utf8CodeUnitCount, alignment: 1) { text in
             text.baseAddress?.copyMemory(from: start.utf8Start, byteCount: start.utf8CodeUnitCount)

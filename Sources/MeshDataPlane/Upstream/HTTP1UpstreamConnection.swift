@@ -183,7 +183,6 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     /// The connection cannot be used again: the rest of the response could not be told from the next one.
     override func abandon(_ request: UpstreamRequest) {
         self.request = nil
-        stats.add(counts.requestsSentReset)
         end(failure: nil, isLocal: true)
     }
 

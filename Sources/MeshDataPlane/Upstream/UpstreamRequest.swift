@@ -274,7 +274,8 @@ final class UpstreamRequest {
         _ failure: UpstreamFailure, mayReplay: Bool = false, wasSent: Bool = true, wasIdle: Bool = false
     ) {
         connection = nil
-        withCounts { stats.add($0.requestsReceivedReset) }
+        // A connection of HTTP/1 that ends is no reset of a stream.
+        if failure == .remoteReset || failure == .remoteRefused { withCounts { stats.add($0.requestsReceivedReset) } }
         let endpoint = endpoint
         let outcome = withStream { stream in
             stream.retry.isEnabled

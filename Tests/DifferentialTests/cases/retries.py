@@ -172,14 +172,13 @@ def _on(condition, outcome, status, path, *scripts, **more):
     return _retry(f"retry_on {condition}", outcome, status, path, *scripts, **more)
 
 
-def _stats(outcome, path, name, first, *scripts, shows, **more):
+def _stats(outcome, path, name, first, *scripts, shows, also=(), **more):
     """One request to a cluster of its own, and what it counted there."""
     suffixes = (
         "upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_limit_exceeded",
         "upstream_rq_retry_overflow", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited",
         "upstream_rq_per_try_timeout", "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_completed",
-        "upstream_rq_5xx", "upstream_rq_2xx", "retry_or_shadow_abandoned",
-        "upstream_rq_tx_reset",
+        "retry_or_shadow_abandoned", "upstream_rq_tx_reset", "upstream_rq_rx_reset", *also,
     )
     return _retry(
         "retry statistics", outcome, first, path, *scripts, admin="/stats", log=None, shows=shows,
@@ -326,10 +325,11 @@ GROUP = Group(
         _retry("max_retries", "none is allowed", 503, "/breaker", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry_budget", "nothing is allowed", 503, "/budget", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry overflow", "a full cluster is left alone", 503, "/full", shows="503 UO "),
-        _stats("success", "/counted", "counted", 200, _503, _OK, shows="upstream_rq_retry_success 1"),
+        _stats("success", "/counted", "counted", 200, _503, _OK, shows="upstream_rq_retry_success 1",
+               also=("upstream_rq_2xx", "retry.upstream_rq_5xx", "retry.upstream_rq_503", "retry.upstream_rq_completed")),
         _stats("a wait that was asked for", "/slow", "slow", 200, response(503, b"no", [("retry-after", "1")]), _OK,
                shows="backoff_ratelimited 1"),
-        _stats("timeouts", "/timed", "timed", 504, (0.5, _OK), shows="per_try_timeout 3"),
+        _stats("timeouts", "/timed", "timed", 504, (0.5, _OK), shows="per_try_timeout 3", also=("upstream_rq_5xx",)),
         _stats("body too large", "/abandoned", "abandoned", 503, _503, _OK, method="POST", body=b"x" * 11,
                shows="abandoned 1"),
     ),
