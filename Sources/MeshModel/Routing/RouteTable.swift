@@ -32,6 +32,8 @@ package final class RouteTable: @unchecked Sendable {
     let lists: FlatArray<Int32>
     /// Keeps the formats alive that `operations` point to.
     private let formats: [FormatTemplate]
+    /// Metadata of routes and virtual hosts, for logs.
+    package let metadata: [MetadataTable]
     let requestOperations: TableRange
     let responseOperations: TableRange
     let outermostFirst: Bool
@@ -71,6 +73,7 @@ package final class RouteTable: @unchecked Sendable {
         nodes = FlatArray(builder.tree.nodes)
         lists = FlatArray(builder.tree.lists)
         formats = builder.formats
+        metadata = builder.metadata
         requestOperations = builder.requestOperations
         responseOperations = builder.responseOperations
         outermostFirst = configuration.mostSpecificHeaderMutationsWin
