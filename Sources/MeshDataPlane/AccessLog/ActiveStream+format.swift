@@ -50,21 +50,20 @@ extension ActiveStream: FormatContext {
         case .responseTxDuration:
             guard let first = info.upstreamFirstByte else { return false }
             return FormatValues.append(from: first, to: now, to: sink)
-        case .upstreamHost, .upstreamRemoteAddress:
-            return FormatValues.append(info.upstreamAddress, includingPort: true, to: sink)
-        case .upstreamRemoteAddressWithoutPort:
-            return FormatValues.append(info.upstreamAddress, includingPort: false, to: sink)
-        case .upstreamRemotePort: return FormatValues.appendPort(info.upstreamAddress, to: sink)
+        case .upstreamHost: return FormatValues.append(info.upstreamAddress, includingPort: true, to: sink)
+        case .upstreamRemoteAddress: return FormatValues.append(upstreamPeer, includingPort: true, to: sink)
+        case .upstreamRemoteAddressWithoutPort: return FormatValues.append(upstreamPeer, includingPort: false, to: sink)
+        case .upstreamRemotePort: return FormatValues.appendPort(upstreamPeer, to: sink)
         case .upstreamLocalAddress:
             return FormatValues.append(info.upstreamLocalAddress, includingPort: true, to: sink)
         case .upstreamLocalAddressWithoutPort:
             return FormatValues.append(info.upstreamLocalAddress, includingPort: false, to: sink)
         case .upstreamLocalPort: return FormatValues.appendPort(info.upstreamLocalAddress, to: sink)
         case .upstreamCluster:
-            guard let cluster else { return false }
+            guard let cluster = cluster ?? clusterOfRoute else { return false }
             return FormatValues.appendText(cluster.cluster.statName, to: sink)
         case .upstreamClusterRaw:
-            guard let cluster else { return false }
+            guard let cluster = cluster ?? clusterOfRoute else { return false }
             sink.append(cluster.name.bytes)
             return true
         case .upstreamRequestAttemptCount: return FormatValues.appendNumber(UInt64(info.attempts), to: sink)
@@ -99,20 +98,26 @@ extension ActiveStream: FormatContext {
         case .listenerName: return FormatValues.appendText(manager?.listener.compiled.listener.name ?? "", to: sink)
         case .upstreamHostName, .upstreamHostNameWithoutPort:
             return appendHostName(withPort: command == .upstreamHostName, to: sink)
-        case .upstreamRemoteEndpointID: return info.upstreamAddress != nil
+        case .upstreamRemoteEndpointID: return upstreamPeer != nil
         case .requestHeadersBytes: return FormatValues.appendNumber(request.headers.textSize, to: sink)
         case .responseHeadersBytes:
             // The status is one of Envoy's headers.
             let status: UInt64 = info.status > 0 ? 10 : 0
             return FormatValues.appendNumber(response.headers.textSize &+ status, to: sink)
         case .responseTrailersBytes: return FormatValues.appendNumber(responseTrailers.textSize, to: sink)
-        case .downstreamWireBytesReceived: return FormatValues.appendNumber(wireBytes.received, to: sink)
-        case .downstreamWireBytesSent: return FormatValues.appendNumber(wireBytes.sent, to: sink)
-        case .upstreamWireBytesReceived: return FormatValues.appendNumber(info.upstreamWireReceived, to: sink)
-        case .upstreamWireBytesSent: return FormatValues.appendNumber(info.upstreamWireSent, to: sink)
+        // Frames of HTTP/2 are not told apart by stream yet: no number is better than a wrong one.
+        case .downstreamWireBytesReceived, .downstreamWireBytesSent:
+            guard let manager, !manager.isMultiplexed else { return false }
+            let bytes = wireBytes(manager.transport)
+            return FormatValues.appendNumber(command == .downstreamWireBytesSent ? bytes.sent : bytes.received, to: sink)
+        case .upstreamWireBytesReceived where info.upstreamVersion != .http2:
+            return FormatValues.appendNumber(info.upstreamWireReceived, to: sink)
+        case .upstreamWireBytesSent where info.upstreamVersion != .http2:
+            return FormatValues.appendNumber(info.upstreamWireSent, to: sink)
+        case .upstreamWireBytesReceived, .upstreamWireBytesSent: return false
         case .upstreamConnectionPoolReadyDuration:
-            guard info.upstreamAsked.nanoseconds > 0, let sent = info.upstreamHeadSent else { return false }
-            return FormatValues.append(from: info.upstreamAsked, to: sent, to: sink)
+            guard info.upstreamAsked.nanoseconds > 0 else { return false }
+            return FormatValues.append(from: info.upstreamAsked, to: info.upstreamHeadSent ?? loop.now, to: sink)
         case .commonDuration:
             guard let span = DurationSpan(argument) else { return false }
             return FormatValues.append(span, start: time(of: span.start), end: time(of: span.end), to: sink)
@@ -171,11 +176,18 @@ extension ActiveStream: FormatContext {
         return routes.compiled.table.metadata[Int(index)].append(path, quotes: quotes, to: sink)
     }
 
+    /// The cluster that the route names, before the router has looked.
+    private var clusterOfRoute: CompiledCluster? {
+        guard let route = match.route, route.pointee.action == .forward, route.pointee.cluster >= 0, let routes else { return nil }
+        return worker.clusters.cluster(routes.compiled.clusters[Int(route.pointee.cluster)])?.compiled
+    }
+
+    /// The other end of the upstream connection, where there was one.
+    private var upstreamPeer: Address? { info.upstreamLocalAddress == nil ? nil : info.upstreamAddress }
+
     /// Bytes of the stream on the wire of an HTTP/1 connection.
-    private var wireBytes: (received: UInt64, sent: UInt64) {
-        guard let manager, !manager.isMultiplexed else { return (0, 0) }
-        let transport = manager.transport
-        return (
+    private func wireBytes(_ transport: ByteStream) -> (received: UInt64, sent: UInt64) {
+        (
             transport.receivedBytes &- UInt64(transport.input.count) &- info.wireReceivedBefore,
             transport.sentBytes &+ UInt64(transport.output.byteCount) &- info.wireSentBefore
         )

@@ -141,6 +141,9 @@ final class ConnectionLogRecord: AccessLogSubject {
         predicate.holds(HeaderBlock()) { _ in false }
     }
 
+    /// The other end of the upstream connection, where there was one.
+    private var upstreamPeer: Address? { upstreamLocalAddress == nil ? nil : upstreamAddress }
+
     private func appendUpstream(_ command: FormatCommand, to sink: ByteSink) -> Bool {
         switch command {
         case .upstreamWireBytesReceived: return FormatValues.appendNumber(upstreamReceivedBytes, to: sink)
@@ -153,12 +156,11 @@ final class ConnectionLogRecord: AccessLogSubject {
             }
             sink.append(upstreamHost.name.bytes)
             return true
-        case .upstreamRemoteEndpointID: return upstreamAddress != nil
-        case .upstreamHost, .upstreamRemoteAddress:
-            return FormatValues.append(upstreamAddress, includingPort: true, to: sink)
-        case .upstreamRemoteAddressWithoutPort:
-            return FormatValues.append(upstreamAddress, includingPort: false, to: sink)
-        case .upstreamRemotePort: return FormatValues.appendPort(upstreamAddress, to: sink)
+        case .upstreamRemoteEndpointID: return upstreamPeer != nil
+        case .upstreamHost: return FormatValues.append(upstreamAddress, includingPort: true, to: sink)
+        case .upstreamRemoteAddress: return FormatValues.append(upstreamPeer, includingPort: true, to: sink)
+        case .upstreamRemoteAddressWithoutPort: return FormatValues.append(upstreamPeer, includingPort: false, to: sink)
+        case .upstreamRemotePort: return FormatValues.appendPort(upstreamPeer, to: sink)
         case .upstreamLocalAddress: return FormatValues.append(upstreamLocalAddress, includingPort: true, to: sink)
         case .upstreamLocalAddressWithoutPort:
             return FormatValues.append(upstreamLocalAddress, includingPort: false, to: sink)

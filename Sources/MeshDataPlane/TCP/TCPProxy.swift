@@ -199,7 +199,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         record.upstreamHost = upstream?.endpoint.facts
         // Bytes that never had an upstream do not count as received; Envoy has not read them.
         if let upstream, upstream.isConnected {
-            record.receivedBytes = downstream.receivedBytes &- skippedBytes
+            // When the connection is made, what was held for it is not passed on yet.
+            record.receivedBytes = type == .tcpUpstreamConnected ? countedUp : downstream.receivedBytes &- skippedBytes
             record.sentBytes = downstream.sentBytes
             record.upstreamLocalAddress = upstream.stream.localAddress
             record.upstreamReceivedBytes = upstream.stream.receivedBytes

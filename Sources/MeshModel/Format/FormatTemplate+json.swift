@@ -28,6 +28,15 @@ extension FormatTemplate {
                 memberStart = sink.count
                 if sink.last != UInt8(ascii: "{"), sink.last != UInt8(ascii: "[") { sink.append(UInt8(ascii: ",")) }
                 sink.append(slice(segment.pointee.first))
+            case .close:
+                // As Envoy: of an object or list that has come out empty nothing is left, with its key and comma.
+                let isEmpty = sink.last == UInt8(ascii: "{") || sink.last == UInt8(ascii: "[")
+                guard isEmpty, segment.pointee.second.count > 0 else {
+                    sink.append(slice(segment.pointee.first))
+                    continue
+                }
+                sink.truncate(to: sink.count - Int(segment.pointee.second.count))
+                if sink.last == UInt8(ascii: ",") { sink.truncate(to: sink.count - 1) }
             case .part:
                 let start = sink.count
                 if !appendValue(segment, context, to: sink), !omitsEmpty { sink.append(UInt8(ascii: "-")) }
@@ -100,7 +109,8 @@ private struct JSONFormatCompiler {
         return Array(sink.bytes)
     }
 
-    mutating func add(_ node: JSONFormatNode) throws(FormatError) {
+    /// - Parameter keyLength: bytes of the key before it, 0 in a list; nil for the whole line.
+    mutating func add(_ node: JSONFormatNode, keyLength: Int? = nil) throws(FormatError) {
         switch node {
         case .null: literal("null")
         case .bool(let flag): literal(flag ? "true" : "false")
@@ -110,15 +120,30 @@ private struct JSONFormatCompiler {
             literal("[")
             var isFirst = true
             for node in nodes { try addMember(key: [], node, isFirst: &isFirst) }
-            literal("]")
+            close("]", opened: keyLength)
         case .object(let fields):
             literal("{")
             var isFirst = true
             for (key, node) in fields.sorted(by: { $0.key < $1.key }) {
                 try addMember(key: Self.quoted(key.utf8) + [UInt8(ascii: ":")], node, isFirst: &isFirst)
             }
-            literal("}")
+            close("}", opened: keyLength)
         }
+    }
+
+    /// Ends an object or list.
+    ///
+    /// - Parameter opened: bytes of its key; nil for the whole line, which is never left out.
+    private mutating func close(_ bracket: String, opened keyLength: Int?) {
+        guard omitsEmpty, let keyLength else { return literal(bracket) }
+        endLiteral()
+        literal(bracket)
+        var segment = FormatSegment(kind: .literal)
+        segment.role = .close
+        segment.first = FormatSegment.TextRange(start: UInt32(literalStart), count: UInt32(text.count - literalStart))
+        segment.second.count = UInt32(keyLength + 1)
+        segments.append(segment)
+        literalStart = text.count
     }
 
     /// A member of an object or list. Where it may be left out at the end, its comma is decided then.
@@ -137,7 +162,7 @@ private struct JSONFormatCompiler {
             text += key
         }
         isFirst = false
-        try add(node)
+        try add(node, keyLength: key.count)
     }
 
     private mutating func addText(_ source: String) throws(FormatError) {

@@ -178,6 +178,8 @@ struct FormatSegment {
         case plain
         /// Begins a member that is taken back where its value is left out.
         case member
+        /// Ends an object or list that is taken back when it is empty.
+        case close
         /// A whole value, with its own quotes.
         case value
         /// Part of a string.

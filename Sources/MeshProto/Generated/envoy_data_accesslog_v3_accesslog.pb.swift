@@ -27,6 +27,7 @@ package nonisolated enum Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf.En
   case notSet // = 0
   case tcpUpstreamConnected // = 1
   case tcpPeriodic // = 2
+  case tcpConnectionStart // = 14
   case tcpConnectionEnd // = 3
   case downstreamStart // = 4
   case downstreamPeriodic // = 5
@@ -60,6 +61,7 @@ package nonisolated enum Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf.En
     case 11: self = .udpTunnelUpstreamConnected
     case 12: self = .udpPeriodic
     case 13: self = .udpSessionEnd
+    case 14: self = .tcpConnectionStart
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -80,6 +82,7 @@ package nonisolated enum Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf.En
     case .udpTunnelUpstreamConnected: return 11
     case .udpPeriodic: return 12
     case .udpSessionEnd: return 13
+    case .tcpConnectionStart: return 14
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -89,6 +92,7 @@ package nonisolated enum Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf.En
     .notSet,
     .tcpUpstreamConnected,
     .tcpPeriodic,
+    .tcpConnectionStart,
     .tcpConnectionEnd,
     .downstreamStart,
     .downstreamPeriodic,
@@ -107,5 +111,5 @@ package nonisolated enum Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf.En
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 nonisolated extension Envoy_Data_Accesslog_V3_AccessLogType: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0NotSet\0\u{1}TcpUpstreamConnected\0\u{1}TcpPeriodic\0\u{1}TcpConnectionEnd\0\u{1}DownstreamStart\0\u{1}DownstreamPeriodic\0\u{1}DownstreamEnd\0\u{1}UpstreamPoolReady\0\u{1}UpstreamPeriodic\0\u{1}UpstreamEnd\0\u{1}DownstreamTunnelSuccessfullyEstablished\0\u{1}UdpTunnelUpstreamConnected\0\u{1}UdpPeriodic\0\u{1}UdpSessionEnd\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0NotSet\0\u{1}TcpUpstreamConnected\0\u{1}TcpPeriodic\0\u{1}TcpConnectionEnd\0\u{1}DownstreamStart\0\u{1}DownstreamPeriodic\0\u{1}DownstreamEnd\0\u{1}UpstreamPoolReady\0\u{1}UpstreamPeriodic\0\u{1}UpstreamEnd\0\u{1}DownstreamTunnelSuccessfullyEstablished\0\u{1}UdpTunnelUpstreamConnected\0\u{1}UdpPeriodic\0\u{1}UdpSessionEnd\0\u{1}TcpConnectionStart\0")
 }
