@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
 
-// 400 lines and more: one table, and it is to stand in one place.
+// 600 lines: one table, and it is to stand in one place.
 
 /// Why the proxy answered as it did, or ended a connection: a name that does not change, and a sentence that says which
 /// part of the configuration decides. docs/reasons.md is printed from this table.
