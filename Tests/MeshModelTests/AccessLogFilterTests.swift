@@ -49,10 +49,24 @@ struct AccessLogFilterTests {
 
     @Test func shareGoesByTheRequestsIDUnlessIndependent() {
         let half = FractionalPercent(numerator: 50)
-        #expect(admits(.share(half, isIndependent: false), random: 99) { $0.stableRandom = 149 })
-        #expect(!admits(.share(half, isIndependent: false), random: 0) { $0.stableRandom = 150 })
-        #expect(!admits(.share(half, isIndependent: true), random: 50) { $0.stableRandom = 0 })
-        #expect(admits(.share(half, isIndependent: false), random: 49))
+        #expect(admits(.share(half, RuntimeReference(), isIndependent: false), random: 99) { $0.stableRandom = 149 })
+        #expect(!admits(.share(half, RuntimeReference(), isIndependent: false), random: 0) { $0.stableRandom = 150 })
+        #expect(!admits(.share(half, RuntimeReference(), isIndependent: true), random: 50) { $0.stableRandom = 0 })
+        #expect(admits(.share(half, RuntimeReference(), isIndependent: false), random: 49))
+    }
+
+    @Test func keyOfTheRuntimeWinsWhileItIsSet() {
+        let runtime = Runtime([RuntimeLayer(name: "admin", isAdmin: true, values: [:])])
+        let least = AccessLogFilter.Comparison(.atLeast, 400, RuntimeReference(key: "log.least"))
+        let filter = AccessLogFilter.all([.status(least), .share(FractionalPercent(numerator: 100), RuntimeReference(key: "log.share"), isIndependent: true)])
+            .bound(to: runtime)
+        #expect(admits(filter, random: 7) { $0.logStatus = 404 })
+        #expect(runtime.modify([("log.least", "500")]))
+        #expect(!admits(filter, random: 7) { $0.logStatus = 404 })
+        #expect(admits(filter, random: 7) { $0.logStatus = 500 })
+        #expect(runtime.modify([("log.least", ""), ("log.share", "5")]))
+        #expect(!admits(filter, random: 7) { $0.logStatus = 404 })
+        #expect(admits(filter, random: 4) { $0.logStatus = 404 })
     }
 
     @Test func filtersAreJoined() {

@@ -126,7 +126,8 @@ package final class CompiledHTTP: Sendable {
 
     init(
         terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
-        listenerStats: HTTPListenerStats, accessLogs: CompiledAccessLogs, router: RouterOptions, node: NodeIdentity
+        listenerStats: HTTPListenerStats, accessLogs: CompiledAccessLogs, router: RouterOptions, node: NodeIdentity,
+        runtime: Runtime
     ) {
         self.listenerStats = listenerStats
         self.terminal = terminal
@@ -134,7 +135,7 @@ package final class CompiledHTTP: Sendable {
         self.filters = filters
         self.stats = stats
         self.accessLogs = accessLogs
-        localReplies = terminal.localReplies.map { CompiledLocalReplies($0) }
+        localReplies = terminal.localReplies.map { CompiledLocalReplies($0, runtime: runtime) }
         self.router = router
         serverName = ConstantBytes(terminal.serverName)
         via = ConstantBytes(terminal.via)

@@ -308,7 +308,7 @@ package final class ConfigCompiler: ConfigSink {
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats,
             listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs, http.accessLogOptions),
-            router: router, node: node)
+            router: router, node: node, runtime: runtime)
     }
 
     private func decodeRouter(_ filter: TypedConfig) throws(Refusal) -> RouterOptions {
@@ -336,7 +336,7 @@ package final class ConfigCompiler: ConfigSink {
         for log in logs {
             do {
                 let file = try logFiles.open(log.destination)
-                compiled.append(CompiledAccessLog(file: file, format: log.format, filter: log.filter))
+                compiled.append(CompiledAccessLog(file: file, format: log.format, filter: log.filter?.bound(to: runtime)))
             } catch {
                 throw Refusal(reason: error.reason)
             }

@@ -26,11 +26,11 @@ final class CompiledLocalReplies: Sendable {
     let mappers: [Mapper]
     let body: Body?
 
-    init(_ policy: LocalReplyPolicy) {
+    init(_ policy: LocalReplyPolicy, runtime: Runtime) {
         body = policy.body.map { Body($0) }
         mappers = policy.mappers.map { mapper in
             Mapper(
-                filter: mapper.filter, status: mapper.status, text: mapper.text.map { ConstantBytes($0) },
+                filter: mapper.filter.bound(to: runtime), status: mapper.status, text: mapper.text.map { ConstantBytes($0) },
                 body: mapper.body.map { Body($0) }, headers: mapper.headers.map { (ConstantBytes($0.name), $0) })
         }
     }

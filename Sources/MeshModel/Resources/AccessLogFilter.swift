@@ -14,7 +14,7 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
     /// What tracing would sample.
     case traceable
     /// A share of the records. `isIndependent`: by a number of its own, not by the request's ID.
-    case share(FractionalPercent, isIndependent: Bool)
+    case share(FractionalPercent, RuntimeReference, isIndependent: Bool)
     case all([AccessLogFilter])
     case any([AccessLogFilter])
     case header(HeaderPredicate)
@@ -26,23 +26,45 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
     case type(UInt32, excludes: Bool)
 
     /// A number beside another. Source: `ComparisonFilter`.
-    package struct Comparison: Equatable, BitwiseCopyable, Sendable {
+    package struct Comparison: Equatable, Sendable {
         package enum Operation: UInt8, BitwiseCopyable, Sendable { case equal, atLeast, atMost, notEqual }
         package var operation: Operation
         package var value: UInt64
+        /// Names another value while the process runs.
+        package var runtime: RuntimeReference
 
-        package init(_ operation: Operation, _ value: UInt64) {
+        package init(_ operation: Operation, _ value: UInt64, _ runtime: RuntimeReference = RuntimeReference()) {
             self.operation = operation
             self.value = value
+            self.runtime = runtime
         }
 
         func holds(_ other: UInt64) -> Bool {
-            switch operation {
+            let value = runtime.value?.number(fallback: value) ?? value
+            return switch operation {
             case .equal: other == value
             case .atLeast: other >= value
             case .atMost: other <= value
             case .notEqual: other != value
             }
+        }
+    }
+
+    /// The same filter, that looks its keys up in `runtime`.
+    package func bound(to runtime: Runtime) -> AccessLogFilter {
+        switch self {
+        case .status(var comparison):
+            comparison.runtime.bind(to: runtime)
+            return .status(comparison)
+        case .duration(var comparison):
+            comparison.runtime.bind(to: runtime)
+            return .duration(comparison)
+        case .share(let share, var reference, let isIndependent):
+            reference.bind(to: runtime)
+            return .share(share, reference, isIndependent: isIndependent)
+        case .all(let filters): return .all(filters.map { $0.bound(to: runtime) })
+        case .any(let filters): return .any(filters.map { $0.bound(to: runtime) })
+        default: return self
         }
     }
 
@@ -55,8 +77,9 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
         case .duration(let comparison): return comparison.holds(subject.logMilliseconds)
         case .notHealthCheck: return true
         case .traceable: return subject.isTraced
-        case .share(let share, let isIndependent):
-            return share.contains(random: isIndependent ? random : subject.stableRandom ?? random)
+        case .share(let share, let runtime, let isIndependent):
+            let number = isIndependent ? random : subject.stableRandom ?? random
+            return runtime.value?.contains(random: number, fallback: share) ?? share.contains(random: number)
         case .all(let filters):
             for filter in filters where !filter.admits(subject, random: random) { return false }
             return true
@@ -71,6 +94,19 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
         case .type(let types, let excludes): return (types & (1 << UInt32(subject.logType.rawValue)) != 0) != excludes
         }
     }
+}
+
+/// A key of the runtime in a resource, and its value once the resource is compiled.
+package struct RuntimeReference: Equatable, Sendable {
+    /// Empty for none.
+    package let key: String
+    package private(set) var value: RuntimeValue?
+
+    package init(key: String = "") { self.key = key }
+
+    mutating func bind(to runtime: Runtime) { value = key.isEmpty ? nil : runtime.value(of: key) }
+
+    package static func == (left: RuntimeReference, right: RuntimeReference) -> Bool { left.key == right.key }
 }
 
 /// What filters of access logs ask a record.

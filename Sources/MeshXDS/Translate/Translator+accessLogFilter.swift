@@ -59,8 +59,8 @@ extension Translator {
             case .ne: .notEqual
             default: .equal
             }
-        let value = runtime[message.value.runtimeKey].flatMap(UInt64.init) ?? UInt64(message.value.defaultValue)
-        return AccessLogFilter.Comparison(operation, value)
+        return AccessLogFilter.Comparison(
+            operation, UInt64(message.value.defaultValue), RuntimeReference(key: message.value.runtimeKey))
     }
 
     private func share(_ message: Envoy_Config_Accesslog_V3_RuntimeFilter) -> AccessLogFilter {
@@ -70,12 +70,9 @@ extension Translator {
             case .million: 1_000_000
             default: 100
             }
-        var share = FractionalPercent(numerator: message.percentSampled.numerator, denominator: denominator)
-        // A plain integer in the runtime is a percentage.
-        if let percent = runtime[message.runtimeKey].flatMap(UInt32.init) {
-            share = FractionalPercent(numerator: percent, denominator: 100)
-        }
-        return .share(share, isIndependent: message.useIndependentRandomness)
+        let share = FractionalPercent(numerator: message.percentSampled.numerator, denominator: denominator)
+        return .share(
+            share, RuntimeReference(key: message.runtimeKey), isIndependent: message.useIndependentRandomness)
     }
 
     private func flags(_ names: [String], at path: String) throws(ConfigError) -> UInt64 {
