@@ -80,8 +80,11 @@ private final class AdminRecord: AccessLogSubject {
         logMilliseconds = (AdminAccessLog.now() &- start) / 1_000_000
         add(":method", request.method)
         add(":path", request.target)
-        for (name, value) in request.headers { add(name == "host" ? ":authority" : name, value) }
-        add("x-forwarded-for", hostAddress.hostText)
+        var forwardedFor: [String] = []
+        for (name, value) in request.headers {
+            if name == "x-forwarded-for" { forwardedFor.append(value) } else { add(name == "host" ? ":authority" : name, value) }
+        }
+        add("x-forwarded-for", (forwardedFor + [hostAddress.hostText]).joined(separator: ","))
         add("content-type", response.contentType, isResponse: true)
         for (name, value) in response.headers { add(name, value, isResponse: true) }
     }
