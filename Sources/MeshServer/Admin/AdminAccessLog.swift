@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import MeshDataPlane
+package import MeshDataPlane
 import MeshHTTP
 package import MeshIO
 package import MeshModel
@@ -93,9 +93,9 @@ private final class AdminRecord: AccessLogSubject {
         Array(name.utf8).withUnsafeBytes { name in
             Array(value.utf8).withUnsafeBytes { value in
                 if isResponse {
-                    response.append(name: name, value: value, from: pool)
+                    _ = response.append(name: name, value: value, from: pool)
                 } else {
-                    request.append(name: name, value: value, from: pool)
+                    _ = request.append(name: name, value: value, from: pool)
                 }
             }
         }
