@@ -2,6 +2,7 @@
 """Two proxies of one configuration, each on its own ports, and what they answer with the ports named."""
 
 import re
+import time
 
 from PythonKit import bootstrap as b
 from PythonKit.certificates import material
@@ -13,7 +14,7 @@ from PythonKit.upstream import Upstream
 PORTS = ("admin", "web", "tcp", "more", "tls", "upstream", "dead")
 
 
-def configuration(ports):
+def configuration(ports, log):
     """Everything admin can show of a static configuration: hosts of all kinds, breakers, layers, secrets, certificates."""
     routes = """
     - match: {prefix: /direct}
@@ -53,11 +54,16 @@ def configuration(ports):
         },
         {"priority": 1, "lb_endpoints": [{"health_status": "DEGRADED", "endpoint": {"address": b.address(9, "::1")}}]},
     ]
+    filtered = b.file_access_log(log.with_suffix(".filtered"), "%REQ(:PATH)% %RESPONSE_CODE%\n")
+    filtered["filter"] = {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "x"}}}}
     m = material()
     secret = b.downstream_tls(m.server, ca=m.ca.path)
     return {
         "node": {"id": "node-1", "cluster": "mesh", "locality": {"zone": "z"}, "metadata": {"a": {"b": [1, "x", True]}}},
-        "admin": {"address": b.address(ports["admin"])},
+        "admin": {
+            "address": b.address(ports["admin"]),
+            "access_log": [b.file_access_log(log), filtered],
+        },
         "layered_runtime": {
             "layers": [
                 {"name": "base", "static_layer": {"feature": {"ratio": 25}, "a.b": "text", "flag": True}},
@@ -90,7 +96,8 @@ class Side:
         self.ports = {port: free_port() for port in PORTS}
         self.upstream = Upstream(self.ports["upstream"], "upstream")
         path = directory / f"{name}.yaml"
-        b.write(path, change(configuration(self.ports)))
+        self.access_log = directory / f"{name}.access"
+        b.write(path, change(configuration(self.ports, self.access_log)))
         self.proxy = Proxy(binary, path, self.ports["admin"]).wait_until_ready()
 
     def ask(self, path, method="GET", headers=()):
@@ -104,6 +111,16 @@ class Side:
             connection.send(data)
             return connection.read_response(method=method)
 
+    def logged(self, marker):
+        """Lines of the access log with the marker, once there is one; without their times."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            lines = [line for line in self.access_log.read_text().splitlines() if marker in line]
+            if lines:
+                return [re.sub(r"^\[[^]]*\]", "[time]", line) for line in lines]
+            time.sleep(0.02)
+        return []
+
     def named(self, body: bytes) -> str:
         """The text with what differs between any two runs replaced."""
         text = body.decode(errors="replace")
@@ -114,6 +131,7 @@ class Side:
         text = re.sub(r'("last_updated": )"[^"]*"', r'\1"<time>"', text)
         # Envoy marks texts that are meant for people with a word that protobuf changes at random.
         text = re.sub(r"goo\.gle/debug\w+\s*", "", text)
+        text = text.replace(str(self.access_log), "<log>")
         return text.replace(str(self.proxy.bootstrap_path), "<bootstrap>")
 
     def stop(self):

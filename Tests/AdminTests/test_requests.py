@@ -442,3 +442,31 @@ def test_component_log_levels_are_checked_at_start(pair, levels):
         assert done.returncode == 1
         said.append(re.search(r"error: .*", done.stdout + done.stderr, re.IGNORECASE).group(0).lower())
     assert said[0].split("error: ")[-1] == said[1].split("error: ")[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers"),
+    [("/ready?marker=1", "GET", [("User-Agent", "agent"), ("X-Request-Id", "id-1")]), ("/nothing?marker=2", "GET", []),
+     ("/ready?marker=3", "HEAD", []), ("/logging?marker=4", "GET", [("x-forwarded-for", "1.2.3.4")]), ("/%72eady?marker=%35", "POST", [])],
+)  # fmt: skip
+def test_requests_are_logged(pair, path, method, headers):
+    """Bytes sent differ where the texts do (the list of paths), and so do milliseconds."""
+    for side in pair.both():
+        side.ask(path, method, headers)
+    envoy, apus = ([side.named(line.encode()) for line in side.logged(path)] for side in pair.both())
+    assert len(apus) == len(envoy) == 1
+    numbers = re.compile(r'" (\d+) - (\d+) (\d+) (\d+) ')
+    if "nothing" in path:
+        envoy, apus = [numbers.sub(r'" \1 - \2 n n ', envoy[0])], [numbers.sub(r'" \1 - \2 n n ', apus[0])]
+    assert numbers.sub(r'" \1 - \2 \3 n ', apus[0]) == numbers.sub(r'" \1 - \2 \3 n ', envoy[0])
+
+
+def test_the_access_log_is_filtered(pair):
+    for side in pair.both():
+        side.ask("/ready?other=1"), side.ask("/nothing?other=2")
+        side.logged("/nothing?other=2")
+        filtered = side.access_log.with_suffix(".filtered")
+        deadline = time.monotonic() + 5
+        while "other=2" not in filtered.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [line for line in filtered.read_text().splitlines() if "other" in line] == ["/nothing?other=2 404"], side.name

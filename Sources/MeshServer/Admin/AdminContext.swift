@@ -12,12 +12,14 @@ package struct AdminContext: Sendable {
     package let runtime: Runtime
     let runtimeStats: RuntimeStats?
     let access: AdminAccess
+    let accessLog: AdminAccessLog?
     /// Hands a command to the control thread.
     let command: @Sendable (AdminCommand) -> Void
 
     package init(
         view: AdminViewSlot, catalog: StatCatalog, log: ApplicationLog, process: ProcessGauges,
         runtime: Runtime = Runtime(), runtimeStats: RuntimeStats? = nil, access: AdminAccess = AdminAccess(),
+        accessLog: AdminAccessLog? = nil,
         command: @escaping @Sendable (AdminCommand) -> Void
     ) {
         self.view = view
@@ -26,6 +28,7 @@ package struct AdminContext: Sendable {
         self.process = process
         self.runtime = runtime
         self.access = access
+        self.accessLog = accessLog
         self.runtimeStats = runtimeStats
         self.command = command
     }

@@ -17,8 +17,16 @@ package struct AdminEndpoints: Sendable {
 
     package init(context: AdminContext) { self.context = context }
 
-    /// Answers a request.
+    /// Answers a request, and writes the access log.
     package func answer(_ request: LocalRequest) -> LocalResponse {
+        guard let accessLog = context.accessLog else { return respond(to: request) }
+        let start = AdminAccessLog.now()
+        let response = respond(to: request)
+        accessLog.write(request, response, start: start)
+        return response
+    }
+
+    private func respond(to request: LocalRequest) -> LocalResponse {
         if let refusal = context.access.refusal(of: request) { return LocalResponse(403, refusal) }
         let path = request.path.isEmpty ? "/" : request.path
         context.log.debug("admin", "request: \(request.method) \(path)")

@@ -4,6 +4,9 @@ import Glibc
 /// A request to admin or to the demo's upstream, as text: neither is on the path of traffic.
 package struct LocalRequest: Equatable, Sendable {
     package var method: String
+    /// As it was sent, with its query.
+    package var target = ""
+    package var version = "HTTP/1.1"
     /// The target's path, percent-decoded.
     package var path: String
     /// Parameters in order, percent-decoded; a name without `=` has an empty value.
@@ -102,6 +105,8 @@ package enum LocalRequestParser {
         guard methods.contains(method) else { return .refused(400) }
         var request = LocalRequest(method: method, path: "")
         setTarget(target, &request)
+        request.target = String(decoding: target, as: UTF8.self)
+        request.version = version
         request.keepsAlive = version == "HTTP/1.1"
         var length = 0
         var isChunked = false

@@ -117,7 +117,7 @@ final class ControlThread: TimerTarget {
         }
         setState(.initializing)
         let runtime = Runtime(model.runtimeLayers)
-        if let address = model.adminAddress { try startAdmin(address.address, runtime) }
+        if let address = model.adminAddress { try startAdmin(address.address, runtime, model.adminAccessLogs) }
 
         let compiler = ConfigCompiler(
             registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
@@ -180,7 +180,7 @@ final class ControlThread: TimerTarget {
         }
     }
 
-    private func startAdmin(_ address: Address, _ runtime: Runtime) throws(StartError) {
+    private func startAdmin(_ address: Address, _ runtime: Runtime, _ logs: [AccessLogConfig]) throws(StartError) {
         let isLocal = if case .pipe = address { true } else { address.isLoopback }
         guard isLocal else {
             throw StartError("admin.address: found \(address); allowed: a loopback address or a unix socket")
@@ -192,10 +192,19 @@ final class ControlThread: TimerTarget {
             throw StartError("admin: \(error)")
         }
         let mailbox = mailbox
+        let accessLog: AdminAccessLog
+        do throws(LogFileFailure) {
+            accessLog = try AdminAccessLog(
+                logs, sink: logWriter, runtime: runtime, localAddress: socket.address,
+                hostAddress: HostAddress.find(options.localAddressIPVersion))
+        } catch {
+            throw StartError("admin.access_log: \(error.reason)")
+        }
         let isPipe = if case .pipe = address { true } else { false }
         let endpoints = AdminEndpoints(context: AdminContext(
             view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt, view: view),
             runtime: runtime, runtimeStats: RuntimeStats(catalog: catalog, runtime: runtime), access: AdminAccess(checksHost: !isPipe),
+            accessLog: accessLog,
             command: { mailbox.post(.admin($0)) }))
         admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
