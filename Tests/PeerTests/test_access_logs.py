@@ -94,7 +94,7 @@ def test_stalled_reader_of_stdout_holds_up_neither_requests_nor_other_files(apus
     try:
         def ready():
             try:
-                return get(admin, "/ready").status == 200
+                return get(admin, "/ready", host="admin").status == 200
             except OSError:
                 return False
 
@@ -106,7 +106,7 @@ def test_stalled_reader_of_stdout_holds_up_neither_requests_nor_other_files(apus
             assert connection.read_response(timeout=3).status == 200
         wait_until(lambda: other.exists() and other.read_text().count("file") == with_pipe)
         waiting = wait_until(lambda: int(re.search(
-            r"filesystem\.write_total_buffered: (\d+)", get(admin, "/stats").body.decode())[1]))
+            r"filesystem\.write_total_buffered: (\d+)", get(admin, "/stats", host="admin").body.decode())[1]))
         assert waiting > 100_000  # 300 lines of 1,005 bytes, less what the pipe holds
         # The reader wakes up and finds every line.
         os.set_blocking(process.stdout.fileno(), False)

@@ -30,15 +30,17 @@ final class AccessLogBuffers: TimerTarget {
 
     /// Writes a record to every log whose filter admits it.
     func write(_ logs: borrowing CompiledAccessLogs, _ subject: some AccessLogSubject) {
-        for index in 0..<logs.logs.count { write(logs.logs[index], subject) }
+        logs.logs.withUnsafeBufferPointer { all in
+            for index in all.indices { write(all.baseAddress.unsafelyUnwrapped + index, subject) }
+        }
     }
 
-    private func write(_ log: CompiledAccessLog, _ subject: some AccessLogSubject) {
-        if let filter = log.filter, !filter.admits(subject, random: random.next()) { return }
-        let lines = lines(of: log.file)
-        log.format.write(to: lines, context: subject)
+    private func write(_ log: UnsafePointer<CompiledAccessLog>, _ subject: some AccessLogSubject) {
+        if let filter = log.pointee.filter, !filter.admits(subject, random: random.next()) { return }
+        let lines = lines(of: log.pointee.file)
+        log.pointee.format.write(to: lines, context: subject)
         if lines.count >= flushBytes {
-            handOver(lines, log.file.rawValue)
+            handOver(lines, log.pointee.file.rawValue)
         } else if !loop.timers.isArmed(timer) {
             loop.timers.arm(timer, at: loop.now.advanced(byNanoseconds: flushInterval))
         }

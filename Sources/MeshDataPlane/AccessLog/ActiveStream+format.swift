@@ -59,11 +59,26 @@ extension ActiveStream: FormatContext {
         case .upstreamLocalAddressWithoutPort:
             return FormatValues.append(info.upstreamLocalAddress, includingPort: false, to: sink)
         case .upstreamLocalPort: return FormatValues.appendPort(info.upstreamLocalAddress, to: sink)
+        // What Istio's format asks for goes through no counted reference.
+        case .downstreamLocalAddress:
+            return managerReference?._withUnsafeGuaranteedRef {
+                FormatValues.append($0.facts.localAddress, includingPort: true, to: sink)
+            } ?? false
+        case .downstreamRemoteAddress:
+            return managerReference?._withUnsafeGuaranteedRef {
+                FormatValues.append($0.facts.remoteAddress, includingPort: true, to: sink)
+            } ?? false
+        case .requestedServerName where argument.isEmpty:
+            return managerReference?._withUnsafeGuaranteedRef { FormatValues.appendText($0.facts.serverName, to: sink) } ?? false
         case .upstreamCluster:
             guard let cluster = cluster ?? clusterOfRoute else { return false }
             return FormatValues.appendText(cluster.cluster.statName, to: sink)
         case .upstreamClusterRaw:
-            guard let cluster = cluster ?? clusterOfRoute else { return false }
+            if let clusterReference {
+                clusterReference._withUnsafeGuaranteedRef { sink.append($0.compiled.name.bytes) }
+                return true
+            }
+            guard let cluster = clusterOfRoute else { return false }
             sink.append(cluster.name.bytes)
             return true
         case .upstreamRequestAttemptCount: return FormatValues.appendNumber(UInt64(info.attempts), to: sink)
@@ -266,8 +281,8 @@ extension ActiveStream: FormatContext {
     }
 
     private func appendName(_ range: TableRange?, to sink: ByteSink) -> Bool {
-        guard let range, !range.isEmpty, let routes else { return false }
-        sink.append(routes.compiled.table.bytes(range))
+        guard let range, !range.isEmpty, let routesReference else { return false }
+        routesReference._withUnsafeGuaranteedRef { sink.append($0.compiled.table.bytes(range)) }
         return true
     }
 
