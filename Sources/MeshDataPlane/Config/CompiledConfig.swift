@@ -213,14 +213,17 @@ package final class CompiledCluster: Sendable {
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
+    /// Where its hosts are counted.
+    let hosts: HostStatsTable
 
     init(
         cluster: Cluster, stats: ClusterStats, updateStats: ClusterUpdateStats, http2Stats: HTTP2CodecStats, breakers: CircuitBreakers,
-        highBreakers: CircuitBreakers, tls: CompiledUpstreamTLS? = nil
+        highBreakers: CircuitBreakers, hosts: HostStatsTable, tls: CompiledUpstreamTLS? = nil
     ) {
         self.updateStats = updateStats
         self.breakers = breakers
         self.highBreakers = highBreakers
+        self.hosts = hosts
         self.http2Stats = http2Stats
         self.tls = tls
         self.cluster = cluster
@@ -241,7 +244,7 @@ package final class CompiledCluster: Sendable {
     func with(_ tls: CompiledUpstreamTLS) -> CompiledCluster {
         CompiledCluster(
             cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers,
-            highBreakers: highBreakers, tls: tls)
+            highBreakers: highBreakers, hosts: hosts, tls: tls)
     }
 }
 

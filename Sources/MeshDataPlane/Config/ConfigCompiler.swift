@@ -42,8 +42,11 @@ package final class ConfigCompiler: ConfigSink {
     private let sockets: any ListeningSocketSource
     private let logFiles: any LogFileSource
     private let node: NodeIdentity
+    let runtime: Runtime
     let pages: StatPages
     let contexts: TLSContextFactory
+    /// What is counted of each host, for the admin endpoints.
+    package let hosts: HostStatsTable
     var watch = TLSFileWatch()
     /// Chains in force with TLS, by listener, for a new context when their files change.
     var secureChains: [String: [SecureChain]] = [:]
@@ -64,15 +67,19 @@ package final class ConfigCompiler: ConfigSink {
     /// - Parameters:
     ///   - pages: the control thread's own, for gauges that follow from configuration.
     ///   - node: who this proxy says it is.
+    ///   - runtime: where keys of the runtime are looked up.
     package init(
         registry: FilterRegistry, catalog: StatCatalog, pages: StatPages, workers: Int, node: NodeIdentity,
-        sockets: any ListeningSocketSource, logFiles: any LogFileSource, publish: @escaping (ConfigDelta) -> Void
+        sockets: any ListeningSocketSource, logFiles: any LogFileSource, runtime: Runtime = Runtime(),
+        publish: @escaping (ConfigDelta) -> Void
     ) {
         self.registry = registry
         self.catalog = catalog
         self.pages = pages
         contexts = TLSContextFactory(catalog: catalog)
+        hosts = HostStatsTable(catalog: catalog)
         self.node = node
+        self.runtime = runtime
         self.workers = workers
         self.sockets = sockets
         self.logFiles = logFiles
@@ -148,7 +155,7 @@ package final class ConfigCompiler: ConfigSink {
         let breakers = compileBreakers(of: cluster)
         let compiled = CompiledCluster(
             cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers.normal,
-            highBreakers: breakers.high, tls: tls)
+            highBreakers: breakers.high, hosts: hosts, tls: tls)
         clusters[cluster.name] = compiled
         setFirstEndpoints(of: compiled)
         delta.clusters.append((id, compiled))
@@ -159,7 +166,7 @@ package final class ConfigCompiler: ConfigSink {
     private func compile(_ configuration: RouteConfiguration) throws(Refusal) -> CompiledRoutes {
         let table: RouteTable
         do {
-            table = try RouteTable(configuration)
+            table = try RouteTable(configuration, runtime: runtime)
         } catch {
             throw Refusal(reason: error.description)
         }

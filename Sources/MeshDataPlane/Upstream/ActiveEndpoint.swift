@@ -21,16 +21,15 @@ final class ActiveEndpoint {
     private var named: NamedPool?
 
     /// Where the balancer reads the requests in flight: the cluster's memory while it is a member, else its own.
-    private var activeRequestsPlace: UnsafeMutablePointer<UInt32>
+    private(set) var activeRequestsPlace: UnsafeMutablePointer<UInt32>
     private var ownsPlace: Bool
     /// The endpoint was removed.
     private(set) var isDraining = false
-    var totalRequests: UInt64 = 0
-    var failedRequests: UInt64 = 0
-    var succeededRequests: UInt64 = 0
-    var activeConnections: UInt32 = 0
-    var totalConnections: UInt64 = 0
-    var connectFailures: UInt64 = 0
+    let stats: StatPages
+    private(set) var counts: HostStats
+    /// For `deinit`, when the cluster may be gone.
+    private let hostTable: HostStatsTable
+    private let clusterName: String
 
     /// The name that `pool` is for, with the key it was looked up by.
     private struct NamedPool {
@@ -43,15 +42,24 @@ final class ActiveEndpoint {
     init(endpoint: Endpoint, cluster: WorkerCluster) {
         self.endpoint = endpoint
         self.cluster = cluster
+        stats = cluster.stats
+        hostTable = cluster.compiled.hosts
+        clusterName = cluster.compiled.cluster.name
+        counts = hostTable.use(cluster: clusterName, address: endpoint.address)
         ownsPlace = true
         activeRequestsPlace = .allocate(capacity: 1)
         activeRequestsPlace.initialize(to: 0)
     }
 
-    deinit { if ownsPlace { activeRequestsPlace.deallocate() } }
+    deinit {
+        if ownsPlace { activeRequestsPlace.deallocate() }
+        // What was open has been closed by now, or is never counted down: nobody else reads this worker's part.
+        hostTable.release(cluster: clusterName, address: address)
+    }
 
     /// It is a member of the cluster's set, whose balancer reads `place`.
     func join(as endpoint: Endpoint, countingAt place: UnsafeMutablePointer<UInt32>) {
+        if endpoint.address != address { countAt(endpoint.address) }
         self.endpoint = endpoint
         move(to: place, owned: false)
     }
@@ -63,17 +71,23 @@ final class ActiveEndpoint {
         drain()
     }
 
+    /// A logical host has another address, under which `/clusters` looks for what it has open.
+    private func countAt(_ other: Address) {
+        let (old, new) = (counts, hostTable.use(cluster: clusterName, address: other))
+        for gauge in [\HostStats.connectionsActive, \.requestsActive, \.requestsPending] {
+            let open = UInt64(max(stats.value(old[keyPath: gauge]) ?? 0, 0))
+            stats.decrement(old[keyPath: gauge], open)
+            stats.increment(new[keyPath: gauge], open)
+        }
+        counts = new
+        hostTable.release(cluster: clusterName, address: address)
+    }
+
     private func move(to place: UnsafeMutablePointer<UInt32>, owned: Bool) {
         place.initialize(to: activeRequestsPlace.pointee)
         if ownsPlace { activeRequestsPlace.deallocate() }
         activeRequestsPlace = place
         ownsPlace = owned
-    }
-
-    /// Requests in flight.
-    var activeRequests: UInt32 {
-        get { activeRequestsPlace.pointee }
-        set { activeRequestsPlace.pointee = newValue }
     }
 
     var address: Address { endpoint.address }

@@ -72,6 +72,7 @@ class ConnectionPool {
     func enqueue(_ request: UpstreamRequest) {
         stats.add(counts.requestsPendingTotal)
         stats.increment(counts.requestsPendingActive)
+        endpoint.pendingRequests &+= 1
         request.isWaiting = true
         waiting.append(request)
     }
@@ -95,6 +96,7 @@ class ConnectionPool {
     func stoppedWaiting(_ request: UpstreamRequest) {
         request.isWaiting = false
         stats.decrement(counts.requestsPendingActive)
+        endpoint.pendingRequests &-= 1
     }
 
     func nextWaiting() -> UpstreamRequest? {

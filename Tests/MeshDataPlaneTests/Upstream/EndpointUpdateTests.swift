@@ -177,6 +177,34 @@ final class EndpointUpdateTests {
         #expect(rig.compiler?.setEndpoints(of: "nobody", set) == false)
     }
 
+    @Test func whateverChangesEveryRequestIsAnswered() throws {
+        var random = RandomStream(seed: 11)
+        var clients: [Peer] = []
+        func answerAll() { for upstream in rig.upstreams where pending(upstream) { answer(upstream) } }
+        for _ in 0..<400 {
+            switch random.next(below: 4) {
+            case 0:
+                let members = EndpointUpdateTests.hosts.indices.filter { _ in random.next(below: 2) == 0 }
+                let endpoints = (members.isEmpty ? [random.next(below: 4)] : members).map { index in
+                    Endpoint(EndpointUpdateTests.hosts[index], weight: UInt32(1 + random.next(below: 3)))
+                }
+                _ = rig.compiler?.setEndpoints(of: "up", EndpointSet(endpoints: endpoints))
+                rig.loop.turn()
+            case 1: answerAll()
+            default:
+                let client = try rig.client()
+                client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                rig.loop.turn()
+                clients.append(client)
+            }
+        }
+        answerAll()
+        #expect(clients.allSatisfy { $0.text.hasPrefix("HTTP/1.1 200") } && clients.count > 150)
+        _ = rig.compiler?.setEndpoints(of: "up", EndpointSet())
+        rig.expectNothingLeft()
+        #expect(rig.stat("cluster.up.upstream_rq_completed") == Int64(clients.count))
+    }
+
     @Test func aReplacedClusterEndsWithItsRequests() throws {
         weak var old: WorkerCluster?
         let rig = DataPlaneRig()
