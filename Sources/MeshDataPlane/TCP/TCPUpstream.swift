@@ -12,6 +12,7 @@ final class TCPUpstream {
     let endpoint: ActiveEndpoint
     private let breakers: CircuitBreakers
     let stream: ByteStream
+    let number = ConnectionNumber.next()
     private let start: MonotonicInstant
     private(set) var isConnected = false
     private var isEnded = false

@@ -11,6 +11,8 @@ import MeshStats
 final class ActiveEndpoint {
     /// What the configuration says now.
     private(set) var endpoint: Endpoint
+    /// What logs print of it beside its address.
+    private(set) var facts: HostFacts?
     /// The cluster owns its endpoints.
     unowned(unsafe) let cluster: WorkerCluster
     private var pools: ContiguousArray<ConnectionPool> = []
@@ -41,6 +43,7 @@ final class ActiveEndpoint {
     /// An endpoint that no balancer knows, until `join`.
     init(endpoint: Endpoint, cluster: WorkerCluster) {
         self.endpoint = endpoint
+        facts = HostFacts(endpoint)
         self.cluster = cluster
         stats = cluster.stats
         hostTable = cluster.compiled.hosts
@@ -60,6 +63,7 @@ final class ActiveEndpoint {
     /// It is a member of the cluster's set, whose balancer reads `place`.
     func join(as endpoint: Endpoint, countingAt place: UnsafeMutablePointer<UInt32>) {
         if endpoint.address != address { countAt(endpoint.address) }
+        if endpoint != self.endpoint { facts = HostFacts(endpoint) }
         self.endpoint = endpoint
         move(to: place, owned: false)
     }

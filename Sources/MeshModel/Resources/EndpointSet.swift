@@ -14,6 +14,8 @@ package struct Endpoint: Hashable, Sendable {
     package var additionalAddresses: [Address] = []
     /// The host is the name and not the address (LOGICAL_DNS): when the address changes, connections stay.
     package var isLogical = false
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
 
     package init(_ address: Address, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.address = address

@@ -8,6 +8,7 @@ extension Translator {
     package func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError) -> Cluster {
         var cluster = Cluster(name: message.name, discovery: try discovery(message, at: path))
         if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
+        cluster.metadata = metadata(message.metadata)
         if message.hasConnectTimeout { cluster.connectTimeout = message.connectTimeout.duration }
         if message.hasPerConnectionBufferLimitBytes {
             cluster.bufferLimitBytes = message.perConnectionBufferLimitBytes.value
@@ -214,6 +215,7 @@ extension Translator {
             guard address.isIP else { throw error(place, found: "\(address)", allowed: "a socket_address") }
             endpoint.additionalAddresses.append(address)
         }
+        endpoint.metadata = metadata(message.metadata)
         return endpoint
     }
 
