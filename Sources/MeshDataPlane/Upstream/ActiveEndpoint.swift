@@ -63,7 +63,7 @@ final class ActiveEndpoint {
     /// It is a member of the cluster's set, whose balancer reads `place`.
     func join(as endpoint: Endpoint, countingAt place: UnsafeMutablePointer<UInt32>) {
         if endpoint.address != address { countAt(endpoint.address) }
-        if self.endpoint != endpoint { facts = HostFacts(endpoint) }
+        if endpoint != self.endpoint { facts = HostFacts(endpoint) }
         self.endpoint = endpoint
         move(to: place, owned: false)
     }

@@ -58,6 +58,8 @@ package struct DNSTarget: Equatable, Sendable {
     package var hostname: String
     package var weight: UInt32
     package var health: EndpointHealth
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
 
     package init(_ host: Host, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.host = host

@@ -70,7 +70,9 @@ package struct DNSHosts: Equatable, Sendable {
             return address
         }
         func endpoint(_ address: Address) -> Endpoint {
-            Endpoint(address, hostname: target.hostname, weight: target.weight, health: target.health)
+            var host = Endpoint(address, hostname: target.hostname, weight: target.weight, health: target.health)
+            host.metadata = target.metadata
+            return host
         }
         guard discovery.kind == .logical else { return places.map(endpoint) }
         guard let first = places.first else { return [] }

@@ -72,8 +72,11 @@ extension Translator {
             throw error(path, found: "no host", allowed: "endpoint")
         }
         let weight = message.hasLoadBalancingWeight ? message.loadBalancingWeight.value : 1
-        let target = try dnsHost(host.address, at: path + ".endpoint.address")
-        return DNSTarget(target, hostname: hostname(host), weight: weight, health: health(message.healthStatus))
+        var target = DNSTarget(
+            try dnsHost(host.address, at: path + ".endpoint.address"), hostname: hostname(host), weight: weight,
+            health: health(message.healthStatus))
+        target.metadata = metadata(message.metadata)
+        return target
     }
 
     /// A literal address has a hostname too where none is given: the text that stands for it.
