@@ -84,6 +84,8 @@ package final class ActiveStream: TimerTarget {
 
     var filters = FilterChainState()
     var retry = StreamRetry()
+    /// The body of a reply, while another is made from it.
+    var localReplyBody: UnsafeRawBufferPointer?
 
     // What the HTTP/2 codec keeps with its streams.
     /// Name of the stream in its session.
@@ -104,6 +106,8 @@ package final class ActiveStream: TimerTarget {
     private var retryTimer = TimerID.none
     private var tryTimer = TimerID.none
     private var tryIdleTimer = TimerID.none
+    /// Of the records of what goes on, made when such are configured.
+    private var logTimer = TimerID.none
     /// Nanoseconds without a byte in either direction before the stream ends; 0 for never.
     var idleTimeout: UInt64 = 0
     private var lastActivity = MonotonicInstant(nanoseconds: 0)
@@ -119,6 +123,7 @@ package final class ActiveStream: TimerTarget {
         static let retry: UInt32 = 4
         static let attempt: UInt32 = 5
         static let idleAttempt: UInt32 = 6
+        static let log: UInt32 = 7
     }
 
     init(worker: Worker) {
@@ -168,6 +173,7 @@ package final class ActiveStream: TimerTarget {
         lastActivity = loop.now
         // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
         if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleTimeout)) }
+        if manager.config.accessLogs.flushInterval > 0 { armLogTimer(manager) }
         if manager.config.maxStreamDuration > 0 {
             timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
         }
@@ -182,6 +188,7 @@ package final class ActiveStream: TimerTarget {
         timers.cancel(durationTimer)
         timers.cancel(requestTimer)
         if retry.isUsed { endRetries() }
+        timers.cancel(logTimer)
         if !phase.contains(.upstreamEnded), phase.contains(.routed) { upstream.cancel() }
         if filters.count > 0 { filters.end(self) }
         manager.record(self)
@@ -220,6 +227,7 @@ package final class ActiveStream: TimerTarget {
         timers.free(&retryTimer)
         timers.free(&tryTimer)
         timers.free(&tryIdleTimer)
+        timers.free(&logTimer)
     }
 
     // MARK: Timers
@@ -245,6 +253,11 @@ package final class ActiveStream: TimerTarget {
     func armRequestTimeout(_ nanoseconds: UInt64) {
         if requestTimer.isNone { requestTimer = timers.make(target: self, tag: TimerTag.request) }
         timers.arm(requestTimer, at: loop.now.advanced(byNanoseconds: nanoseconds))
+    }
+
+    private func armLogTimer(_ manager: HTTPConnectionManager) {
+        if logTimer.isNone { logTimer = timers.make(target: self, tag: TimerTag.log) }
+        timers.arm(logTimer, at: loop.now.advanced(byNanoseconds: manager.config.accessLogs.flushInterval))
     }
 
     func cancelRequestTimeout() { timers.cancel(requestTimer) }
@@ -302,6 +315,9 @@ package final class ActiveStream: TimerTarget {
             stats.add(manager.config.stats.requestsIdleTimeout)
             info.flags.insert(.streamIdleTimeout)
             fail(with: phase.contains(.requestReceived) ? .streamIdleWhileWaiting : .streamIdleWhileReceiving)
+        case TimerTag.log:
+            log(.downstreamPeriodic, manager)
+            armLogTimer(manager)
         case TimerTag.request:
             stats.add(manager.config.stats.requestsTimeout)
             fail(with: .requestTimeout)

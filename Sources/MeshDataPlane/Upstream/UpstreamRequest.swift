@@ -26,6 +26,9 @@ final class UpstreamRequest {
     /// Whether every byte of the request was handed to the connection.
     private(set) var isRequestComplete = false
     var hasResponseTrailers = false
+    /// What an HTTP/1 connection had sent and received when the request began.
+    var wireSentBefore: UInt64 = 0
+    var wireReceivedBefore: UInt64 = 0
 
     // What an HTTP/2 connection keeps with its requests.
     /// Name of the stream in its session.
@@ -111,6 +114,7 @@ final class UpstreamRequest {
     }
 
     private func enter(_ pool: ConnectionPool) {
+        withStream { $0.info.upstreamAsked = loop.now }
         self.pool = Unmanaged.passRetained(pool)
         stats.increment(pool.counts.requestsActive)
         pool.start(self)
@@ -136,6 +140,7 @@ final class UpstreamRequest {
         stream.info.upstreamAddress = pool.address
         stream.info.upstreamLocalAddress = connection.localAddress
         stream.info.upstreamVersion = pool.version
+        connection.describe(to: &stream.info)
         if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
@@ -273,6 +278,9 @@ final class UpstreamRequest {
     func onConnectionFailure(
         _ failure: UpstreamFailure, mayReplay: Bool = false, wasSent: Bool = true, wasIdle: Bool = false
     ) {
+        if let connection {
+            withStream { $0.info.lostConnection = connection._withUnsafeGuaranteedRef { $0.lost(self) } }
+        }
         connection = nil
         // A connection of HTTP/1 that ends is no reset of a stream.
         if failure == .remoteReset || failure == .remoteRefused { withCounts { stats.add($0.requestsReceivedReset) } }
@@ -309,6 +317,7 @@ final class UpstreamRequest {
             guard !isReplayed else { return false }
             isReplayed = true
         }
+        withStream { $0.info.lostConnection = nil }
         isReadingPaused = false
         isHeadSent = false
         if unsent.isEmpty { isEndHeld = isRequestComplete }

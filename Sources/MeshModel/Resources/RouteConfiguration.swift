@@ -54,6 +54,8 @@ package struct VirtualHost: Equatable, Sendable {
     package var retryPolicy: RetryPolicy?
     /// For the routes without one of their own.
     package var requestBufferLimit = RequestBufferLimit.inherit
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// Source: `typed_per_filter_config`.
     package var perFilterConfigs: [TypedConfig] = []
 
@@ -86,6 +88,8 @@ package struct Route: Equatable, Sendable {
     /// Whether the decorator's operation is sent upstream. Source: `decorator.propagate`. Default: true.
     package var decoratorPropagates = true
     package var requestBufferLimit = RequestBufferLimit.inherit
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// Scope of per-route stats. Source: `stat_prefix`. Default: empty (none).
     package var statPrefix = ""
     /// Source: `typed_per_filter_config`.

@@ -57,6 +57,7 @@ extension Translator {
         } else if message.hasPerRequestBufferLimitBytes {
             host.requestBufferLimit = .atMost(UInt64(message.perRequestBufferLimitBytes.value))
         }
+        host.metadata = metadata(message.metadata)
         host.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
         for (index, route) in message.routes.enumerated() {
             host.routes.append(try self.route(route, bodyLimit: bodyLimit, at: "\(path).routes[\(index)]"))
@@ -84,6 +85,7 @@ extension Translator {
         }
         var route = Route(match: match, action: action)
         route.name = message.name
+        route.metadata = metadata(message.metadata)
         route.headers = try headers(
             message.requestHeadersToAdd, message.requestHeadersToRemove, message.responseHeadersToAdd,
             message.responseHeadersToRemove, at: path)
@@ -128,7 +130,7 @@ extension Translator {
         return lower
     }
 
-    private func additions(
+    func additions(
         _ messages: [Envoy_Config_Core_V3_HeaderValueOption], at path: String
     ) throws(ConfigError) -> [HeaderMutation] {
         var result: [HeaderMutation] = []
