@@ -77,7 +77,12 @@ package struct StreamInfo {
         upstreamVersion = nil
         upstreamHeadSent = nil
         connectErrno = 0
-        setUpstreamHost(nil)
+        upstreamHost?.release()
+        upstreamHost = nil
+        upstreamConnectionID = 0
+        upstreamConnectBegin = MonotonicInstant(nanoseconds: 0)
+        upstreamConnectEnd = upstreamConnectBegin
+        lostConnection = nil
     }
 
     /// Nil where the endpoint has neither a name nor metadata, or there was none.

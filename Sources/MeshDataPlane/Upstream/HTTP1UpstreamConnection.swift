@@ -82,13 +82,11 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         self.request = Unmanaged.passUnretained(request)
         isReusable = true
         requestsServed &+= 1
-        if let transport {
-            transport._withUnsafeGuaranteedRef {
-                request.sentMark = $0.sentBytes &+ UInt64($0.output.byteCount)
-                startsClean = $0.output.isEmpty
-                request.wireSentBefore = request.sentMark
-                request.wireReceivedBefore = $0.receivedBytes &- UInt64($0.input.count)
-            }
+        if let stream {
+            request.sentMark = stream.sentBytes &+ UInt64(stream.output.byteCount)
+            request.wireSentBefore = request.sentMark
+            startsClean = stream.output.isEmpty
+            request.wireReceivedBefore = stream.receivedBytes &- UInt64(stream.input.count)
         }
         if pool.key.wireProtocol == .tcp {
             isTunnel = true

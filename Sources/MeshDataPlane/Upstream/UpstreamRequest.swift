@@ -317,6 +317,7 @@ final class UpstreamRequest {
             guard !isReplayed else { return false }
             isReplayed = true
         }
+        withStream { $0.info.lostConnection = nil }
         isReadingPaused = false
         isHeadSent = false
         if unsent.isEmpty { isEndHeld = isRequestComplete }

@@ -3,6 +3,6 @@
 
 from . import actions, chains, failures, grpc, headers, http2, logs, observing, protocol, retries, routing, tls, tunnels
 
-_MODULES = (routing, actions, headers, protocol, failures, tunnels, chains, observing, http2, tls, grpc, retries, logs)
+_MODULES = (routing, actions, headers, protocol, failures, tunnels, chains, observing, http2, tls, grpc, logs, retries)
 GROUPS = [module.GROUP for module in _MODULES]
 ALL_CASES = [case for group in GROUPS for case in group.cases]
