@@ -19,7 +19,7 @@ final class AdminFixture: Sendable {
             return (0, "")
         }
         let response = endpoints.answer(request)
-        return (response.status, String(decoding: response.body, as: UTF8.self))
+        return (response.status, String(decoding: response.wholeBody, as: UTF8.self))
     }
 
     private let log = ApplicationLog(level: .off)

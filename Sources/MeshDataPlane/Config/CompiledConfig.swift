@@ -194,7 +194,9 @@ package final class CompiledRoutes: Sendable {
 /// A cluster with its stat rows.
 package final class CompiledCluster: Sendable {
     package let cluster: Cluster
-    let stats: ClusterStats
+    let catalog: StatCatalog
+    private let lazyStats: LazyStats<ClusterStats>
+    private let lazyHTTP2Stats: LazyStats<HTTP2CodecStats>
     let connectTimeout: UInt64
     let idleTimeout: UInt64
     let maxConnectionDuration: UInt64
@@ -204,16 +206,18 @@ package final class CompiledCluster: Sendable {
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
     let http2Options: MeshHTTP2.HTTP2Options
-    let http2Stats: HTTP2CodecStats
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
 
-    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, tls: CompiledUpstreamTLS? = nil) {
-        self.http2Stats = http2Stats
+    init(cluster: Cluster, catalog: StatCatalog, tls: CompiledUpstreamTLS? = nil) {
+        self.catalog = catalog
+        let scope = StatScopeName.cluster(cluster.statName)
+        lazyStats = LazyStats(catalog, scope, isListed: true)
+        // As in Envoy there are none until a connection speaks it.
+        lazyHTTP2Stats = LazyStats(catalog, scope.appending("http2."), isListed: false)
         self.tls = tls
         self.cluster = cluster
-        self.stats = stats
         name = ConstantBytes(cluster.name)
         fieldNames = FieldNameCase(cluster.http.http1.keyFormat)
         var options = MeshHTTP2.HTTP2Options(cluster.http.http2)
@@ -225,6 +229,11 @@ package final class CompiledCluster: Sendable {
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds
         maxRequestsPerConnection = cluster.http.maxRequestsPerConnection ?? 0
     }
+
+    /// Rows of the cluster's traffic: made by the first worker that uses it.
+    var stats: ClusterStats { lazyStats.value }
+    /// Rows of its HTTP/2 connections: made by the first of them.
+    var http2Stats: HTTP2CodecStats { lazyHTTP2Stats.value }
 }
 
 /// One access log: where it goes and how a line looks.

@@ -108,8 +108,7 @@ extension ConfigCompiler {
             do throws(TLSConfigError) {
                 let statName = cluster.cluster.statName
                 let made = try contexts.make(config, owner: .cluster(statName))
-                let compiled = CompiledCluster(
-                    cluster: cluster.cluster, stats: cluster.stats, http2Stats: cluster.http2Stats, tls: made)
+                let compiled = CompiledCluster(cluster: cluster.cluster, catalog: cluster.catalog, tls: made)
                 replace(name, with: compiled)
                 delta.clusters.append((id, compiled))
                 outcome.updated.append("cluster '\(name)'")

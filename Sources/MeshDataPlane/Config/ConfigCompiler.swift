@@ -137,23 +137,19 @@ package final class ConfigCompiler: ConfigSink {
         let tls = try compileTLS(of: cluster)
         let id = clusters[cluster.name] == nil ? clusterNames.mention(cluster.name) : clusterNames.find(cluster.name)
         guard let id else { return }
-        let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
-        let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
-            HTTP2CodecStats(in: &$0)
-        }
-        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats, tls: tls)
+        let compiled = CompiledCluster(cluster: cluster, catalog: catalog, tls: tls)
         clusters[cluster.name] = compiled
-        setMembership(of: cluster, stats)
+        setMembership(of: cluster, catalog.declare(.cluster(cluster.statName)))
         delta.clusters.append((id, compiled))
     }
 
     /// Endpoints are known when a cluster is configured, whether or not anyone ever uses it.
-    private func setMembership(of cluster: Cluster, _ stats: ClusterStats) {
+    private func setMembership(of cluster: Cluster, _ stats: ClusterMembershipStats) {
         guard case .static(let set) = cluster.discovery else { return }
         let endpoints = set.allEndpoints
-        pages.set(stats.membershipTotal, UInt64(endpoints.count))
-        pages.set(stats.membershipHealthy, UInt64(endpoints.count { $0.health == .healthy }))
-        pages.set(stats.membershipDegraded, UInt64(endpoints.count { $0.health == .degraded }))
+        pages.set(stats.total, UInt64(endpoints.count))
+        pages.set(stats.healthy, UInt64(endpoints.count { $0.health == .healthy }))
+        pages.set(stats.degraded, UInt64(endpoints.count { $0.health == .degraded }))
     }
 
     struct Refusal: Error { let reason: String }
@@ -194,7 +190,8 @@ package final class ConfigCompiler: ConfigSink {
         if let chain = listener.defaultFilterChain {
             defaultChain = try add(chain, named: "\(listener.name)/default", of: listener, statName, to: &pending)
         }
-        let stats = catalog.declare(.listener(statName)) { ListenerStats(in: &$0) }
+        let stats = catalog.declare(.listener(statName), ListenerStats.self)
+        stats.showWorkers(workers, of: statName, in: catalog)
         let logs = try compile(listener.accessLogs)
         let opened = try openSockets(listener)
         let compiled = CompiledListener(
@@ -296,10 +293,13 @@ package final class ConfigCompiler: ConfigSink {
         if http.httpFilters.isEmpty {
             throw Refusal(reason: "http_filters is empty; the last filter must be envoy.filters.http.router")
         }
-        let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
+        let stats = catalog.declare(.http(http.statPrefix), HTTPConnectionManagerStats.self)
+        let listenerScope = StatScopeName.listenerHTTP(listener, http.statPrefix)
+        let listenerStats = catalog.declare(listenerScope, HTTPListenerStats.self)
+        listenerStats.addUp(listenerScope, for: .http(http.statPrefix), in: catalog)
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats,
-            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs),
+            listenerStats: listenerStats, accessLogs: try compile(http.accessLogs),
             router: router, node: node)
     }
 
@@ -315,7 +315,7 @@ package final class ConfigCompiler: ConfigSink {
     }
 
     private func compile(_ tcp: TCPTerminal) throws(Refusal) -> CompiledTCP {
-        let stats = catalog.declare(.tcp(tcp.statPrefix)) { TCPProxyStats(in: &$0) }
+        let stats = catalog.declare(.tcp(tcp.statPrefix), TCPProxyStats.self)
         return CompiledTCP(
             terminal: tcp, clusters: tcp.clusters.map { clusterNames.mention($0.cluster) }, stats: stats,
             accessLogs: try compile(tcp.accessLogs))

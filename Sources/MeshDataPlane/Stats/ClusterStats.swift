@@ -2,10 +2,10 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// One cluster. Scope `cluster.<alt_stat_name or name>.`.
-package struct ClusterStats: Sendable {
+package struct ClusterStats: StatGroup {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsHTTP1Total: CounterID
@@ -34,14 +34,6 @@ package struct ClusterStats: Sendable {
     let requestsPendingActive: GaugeID
     let requestsPendingOverflow: CounterID
     let requestsPendingFailureEject: CounterID
-    let requestsCompleted: CounterID
-    let requests2xx: CounterID
-    let requests3xx: CounterID
-    let requests4xx: CounterID
-    let requests5xx: CounterID
-    let requests200: CounterID
-    let requests503: CounterID
-    let requests504: CounterID
     let requestsTimeout: CounterID
     let requestsCancelled: CounterID
     let requestsReceivedReset: CounterID
@@ -51,14 +43,11 @@ package struct ClusterStats: Sendable {
     let flowControlResumedReading: CounterID
     let flowControlBackedUp: CounterID
     let flowControlDrained: CounterID
-    let membershipTotal: GaugeID
-    let membershipHealthy: GaugeID
-    let membershipDegraded: GaugeID
     let connectDuration: HistogramID
-    let requestDuration: HistogramID
+    let requestsPerConnection: HistogramID
     let connectionDuration: HistogramID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         connectionsTotal = scope.counter("upstream_cx_total", "Connections made.")
         connectionsActive = scope.gauge("upstream_cx_active", "Connections open.")
         connectionsHTTP1Total = scope.counter("upstream_cx_http1_total", "HTTP/1 connections made.")
@@ -93,14 +82,8 @@ package struct ClusterStats: Sendable {
         requestsPendingOverflow = scope.counter("upstream_rq_pending_overflow", "Requests refused by a limit.")
         requestsPendingFailureEject = scope.counter(
             "upstream_rq_pending_failure_eject", "Waiting requests failed with their connection.")
-        requestsCompleted = scope.counter("upstream_rq_completed", "Requests that got a response.")
-        requests2xx = scope.counter("upstream_rq_2xx", "Successful responses.")
-        requests3xx = scope.counter("upstream_rq_3xx", "Redirecting responses.")
-        requests4xx = scope.counter("upstream_rq_4xx", "Client-error responses.")
-        requests5xx = scope.counter("upstream_rq_5xx", "Server-error responses.")
-        requests200 = scope.counter("upstream_rq_200", "Responses with status 200.")
-        requests503 = scope.counter("upstream_rq_503", "Responses with status 503.")
-        requests504 = scope.counter("upstream_rq_504", "Responses with status 504.")
+        // Raised by way of the rows of each status: `ResponseStats`.
+        _ = scope.counter("upstream_rq_completed", "Requests that got a response.")
         requestsTimeout = scope.counter("upstream_rq_timeout", "Requests ended by the route's timeout.")
         requestsCancelled = scope.counter("upstream_rq_cancelled", "Requests given up before a connection was ready.")
         requestsReceivedReset = scope.counter("upstream_rq_rx_reset", "Requests the upstream reset.")
@@ -114,11 +97,21 @@ package struct ClusterStats: Sendable {
             "upstream_flow_control_backed_up_total", "Times output to the upstream went above its high watermark.")
         flowControlDrained = scope.counter(
             "upstream_flow_control_drained_total", "Times output to the upstream fell to its low watermark.")
-        membershipTotal = scope.gauge("membership_total", "Endpoints.")
-        membershipHealthy = scope.gauge("membership_healthy", "Endpoints that are healthy.")
-        membershipDegraded = scope.gauge("membership_degraded", "Endpoints that are degraded.")
         connectDuration = scope.histogram("upstream_cx_connect_ms", unit: .milliseconds, "Time to make a connection.")
-        requestDuration = scope.histogram("upstream_rq_time", unit: .milliseconds, "Request sent to response complete.")
+        requestsPerConnection = scope.histogram("upstream_rq_per_cx", unit: .none, "Requests of a connection.")
         connectionDuration = scope.histogram("upstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")
+    }
+}
+
+/// What is known of a cluster's hosts, whether or not anyone uses it. Scope `cluster.<name>.`.
+struct ClusterMembershipStats: StatGroup {
+    let total: GaugeID
+    let healthy: GaugeID
+    let degraded: GaugeID
+
+    init(in scope: inout StatScope) {
+        total = scope.gauge("membership_total", "Endpoints.")
+        healthy = scope.gauge("membership_healthy", "Endpoints that are healthy.")
+        degraded = scope.gauge("membership_degraded", "Endpoints that are degraded.")
     }
 }

@@ -8,6 +8,8 @@ package struct AdminContext: Sendable {
     package let log: ApplicationLog
     /// Gauges that are worked out when they are read: uptime, memory.
     let process: ProcessGauges
+    /// What came into histograms in the last interval; admin's thread ends the intervals.
+    package let intervals: HistogramIntervals
     /// Hands a command to the control thread.
     let command: @Sendable (AdminCommand) -> Void
 
@@ -19,6 +21,7 @@ package struct AdminContext: Sendable {
         self.catalog = catalog
         self.log = log
         self.process = process
+        intervals = HistogramIntervals(catalog)
         self.command = command
     }
 }

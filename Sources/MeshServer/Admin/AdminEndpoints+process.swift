@@ -130,12 +130,14 @@ extension AdminEndpoints {
         return LocalResponse(text + "\n")
     }
 
-    private static let loggingUsage = LocalResponse(
-        400, """
-            usage: /logging?<name>=<level> (change single level)
-            usage: /logging?paths=name1:level1,name2:level2,... (change multiple levels)
-            usage: /logging?level=<level> (change all levels)
-            usage: /logging (query current levels)
+    private static var loggingUsage: LocalResponse {
+        LocalResponse(
+            400, """
+                usage: /logging?<name>=<level> (change single level)
+                usage: /logging?paths=name1:level1,name2:level2,... (change multiple levels)
+                usage: /logging?level=<level> (change all levels)
+                usage: /logging (query current levels)
 
-            """)
+                """)
+    }
 }

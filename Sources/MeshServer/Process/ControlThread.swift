@@ -99,6 +99,7 @@ final class ControlThread: TimerTarget {
         var model = configuration.model
         pages.add(stats.staticUnknownFields, UInt64(configuration.unsupported.count))
         let rules = StatRules(model.stats, statsTags: options.statsTags)
+        if rules.excludesAny { catalog.include { rules.isIncluded() } }
         for pattern in rules.refusedPatterns { log.warning("stats", "ignored, for RE2 does not take it: \(pattern)") }
         view.update { view in
             view.statRules = rules
@@ -111,7 +112,8 @@ final class ControlThread: TimerTarget {
             view.concurrency = workerCount
         }
         setState(.initializing)
-        if let address = model.adminAddress { try startAdmin(address.address) }
+        let statsInterval = Int64(clamping: model.stats.flushInterval.nanoseconds / 1_000_000)
+        if let address = model.adminAddress { try startAdmin(address.address, statsInterval: statsInterval) }
 
         let compiler = ConfigCompiler(
             registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
@@ -144,12 +146,12 @@ final class ControlThread: TimerTarget {
         let mailbox = mailbox
         for index in 0..<workerCount {
             workers.append(WorkerThread(
-                index: index, options: options, pages: catalog.makePages(), declarations: declarations,
+                index: index, options: options, pages: catalog.makePages(worker: index), declarations: declarations,
                 sink: logWriter, limit: limit, report: { mailbox.post(.worker($0)) }))
         }
     }
 
-    private func startAdmin(_ address: Address) throws(StartError) {
+    private func startAdmin(_ address: Address, statsInterval: Int64) throws(StartError) {
         let isLocal = if case .pipe = address { true } else { address.isLoopback }
         guard isLocal else {
             throw StartError("admin.address: found \(address); allowed: a loopback address or a unix socket")
@@ -164,7 +166,12 @@ final class ControlThread: TimerTarget {
         let endpoints = AdminEndpoints(context: AdminContext(
             view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt),
             command: { mailbox.post(.admin($0)) }))
-        admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
+        let intervals = endpoints.context.intervals
+        admin = LocalServer(
+            socket: socket, name: "admin", server: "envoy",
+            tick: LocalServer.Tick(everyMilliseconds: statsInterval) { intervals.flush() },
+            observer: AdminStats(catalog: catalog)
+        ) { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
         if !options.adminAddressPath.isEmpty, !TextFile.write(socket.address.description, to: options.adminAddressPath) {
             log.critical("main", "cannot open admin address output file \(options.adminAddressPath) for writing.")
