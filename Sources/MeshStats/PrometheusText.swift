@@ -20,7 +20,7 @@ struct PrometheusPrinter: StatPrinter {
         self.query = query
         self.snapshot = snapshot
         kinds = [StatKind.histogram, .gauge, .counter].filter { query.kinds.contains($0) }
-        cursor = StatCursor(snapshot, kinds: kinds.last.map { [$0] } ?? [])
+        cursor = StatCursor(snapshot, kinds: kinds.last.map { [$0] } ?? [], usedOnly: query.usedOnly)
     }
 
     mutating func step(into output: inout [UInt8]) -> Bool {
@@ -45,17 +45,18 @@ struct PrometheusPrinter: StatPrinter {
         names = nil
         group = []
         position = 0
-        cursor = StatCursor(snapshot, kinds: kinds.last.map { [$0] } ?? [])
+        cursor = StatCursor(snapshot, kinds: kinds.last.map { [$0] } ?? [], usedOnly: query.usedOnly)
         return !kinds.isEmpty
     }
 
     private mutating func gather() {
         guard let (name, item) = cursor.next() else {
+            if !cursor.isAtEnd { return }
             // Envoy compares names dot by dot: a dot sorts before every other byte.
             names = gathered.keys.sorted { PrometheusText.precedes($1, $0) }
             return
         }
-        guard query.wants(name, item, snapshot) else { return }
+        guard query.wants(name) else { return }
         gathered[labels(name).name, default: []].append(item)
     }
 

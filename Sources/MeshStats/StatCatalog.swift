@@ -295,8 +295,8 @@ package final class StatCatalog: Sendable {
     /// The value of the counter or gauge with this full name, for tests and for readiness; nil where it is not declared.
     package func value(named name: String) -> Int64? {
         var cursor = StatCursor(snapshot(), kinds: [.counter, .gauge])
-        while let found = cursor.next() {
-            if found.name == name { return cursor.snapshot.scalar(found.item).value }
+        while !cursor.isAtEnd {
+            if let found = cursor.next(), found.name == name { return cursor.snapshot.scalar(found.item).value }
         }
         return nil
     }

@@ -14,7 +14,7 @@ struct StatJSONPrinter: StatPrinter {
 
     init(_ snapshot: StatSnapshot, _ query: StatQuery) {
         self.query = query
-        cursor = StatCursor(snapshot, kinds: query.kinds.subtracting([.histogram]))
+        cursor = StatCursor(snapshot, kinds: query.kinds.subtracting([.histogram]), usedOnly: query.usedOnly)
     }
 
     private var form: HistogramForm { query.histogramForm ?? .summary }
@@ -26,21 +26,23 @@ struct StatJSONPrinter: StatPrinter {
             part = .scalars
         case .scalars:
             guard let (name, item) = cursor.next() else {
+                if !cursor.isAtEnd { return true }
                 part = .histograms
-                cursor = StatCursor(cursor.snapshot, kinds: query.kinds.intersection([.histogram]))
+                cursor = StatCursor(cursor.snapshot, kinds: query.kinds.intersection([.histogram]), usedOnly: query.usedOnly)
                 return true
             }
-            guard query.wants(name, item, cursor.snapshot) else { return true }
+            guard query.wants(name) else { return true }
             separate(&output)
             output += "{\"name\":".utf8
             StatNumber.appendJSON(name, to: &output)
             output += ",\"value\":\(cursor.snapshot.scalar(item).value)}".utf8
         case .histograms:
             guard let (name, item) = cursor.next() else {
+                if !cursor.isAtEnd { return true }
                 part = .end
                 return true
             }
-            guard query.wants(name, item, cursor.snapshot) else { return true }
+            guard query.wants(name) else { return true }
             if !hasHistograms { beginHistograms(&output) }
             separate(&output)
             output += "{\"name\":".utf8

@@ -34,9 +34,7 @@ package struct StatQuery {
     package init() {}
 
     /// Whether a stat of that name is printed.
-    func wants(_ name: String, _ item: StatSnapshot.Item, _ snapshot: StatSnapshot) -> Bool {
-        // The cheap question first: most rows are unused.
-        if usedOnly, !snapshot.isUsed(item) { return false }
+    func wants(_ name: String) -> Bool {
         if let isIncluded, !isIncluded(name) { return false }
         if let matches, !matches(name) { return false }
         return true

@@ -27,11 +27,11 @@ struct StatSnapshot {
     func name(_ item: Item) -> String { groups[Int(item.group)].name.prefix + definitions[Int(item.definition)].name }
 
     /// Every row of a group, in no order.
-    func items(of index: UInt32) -> [Item] {
+    /// - Parameter usedOnly: without those of a scope that was only announced.
+    func items(of index: UInt32, usedOnly: Bool = false) -> [Item] {
         let group = groups[Int(index)]
         var items: [Item] = []
-        items.reserveCapacity(group.entries.count + group.blocks.reduce(0) { $0 + $1.layout.members.count })
-        for block in group.blocks {
+        for block in group.blocks where block.hasRows || !usedOnly {
             for member in block.layout.members {
                 let row = block.hasRows ? (member.isHistogram ? block.histogram : block.row) + member.offset : 0
                 items.append(Item(group: index, definition: member.definition, row: row, worker: nil))
@@ -78,7 +78,11 @@ struct StatSnapshot {
 
     /// Whether a stat was ever written: what `usedonly` keeps.
     func isUsed(_ item: Item) -> Bool {
-        if definition(item).kind == .histogram { return bins(item).count > 0 }
+        if definition(item).kind == .histogram {
+            return ([item.row] + item.more).contains { row in
+                row != 0 && pages.contains { $0.pages.pulse(histogram: row) != (0, 0) }
+            }
+        }
         return scalar(item).isUsed
     }
 }
@@ -109,7 +113,10 @@ extension StatCatalog {
 struct StatCursor {
     let snapshot: StatSnapshot
     private let kinds: Set<StatKind>
+    private let usedOnly: Bool
     private var nextGroup = 0
+    /// Scopes that one step looks into at most, of which none may have anything to print.
+    private static let scopesPerStep = 64
     private var open: [Source] = []
 
     /// The rows of one open scope, by name.
@@ -120,15 +127,20 @@ struct StatCursor {
         var name: String
     }
 
-    init(_ snapshot: StatSnapshot, kinds: Set<StatKind>) {
+    /// - Parameter usedOnly: leaves out what was never written, before its name is even made: pilot-agent asks like that every
+    ///   other second.
+    init(_ snapshot: StatSnapshot, kinds: Set<StatKind>, usedOnly: Bool = false) {
         self.snapshot = snapshot
         self.kinds = kinds
+        self.usedOnly = usedOnly
     }
 
-    /// The next stat; nil at the end.
+    /// Whether `next` has nothing more to say.
+    var isAtEnd: Bool { open.isEmpty && nextGroup == snapshot.order.count }
+
+    /// The next stat. Nil at the end, and after a step that found none yet.
     mutating func next() -> (name: String, item: StatSnapshot.Item)? {
-        openScopes()
-        guard let first = firstSource() else { return nil }
+        guard openScopes(), let first = firstSource() else { return nil }
         let name = open[first].name
         var item = open[first].items[open[first].position]
         advance(first)
@@ -141,18 +153,23 @@ struct StatCursor {
         return (name, item)
     }
 
-    private mutating func openScopes() {
+    /// Opens the scopes that may have the next name; false when there are more than one step may take.
+    private mutating func openScopes() -> Bool {
+        var steps = StatCursor.scopesPerStep
         while nextGroup < snapshot.order.count {
             let index = snapshot.order[nextGroup]
             if let first = firstSource(),
-                !ByteOrder.precedes(snapshot.groups[Int(index)].name.prefix, open[first].name) { return }
+                !ByteOrder.precedes(snapshot.groups[Int(index)].name.prefix, open[first].name) { return true }
+            guard steps > 0 else { return false }
+            steps -= 1
             nextGroup += 1
-            let items = snapshot.items(of: index)
-                .filter { kinds.contains(snapshot.definition($0).kind) }
+            let items = snapshot.items(of: index, usedOnly: usedOnly)
+                .filter { kinds.contains(snapshot.definition($0).kind) && (!usedOnly || snapshot.isUsed($0)) }
                 .sorted { ByteOrder.precedes(snapshot.definition($0).name, snapshot.definition($1).name) }
             guard let item = items.first else { continue }
             open.append(Source(items: items, name: snapshot.name(item)))
         }
+        return true
     }
 
     private func firstSource() -> Int? {

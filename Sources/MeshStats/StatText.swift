@@ -8,17 +8,18 @@ struct StatTextPrinter: StatPrinter {
 
     init(_ snapshot: StatSnapshot, _ query: StatQuery) {
         self.query = query
-        cursor = StatCursor(snapshot, kinds: query.kinds.subtracting([.histogram]))
+        cursor = StatCursor(snapshot, kinds: query.kinds.subtracting([.histogram]), usedOnly: query.usedOnly)
     }
 
     mutating func step(into output: inout [UInt8]) -> Bool {
         guard let (name, item) = cursor.next() else {
+            if !cursor.isAtEnd { return true }
             guard !isAtHistograms, query.kinds.contains(.histogram) else { return false }
             isAtHistograms = true
-            cursor = StatCursor(cursor.snapshot, kinds: [.histogram])
+            cursor = StatCursor(cursor.snapshot, kinds: [.histogram], usedOnly: query.usedOnly)
             return true
         }
-        guard query.wants(name, item, cursor.snapshot) else { return true }
+        guard query.wants(name) else { return true }
         output += name.utf8
         if isAtHistograms {
             output.append(UInt8(ascii: ":"))

@@ -44,7 +44,7 @@ class Scenario:
     listeners = ("main", "second", "tcp", "tls")
     upstreams = ("web", "h2", "resetting", "silent", "echo")
 
-    def __init__(self, binary, directory: pathlib.Path, *, concurrency=2, **bootstrap_fields):
+    def __init__(self, binary, directory: pathlib.Path, **bootstrap_fields):
         directory.mkdir(parents=True, exist_ok=True)
         names = (*self.listeners, *self.upstreams, "dead", "admin")
         self.ports = {name: free_port() for name in names}
@@ -52,7 +52,7 @@ class Scenario:
         self._ups["h2"] = H2Upstream(self.ports["h2"], "h2")
         config = b.bootstrap(self.ports["admin"], self._listeners(), self._clusters(), **bootstrap_fields)
         path = b.write(directory / "bootstrap.yaml", config)
-        self.proxy = Proxy(binary, path, self.ports["admin"], concurrency=concurrency)
+        self.proxy = Proxy(binary, path, self.ports["admin"])
 
     def start(self):
         self.proxy.wait_until_ready()
