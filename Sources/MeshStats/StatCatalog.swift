@@ -180,6 +180,20 @@ package final class StatCatalog: Sendable {
         }
     }
 
+    /// Rows that are in no group; see `HiddenRows`.
+    func takeRows(_ count: Int) -> [UInt32] {
+        state.withLock { state in (0..<count).map { _ in state.takeRow(histogram: false) } }
+    }
+
+    func giveBack(rows: [UInt32]) {
+        state.withLock { state in
+            for row in rows where row != 0 {
+                clear(rows: row..<row + 1, state)
+                state.freeRows.append(row)
+            }
+        }
+    }
+
     // MARK: Stats of more than one name
 
     /// A counter whose row counts for other stats of its scope too: `external.upstream_rq_200` for `upstream_rq_2xx`. One

@@ -209,9 +209,12 @@ package final class CompiledCluster: Sendable {
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
+    /// Where its hosts are counted.
+    let hosts: HostStatsTable
 
-    init(cluster: Cluster, catalog: StatCatalog, tls: CompiledUpstreamTLS? = nil) {
+    init(cluster: Cluster, catalog: StatCatalog, hosts: HostStatsTable, tls: CompiledUpstreamTLS? = nil) {
         self.catalog = catalog
+        self.hosts = hosts
         let scope = StatScopeName.cluster(cluster.statName)
         lazyStats = LazyStats(catalog, scope, isListed: true)
         // As in Envoy there are none until a connection speaks it.

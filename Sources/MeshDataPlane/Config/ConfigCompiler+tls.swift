@@ -108,7 +108,8 @@ extension ConfigCompiler {
             do throws(TLSConfigError) {
                 let statName = cluster.cluster.statName
                 let made = try contexts.make(config, owner: .cluster(statName))
-                let compiled = CompiledCluster(cluster: cluster.cluster, catalog: cluster.catalog, tls: made)
+                let compiled = CompiledCluster(
+                    cluster: cluster.cluster, catalog: cluster.catalog, hosts: hosts, tls: made)
                 replace(name, with: compiled)
                 delta.clusters.append((id, compiled))
                 outcome.updated.append("cluster '\(name)'")

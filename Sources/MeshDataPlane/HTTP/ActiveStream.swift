@@ -277,6 +277,7 @@ package final class ActiveStream: TimerTarget {
         case TimerTag.route:
             if let cluster { stats.add(cluster.stats.requestsTimeout) }
             routeStats?._withUnsafeGuaranteedRef { $0.timedOut() }
+            upstream.countTimeout()
             fail(with: .upstreamTimeout)
         default:
             stats.add(manager.config.stats.requestsMaxDuration)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import MeshModel
 package import MeshStats
 
 /// What admin may see and ask for. Everything in it is safe from any thread.
@@ -10,11 +11,15 @@ package struct AdminContext: Sendable {
     let process: ProcessGauges
     /// What came into histograms in the last interval; admin's thread ends the intervals.
     package let intervals: HistogramIntervals
+    package let runtime: Runtime
+    let runtimeStats: RuntimeStats?
+    let access: AdminAccess
     /// Hands a command to the control thread.
     let command: @Sendable (AdminCommand) -> Void
 
     package init(
         view: AdminViewSlot, catalog: StatCatalog, log: ApplicationLog, process: ProcessGauges,
+        runtime: Runtime = Runtime(), runtimeStats: RuntimeStats? = nil, access: AdminAccess = AdminAccess(),
         command: @escaping @Sendable (AdminCommand) -> Void
     ) {
         self.view = view
@@ -22,6 +27,9 @@ package struct AdminContext: Sendable {
         self.log = log
         self.process = process
         intervals = HistogramIntervals(catalog)
+        self.runtime = runtime
+        self.access = access
+        self.runtimeStats = runtimeStats
         self.command = command
     }
 }

@@ -46,12 +46,6 @@ extension AdminEndpoints {
     /// nothing to track, and answers as Envoy does while tracking is off.
     static let recentLookups = "Lookup tracking is not enabled. Use /stats/recentlookups/enable to enable.\n\ntotal: 0\n"
 
-    /// `/reset_counters`.
-    func resetCounters() -> LocalResponse {
-        context.catalog.resetCounters()
-        return LocalResponse("OK\n")
-    }
-
     /// The answer to a wrong parameter.
     struct Refusal: Error {
         let status: Int
