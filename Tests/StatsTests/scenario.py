@@ -47,7 +47,8 @@ class Scenario:
     def __init__(self, binary, directory: pathlib.Path, **bootstrap_fields):
         directory.mkdir(parents=True, exist_ok=True)
         names = (*self.listeners, *self.upstreams, "dead", "admin")
-        self.ports = {name: free_port() for name in names}
+        # Rising, so that names with ports in them stand in the same order on both sides.
+        self.ports = dict(zip(names, sorted(free_port() for _ in names)))
         self._ups = {name: Upstream(self.ports[name], name) for name in ("web", "resetting", "silent", "echo")}
         self._ups["h2"] = H2Upstream(self.ports["h2"], "h2")
         config = b.bootstrap(self.ports["admin"], self._listeners(), self._clusters(), **bootstrap_fields)
