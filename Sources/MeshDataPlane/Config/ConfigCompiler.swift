@@ -257,7 +257,7 @@ package final class ConfigCompiler: ConfigSink {
         }
         let id = chainNames.find(name) ?? chainNames.mention(name)
         let compiled = CompiledChain(
-            name: chain.name, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes), tls: tls,
+            name: chain.name, metadata: chain.metadata, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes), tls: tls,
             transportTimeout: chain.transportConnectTimeout.timeoutNanoseconds)
         delta.chains.append((id, compiled))
         return id
@@ -306,8 +306,8 @@ package final class ConfigCompiler: ConfigSink {
         listenerStats.addUp(listenerScope, for: .http(http.statPrefix), in: catalog)
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats,
-            listenerStats: listenerStats, accessLogs: try compile(http.accessLogs),
-            router: router, node: node)
+            listenerStats: listenerStats, accessLogs: try compile(http.accessLogs, http.accessLogOptions),
+            router: router, node: node, runtime: runtime)
     }
 
     private func decodeRouter(_ filter: TypedConfig) throws(Refusal) -> RouterOptions {
@@ -325,18 +325,21 @@ package final class ConfigCompiler: ConfigSink {
         let stats = catalog.declare(.tcp(tcp.statPrefix), TCPProxyStats.self)
         return CompiledTCP(
             terminal: tcp, clusters: tcp.clusters.map { clusterNames.mention($0.cluster) }, stats: stats,
-            accessLogs: try compile(tcp.accessLogs))
+            accessLogs: try compile(tcp.accessLogs, tcp.accessLogOptions))
     }
 
-    private func compile(_ logs: [AccessLogConfig]) throws(Refusal) -> [CompiledAccessLog] {
-        var compiled: [CompiledAccessLog] = []
+    private func compile(
+        _ logs: [AccessLogConfig], _ options: AccessLogOptions = AccessLogOptions()
+    ) throws(Refusal) -> CompiledAccessLogs {
+        var compiled: ContiguousArray<CompiledAccessLog> = []
         for log in logs {
             do {
-                compiled.append(CompiledAccessLog(file: try logFiles.open(log.destination), format: log.format))
+                let file = try logFiles.open(log.destination)
+                compiled.append(CompiledAccessLog(file: file, format: log.format, filter: log.filter?.bound(to: runtime)))
             } catch {
                 throw Refusal(reason: error.reason)
             }
         }
-        return compiled
+        return CompiledAccessLogs(compiled, options)
     }
 }

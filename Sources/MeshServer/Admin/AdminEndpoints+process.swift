@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshIO
 import MeshModel
+import MeshStats
 
 extension AdminEndpoints {
     /// `/server_info` (`envoy.admin.v3.ServerInfo`).

@@ -50,7 +50,10 @@ extension AdminEndpoints {
     struct Refusal: Error {
         let status: Int
         let text: String
-        var response: LocalResponse { LocalResponse(status, text) }
+        var contentType = LocalResponse.text
+        var response: LocalResponse {
+            LocalResponse(status: status, bytes: Array(text.utf8), contentType: contentType)
+        }
     }
 
     private func query(_ request: LocalRequest) -> Result<StatQuery, Refusal> {
