@@ -51,6 +51,16 @@
         count &+= n
     }
 
+    /// Puts everything of another in.
+    mutating func merge(_ other: HistogramBins) {
+        sum &+= other.sum
+        count &+= other.count
+        zeros &+= other.zeros
+        if bins.isEmpty { bins = other.bins } else {
+            for index in other.bins.indices { bins[index] &+= other.bins[index] }
+        }
+    }
+
     /// Puts one value in.
     package mutating func record(_ value: UInt64) {
         sum &+= value
@@ -94,8 +104,8 @@
         0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300_000, 600_000, 1_800_000, 3_600_000,
     ]
 
-    /// How many values are at most `bounds[i]`, for each of the rising `bounds`; a bin that reaches beyond a bound counts for
-    /// the next one.
+    /// How many values are counted as at most `bounds[i]`, for each of the rising `bounds`. As in Envoy a bin counts whole as
+    /// soon as its smallest value does.
     package func cumulativeCounts(_ bounds: [Double]) -> [UInt64] {
         var result: [UInt64] = []
         var index = 0
@@ -103,13 +113,9 @@
         let perDecade = HistogramBins.binsPerDecade
         for bound in bounds {
             while index < bins.count {
-                let (decade, bin) = (index / perDecade, index % perDecade)
-                let (lower, width) = HistogramBins.bounds(decade: decade, bin: bin)
-                // The largest whole number in the bin.
-                let largest = decade == 0 ? lower : lower + width - 1
                 // Empty bins are passed even beyond the bound: nothing in them can be missed.
                 if bins[index] > 0 {
-                    guard largest <= bound else { break }
+                    guard HistogramBins.bounds(decade: index / perDecade, bin: index % perDecade).lower <= bound else { break }
                     total += bins[index]
                 }
                 index += 1
@@ -118,4 +124,52 @@
         }
         return result
     }
+
+    /// The bins that hold something, rising; zeros are a bin without width.
+    func filled() -> [(lower: Double, width: Double, count: UInt64)] {
+        var result: [(lower: Double, width: Double, count: UInt64)] = []
+        if zeros > 0 { result.append((0, 0, zeros)) }
+        let perDecade = HistogramBins.binsPerDecade
+        for index in bins.indices where bins[index] > 0 {
+            let (lower, width) = HistogramBins.bounds(decade: index / perDecade, bin: index % perDecade)
+            result.append((lower, width, bins[index]))
+        }
+        return result
+    }
+
+    /// What came in since `earlier`, which holds no more than this does.
+    func since(_ earlier: SparseBins) -> HistogramBins {
+        var rest = self
+        rest.sum = sum &- earlier.sum
+        rest.zeros = zeros &- min(zeros, earlier.zeros)
+        rest.count = count &- min(count, earlier.count)
+        for (index, count) in earlier.bins where Int(index) < rest.bins.count {
+            rest.bins[Int(index)] &-= min(rest.bins[Int(index)], count)
+        }
+        return rest
+    }
+
+    /// The same without its empty bins, to be kept.
+    var sparse: SparseBins {
+        SparseBins(
+            sum: sum, count: count, zeros: zeros,
+            bins: bins.indices.compactMap { bins[$0] > 0 ? (UInt16($0), bins[$0]) : nil })
+    }
+
+    init(_ sparse: SparseBins) {
+        sum = sparse.sum
+        count = sparse.count
+        zeros = sparse.zeros
+        guard !sparse.bins.isEmpty else { return }
+        bins = Array(repeating: 0, count: HistogramBins.decades * HistogramBins.binsPerDecade)
+        for (index, count) in sparse.bins { bins[Int(index)] = count }
+    }
+}
+
+/// A histogram in little memory: only the bins that hold something.
+struct SparseBins {
+    var sum: UInt64 = 0
+    var count: UInt64 = 0
+    var zeros: UInt64 = 0
+    var bins: [(index: UInt16, count: UInt64)] = []
 }

@@ -116,6 +116,12 @@ public import Synchronization
         return Int64(bitPattern: word << 1) >> 1
     }
 
+    /// Two numbers of a histogram of which one changes with every value: the sum, and how many zeros.
+    func pulse(histogram: UInt32) -> (sum: UInt64, zeros: UInt64) {
+        let header = histograms + Int(histogram) * StatPages.headerWords
+        return (header[0].load(ordering: .relaxed), header[1].load(ordering: .relaxed))
+    }
+
     /// Adds this thread's part of a histogram to `total`.
     package func merge(_ id: HistogramID, into total: inout HistogramBins) {
         let header = histograms + Int(id.row) * StatPages.headerWords
@@ -130,6 +136,9 @@ public import Synchronization
             }
         }
     }
+
+    /// Sets a row to a plain number; for pages that only keep what other pages stood at.
+    func setWord(row: UInt32, _ value: UInt64) { rows[Int(row)].store(value, ordering: .relaxed) }
 
     /// Zeroes rows before they are given to another stat. Only once no thread writes them any more.
     func clear(row: UInt32) { rows[Int(row)].store(0, ordering: .relaxed) }

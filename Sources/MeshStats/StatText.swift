@@ -1,95 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `/stats` as text and as JSON, in Envoy's format.
-extension StatCatalog {
-    /// `name: value` lines; a histogram's line lists its quantiles as `P50(interval,cumulative)`, where the interval part is
-    /// `nan`, for Apus keeps no interval histograms.
-    package func text(_ query: StatQuery) -> [UInt8] {
-        let (scalars, histograms) = samples(query)
-        var output: [UInt8] = []
-        for sample in scalars {
-            output += sample.name.utf8
+/// `/stats` as text: `name: value` lines, then a line for each histogram.
+struct StatTextPrinter: StatPrinter {
+    private let query: StatQuery
+    private var cursor: StatCursor
+    private var isAtHistograms = false
+
+    init(_ snapshot: StatSnapshot, _ query: StatQuery) {
+        self.query = query
+        cursor = StatCursor(snapshot, kinds: query.kinds.subtracting([.histogram]), usedOnly: query.usedOnly)
+    }
+
+    mutating func step(into output: inout [UInt8]) -> Bool {
+        guard let (name, item) = cursor.next() else {
+            if !cursor.isAtEnd { return true }
+            guard !isAtHistograms, query.kinds.contains(.histogram) else { return false }
+            isAtHistograms = true
+            cursor = StatCursor(cursor.snapshot, kinds: [.histogram], usedOnly: query.usedOnly)
+            return true
+        }
+        guard query.wants(name) else { return true }
+        output += name.utf8
+        if isAtHistograms {
+            output.append(UInt8(ascii: ":"))
+            appendHistogram(PrintedHistogram(item, cursor.snapshot, query), name, to: &output)
+        } else {
             output += ": ".utf8
-            output += String(sample.value).utf8
-            output.append(UInt8(ascii: "\n"))
+            output += String(cursor.snapshot.scalar(item).value).utf8
         }
-        for (sample, bins) in histograms {
-            output += sample.name.utf8
-            output += ":".utf8
-            let values = bins.quantileValues()
-            if values.isEmpty { output += " No recorded values".utf8 }
-            for (quantile, value) in zip(HistogramBins.quantiles, values) {
-                output += " P\(StatNumber.text(quantile))(nan,\(StatNumber.text(value)))".utf8
-            }
-            output.append(UInt8(ascii: "\n"))
-        }
-        return output
+        output.append(UInt8(ascii: "\n"))
+        return true
     }
 
-    /// `{"stats":[{"name":…,"value":…},…,{"histograms":{…}}]}`.
-    package func json(_ query: StatQuery) -> [UInt8] {
-        let (scalars, histograms) = samples(query)
-        var output: [UInt8] = Array("{\"stats\":[".utf8)
-        var isFirst = true
-        func separate() {
-            if !isFirst { output.append(UInt8(ascii: ",")) }
-            isFirst = false
+    private func appendHistogram(_ histogram: PrintedHistogram, _ name: String, to output: inout [UInt8]) {
+        if histogram.isEmpty {
+            output += " No recorded values".utf8
+            return
         }
-        for sample in scalars {
-            separate()
-            output += "{\"name\":".utf8
-            StatNumber.appendJSON(sample.name, to: &output)
-            output += ",\"value\":\(sample.value)}".utf8
-        }
-        if !histograms.isEmpty {
-            separate()
-            let quantiles = HistogramBins.quantiles.map(StatNumber.text).joined(separator: ",")
-            output += "{\"histograms\":{\"supported_quantiles\":[\(quantiles)],\"computed_quantiles\":[".utf8
-            isFirst = true
-            for (sample, bins) in histograms {
-                separate()
-                output += "{\"name\":".utf8
-                StatNumber.appendJSON(sample.name, to: &output)
-                output += ",\"values\":[".utf8
-                let values = bins.quantileValues()
-                let texts = HistogramBins.quantiles.indices.map { index in
-                    "{\"cumulative\":\(values.isEmpty ? "null" : StatNumber.text(values[index])),\"interval\":null}"
-                }
-                output += texts.joined(separator: ",").utf8
-                output += "]}".utf8
+        switch query.histogramForm ?? .summary {
+        case .summary:
+            output.append(UInt8(ascii: " "))
+            output += StatTextPrinter.summary(histogram).utf8
+        case .cumulative, .disjoint:
+            for bucket in histogram.buckets(query.bounds(name), isDisjoint: query.histogramForm == .disjoint) {
+                output += " B\(StatNumber.general(bucket.bound))(\(bucket.interval),\(bucket.total))".utf8
             }
-            output += "]}}".utf8
+        case .detailed:
+            output += "\n  totals=\(StatTextPrinter.bins(histogram.total))".utf8
+            output += "\n  intervals=\(StatTextPrinter.bins(histogram.interval))".utf8
+            output += "\n  summary=\(StatTextPrinter.summary(histogram))".utf8
         }
-        output += "]}".utf8
-        return output
-    }
-}
-
-/// How numbers and names are written.
-enum StatNumber {
-    /// The shortest text that reads back as the same number, without a `.0`.
-    static func text(_ value: Double) -> String {
-        let text = value.description
-        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 
-    /// A JSON string with its quotes.
-    static func appendJSON(_ text: String, to output: inout [UInt8]) {
-        output.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                output.append(UInt8(ascii: "\\"))
-                output.append(byte)
-            case 0..<0x20:
-                let hex = Array("0123456789abcdef".utf8)
-                output += "\\u00".utf8
-                output.append(hex[Int(byte >> 4)])
-                output.append(hex[Int(byte & 15)])
-            default:
-                output.append(byte)
-            }
-        }
-        output.append(UInt8(ascii: "\""))
+    /// `P50(interval,cumulative)` for each quantile; `nan` where nothing came in.
+    private static func summary(_ histogram: PrintedHistogram) -> String {
+        histogram.quantiles().map { quantile, interval, total in
+            "P\(StatNumber.text(quantile))(\(StatNumber.text(interval ?? .nan)),\(StatNumber.text(total ?? .nan)))"
+        }.joined(separator: " ")
+    }
+
+    /// `lower,width:count` for each bin that holds something.
+    private static func bins(_ bins: HistogramBins) -> String {
+        bins.filled().map { "\(StatNumber.general($0.lower)),\(StatNumber.general($0.width)):\($0.count)" }
+            .joined(separator: ", ")
     }
 }

@@ -59,7 +59,9 @@ struct AdminEndpointsTests {
     @Test(arguments: [
         ("/stats?filter=(", "Invalid re2 regex: missing ): ("),
         ("/stats?format=xml", "usage: /stats?format=(html|active-html|json|prometheus|text)\n\n"),
-        ("/stats?type=Other", "usage: /stats?type=(All|Counters|Gauges|Histograms)\n\n"),
+        ("/stats?type=Other", "invalid &type= param"),
+        ("/stats/prometheus?histogram_buckets=disjoint", "unsupported prometheus histogram bucket mode"),
+        ("/stats?histogram_buckets=x", "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n"),
     ])
     func wrongParametersAreExplained(target: String, body: String) {
         #expect(admin.answer(target) == (400, body))

@@ -15,7 +15,7 @@ final class AdminFixture: Sendable {
 
     func answer(_ target: String, method: String = "GET", head: String = "", body: String = "") -> (status: Int, body: String) {
         let response = respond(target, method: method, head: head, body: body)
-        return (response.status, String(decoding: response.body, as: UTF8.self))
+        return (response.status, String(decoding: response.wholeBody, as: UTF8.self))
     }
 
     /// - Parameter head: header lines, each with its end.

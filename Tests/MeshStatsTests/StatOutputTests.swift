@@ -80,10 +80,10 @@ struct StatOutputTests {
     @Test func prometheusGroupsByExtractedNameWithInnerLabelsFirst() {
         var query = StatQuery()
         query.usedOnly = true
-        query.bucketBounds = [5, 10]
+        query.bucketBounds = { _ in [5, 10] }
         #expect(text(catalog.prometheus(query)) == """
-            # TYPE envoy_cluster_upstream_rq counter
-            envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="outbound|80||a.ns.svc"} 3
+            # TYPE envoy_cluster_ns_svc__upstream_rq counter
+            envoy_cluster_ns_svc__upstream_rq{envoy_response_code="200",envoy_cluster_name="outbound|80||a"} 3
             # TYPE envoy_http_downstream_rq_xx counter
             envoy_http_downstream_rq_xx{envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"} 6
             # TYPE envoy_listener_http_downstream_rq_xx counter
@@ -95,14 +95,87 @@ struct StatOutputTests {
             envoy_listener_manager_workers_started{} 1
             # TYPE envoy_server_state gauge
             envoy_server_state{} 0
-            # TYPE envoy_cluster_upstream_rq_time histogram
-            envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a.ns.svc",le="5"} 0
-            envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a.ns.svc",le="10"} 3
-            envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a.ns.svc",le="+Inf"} 3
-            envoy_cluster_upstream_rq_time_sum{envoy_cluster_name="outbound|80||a.ns.svc"} 19
-            envoy_cluster_upstream_rq_time_count{envoy_cluster_name="outbound|80||a.ns.svc"} 3
+            # TYPE envoy_cluster_ns_svc__upstream_rq_time histogram
+            envoy_cluster_ns_svc__upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a",le="5"} 0
+            envoy_cluster_ns_svc__upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a",le="10"} 3
+            envoy_cluster_ns_svc__upstream_rq_time_bucket{envoy_cluster_name="outbound|80||a",le="+Inf"} 3
+            envoy_cluster_ns_svc__upstream_rq_time_sum{envoy_cluster_name="outbound|80||a"} 19
+            envoy_cluster_ns_svc__upstream_rq_time_count{envoy_cluster_name="outbound|80||a"} 3
 
             """)
+    }
+
+    @Test func summariesHaveEnvoysDigits() {
+        var query = StatQuery()
+        query.kinds = [.histogram]
+        query.histogramForm = .summary
+        #expect(text(catalog.prometheus(query)).hasPrefix("""
+            # TYPE envoy_cluster_ns_svc__upstream_rq_time summary
+            envoy_cluster_ns_svc__upstream_rq_time{envoy_cluster_name="outbound|80||a",quantile="0"} \
+            6.0333333333333332149095440399833
+            """))
+    }
+
+    @Test(arguments: [
+        (HistogramForm.cumulative, "B5(0,0) B6.5(0,2) B1.8e+06(0,3)"), (.disjoint, "B5(0,0) B6.5(0,2) B1.8e+06(0,1)"),
+    ])
+    func bucketsInText(form: HistogramForm, expected: String) {
+        var query = StatQuery()
+        query.kinds = [.histogram]
+        query.histogramForm = form
+        query.bucketBounds = { _ in [5, 6.5, 1_800_000] }
+        #expect(text(catalog.text(query)) == "cluster.outbound|80||a.ns.svc;.upstream_rq_time: \(expected)\n")
+    }
+
+    @Test func detailsInText() {
+        var query = StatQuery()
+        query.kinds = [.histogram]
+        query.histogramForm = .detailed
+        #expect(text(catalog.text(query)).hasPrefix("""
+            cluster.outbound|80||a.ns.svc;.upstream_rq_time:
+              totals=6,0.1:2, 7,0.1:1
+              intervals=
+              summary=P0(nan,6.033333333333333) P25(
+            """))
+    }
+
+    @Test func bucketsInJSON() {
+        var query = StatQuery()
+        query.kinds = [.histogram]
+        query.histogramForm = .disjoint
+        query.bucketBounds = { _ in [6.5, 300_000, 1_800_000] }
+        #expect(text(catalog.json(query)) == """
+            {"stats":[{"histograms":[{"name":"cluster.outbound|80||a.ns.svc;.upstream_rq_time","buckets":[\
+            {"upper_bound":6.5,"interval":0,"cumulative":2},{"upper_bound":3e+05,"interval":0,"cumulative":1},\
+            {"upper_bound":1800000,"interval":0,"cumulative":0}]}]}]}
+            """)
+        query.histogramForm = .detailed
+        let detailed = text(catalog.json(query))
+        #expect(detailed.hasPrefix("{\"stats\":[{\"histograms\":{\"supported_percentiles\":[0,25,"))
+        #expect(detailed.contains("\"totals\":[{\"lower_bound\":6,\"width\":0.1,\"count\":2},{\"lower_bound\":7,\"width\":0.1,\"count\":1}],\"intervals\":[],"))
+        #expect(detailed.hasSuffix("]}]}}]}"))
+        query.matches = { _ in false }
+        #expect(text(catalog.json(query)) == "{\"stats\":[]}")
+    }
+
+    @Test func theLastIntervalStandsBeforeTheTotal() {
+        let intervals = HistogramIntervals(catalog)
+        let time = catalog.declare(.cluster("outbound|80||a.ns.svc;")) { $0.histogram("upstream_rq_time", unit: .milliseconds, "") }
+        var query = StatQuery()
+        query.kinds = [.histogram]
+        query.intervals = intervals
+        query.histogramForm = .cumulative
+        query.bucketBounds = { _ in [10, 100] }
+        func line() -> String { text(catalog.text(query)) }
+        intervals.flush()
+        #expect(line().hasSuffix(": B10(3,3) B100(3,3)\n"))
+        pages.record(time, 50)
+        pages.record(time, 0)
+        #expect(line().hasSuffix(": B10(3,4) B100(3,5)\n"))
+        intervals.flush()
+        #expect(line().hasSuffix(": B10(1,4) B100(2,5)\n"))
+        intervals.flush()
+        #expect(line().hasSuffix(": B10(0,4) B100(0,5)\n"))
     }
 
     @Test func labelValuesAreEscaped() {

@@ -201,8 +201,11 @@ package final class CompiledRoutes: Sendable {
 /// A cluster with its stat rows.
 package final class CompiledCluster: Sendable {
     package let cluster: Cluster
-    let stats: ClusterStats
+    let catalog: StatCatalog
+    private let lazyStats: LazyStats<ClusterStats>
+    private let lazyHTTP2Stats: LazyStats<HTTP2CodecStats>
     let updateStats: ClusterUpdateStats
+    let membership: ClusterMembershipStats
     let connectTimeout: UInt64
     let idleTimeout: UInt64
     let maxConnectionDuration: UInt64
@@ -212,7 +215,6 @@ package final class CompiledCluster: Sendable {
     /// How names of request fields are written.
     let fieldNames: FieldNameCase
     let http2Options: MeshHTTP2.HTTP2Options
-    let http2Stats: HTTP2CodecStats
 
     /// Limits for requests of routing priority DEFAULT, and of HIGH. Shared by all workers.
     let breakers: CircuitBreakers
@@ -224,17 +226,21 @@ package final class CompiledCluster: Sendable {
     let hosts: HostStatsTable
 
     init(
-        cluster: Cluster, stats: ClusterStats, updateStats: ClusterUpdateStats, http2Stats: HTTP2CodecStats, breakers: CircuitBreakers,
-        highBreakers: CircuitBreakers, hosts: HostStatsTable, tls: CompiledUpstreamTLS? = nil
+        cluster: Cluster, catalog: StatCatalog, breakers: CircuitBreakers, highBreakers: CircuitBreakers, hosts: HostStatsTable,
+        tls: CompiledUpstreamTLS? = nil
     ) {
-        self.updateStats = updateStats
+        self.catalog = catalog
+        updateStats = catalog.declare(.cluster(cluster.statName)) { ClusterUpdateStats(in: &$0) }
+        membership = catalog.declare(.cluster(cluster.statName))
         self.breakers = breakers
         self.highBreakers = highBreakers
         self.hosts = hosts
-        self.http2Stats = http2Stats
+        let scope = StatScopeName.cluster(cluster.statName)
+        lazyStats = LazyStats(catalog, scope, isListed: true)
+        // As in Envoy there are none until a connection speaks it.
+        lazyHTTP2Stats = LazyStats(catalog, scope.appending("http2."), isListed: false)
         self.tls = tls
         self.cluster = cluster
-        self.stats = stats
         name = ConstantBytes(cluster.name)
         fieldNames = FieldNameCase(cluster.http.http1.keyFormat)
         var options = MeshHTTP2.HTTP2Options(cluster.http.http2)
@@ -250,9 +256,13 @@ package final class CompiledCluster: Sendable {
     /// The same cluster with another TLS context.
     func with(_ tls: CompiledUpstreamTLS) -> CompiledCluster {
         CompiledCluster(
-            cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers,
-            highBreakers: highBreakers, hosts: hosts, tls: tls)
+            cluster: cluster, catalog: catalog, breakers: breakers, highBreakers: highBreakers, hosts: hosts, tls: tls)
     }
+
+    /// Rows of the cluster's traffic: made by the first worker that uses it.
+    var stats: ClusterStats { lazyStats.value }
+    /// Rows of its HTTP/2 connections: made by the first of them.
+    var http2Stats: HTTP2CodecStats { lazyHTTP2Stats.value }
 }
 
 /// One access log: where it goes, how a line looks, and which records it takes.

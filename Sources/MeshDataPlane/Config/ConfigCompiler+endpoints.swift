@@ -32,9 +32,9 @@ extension ConfigCompiler {
 
     private func setMembership(of cluster: CompiledCluster, _ set: EndpointSet) {
         let endpoints = set.allEndpoints
-        pages.set(cluster.stats.membershipTotal, UInt64(endpoints.count))
-        pages.set(cluster.stats.membershipHealthy, UInt64(endpoints.count { $0.health == .healthy }))
-        pages.set(cluster.stats.membershipDegraded, UInt64(endpoints.count { $0.health == .degraded }))
+        pages.set(cluster.membership.total, UInt64(endpoints.count))
+        pages.set(cluster.membership.healthy, UInt64(endpoints.count { $0.health == .healthy }))
+        pages.set(cluster.membership.degraded, UInt64(endpoints.count { $0.health == .degraded }))
         pages.set(cluster.updateStats.membershipExcluded, 0)
     }
 

@@ -147,15 +147,9 @@ package final class ConfigCompiler: ConfigSink {
         let tls = try compileTLS(of: cluster)
         let id = clusters[cluster.name] == nil ? clusterNames.mention(cluster.name) : clusterNames.find(cluster.name)
         guard let id else { return }
-        let stats = catalog.declare(.cluster(cluster.statName)) { ClusterStats(in: &$0) }
-        let updateStats = catalog.declare(.cluster(cluster.statName)) { ClusterUpdateStats(in: &$0) }
-        let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
-            HTTP2CodecStats(in: &$0)
-        }
         let breakers = compileBreakers(of: cluster)
         let compiled = CompiledCluster(
-            cluster: cluster, stats: stats, updateStats: updateStats, http2Stats: http2Stats, breakers: breakers.normal,
-            highBreakers: breakers.high, hosts: hosts, tls: tls)
+            cluster: cluster, catalog: catalog, breakers: breakers.normal, highBreakers: breakers.high, hosts: hosts, tls: tls)
         clusters[cluster.name] = compiled
         setFirstEndpoints(of: compiled)
         delta.clusters.append((id, compiled))
@@ -199,7 +193,8 @@ package final class ConfigCompiler: ConfigSink {
         if let chain = listener.defaultFilterChain {
             defaultChain = try add(chain, named: "\(listener.name)/default", of: listener, statName, to: &pending)
         }
-        let stats = catalog.declare(.listener(statName)) { ListenerStats(in: &$0) }
+        let stats = catalog.declare(.listener(statName), ListenerStats.self)
+        stats.showWorkers(workers, of: statName, in: catalog)
         let logs = try compile(listener.accessLogs)
         let opened = try openSockets(listener)
         let compiled = CompiledListener(
@@ -301,10 +296,13 @@ package final class ConfigCompiler: ConfigSink {
         if http.httpFilters.isEmpty {
             throw Refusal(reason: "http_filters is empty; the last filter must be envoy.filters.http.router")
         }
-        let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
+        let stats = catalog.declare(.http(http.statPrefix), HTTPConnectionManagerStats.self)
+        let listenerScope = StatScopeName.listenerHTTP(listener, http.statPrefix)
+        let listenerStats = catalog.declare(listenerScope, HTTPListenerStats.self)
+        listenerStats.addUp(listenerScope, for: .http(http.statPrefix), in: catalog)
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats,
-            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs, http.accessLogOptions),
+            listenerStats: listenerStats, accessLogs: try compile(http.accessLogs, http.accessLogOptions),
             router: router, node: node, runtime: runtime)
     }
 
@@ -320,7 +318,7 @@ package final class ConfigCompiler: ConfigSink {
     }
 
     private func compile(_ tcp: TCPTerminal) throws(Refusal) -> CompiledTCP {
-        let stats = catalog.declare(.tcp(tcp.statPrefix)) { TCPProxyStats(in: &$0) }
+        let stats = catalog.declare(.tcp(tcp.statPrefix), TCPProxyStats.self)
         return CompiledTCP(
             terminal: tcp, clusters: tcp.clusters.map { clusterNames.mention($0.cluster) }, stats: stats,
             accessLogs: try compile(tcp.accessLogs, tcp.accessLogOptions))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshHTTP
 import MeshModel
+import MeshStats
 
 /// A route table on one worker, with this worker's regexes and scratch. Streams pin this object, whose count no other
 /// thread touches, and not the shared table.
@@ -9,11 +10,27 @@ final class ActiveRoutes {
     let matcher: RouteMatcher
     /// The compiled table, one step away.
     let table: RouteTable
+    /// Stats of the routes that have some, made on their first request.
+    private var stats: [UnsafePointer<CompiledRoute>: RouteStats] = [:]
 
     init(_ compiled: CompiledRoutes) {
         self.compiled = compiled
         matcher = RouteMatcher(compiled.table)
         table = compiled.table
+    }
+
+    /// The stats of a route with a `stat_prefix`, kept by this object.
+    func stats(
+        of route: UnsafePointer<CompiledRoute>, _ host: UnsafePointer<CompiledVirtualHost>?, _ cluster: WorkerCluster
+    ) -> Unmanaged<RouteStats>? {
+        if let known = stats[route] { return Unmanaged.passUnretained(known) }
+        guard let host else { return nil }
+        let (name, prefix) = (table.bytes(host.pointee.name), table.bytes(route.pointee.statPrefix))
+        let scope = StatScopeName.virtualHost(String(decoding: name, as: UTF8.self))
+            .appending("route.\(String(decoding: prefix, as: UTF8.self)).")
+        let made = RouteStats(catalog: cluster.compiled.catalog, scope: scope, pages: cluster.stats)
+        stats[route] = made
+        return Unmanaged.passUnretained(made)
     }
 
     /// The route of a request.

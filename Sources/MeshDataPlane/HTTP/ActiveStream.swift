@@ -79,6 +79,8 @@ package final class ActiveStream: TimerTarget {
     var match = StreamRoute()
     /// The cluster chosen by the route, for logs and counters, retained likewise.
     private(set) var clusterReference: Unmanaged<WorkerCluster>?
+    /// Of a route with a `stat_prefix`; its route table, which the stream pins, keeps them.
+    var routeStats: Unmanaged<RouteStats>?
     /// The upstream attempt, used again for every one.
     private(set) lazy var upstream = UpstreamRequest(stream: self)
 
@@ -209,6 +211,7 @@ package final class ActiveStream: TimerTarget {
         match = StreamRoute()
         clusterReference?.release()
         clusterReference = nil
+        routeStats = nil
         routeTimeout = 0
         idleTimeout = 0
         http2 = .none
@@ -324,6 +327,7 @@ package final class ActiveStream: TimerTarget {
         case TimerTag.route:
             // Between two attempts there is none that timed out.
             if let cluster, !retry.isWaiting { stats.add(cluster.stats.requestsTimeout) }
+            routeStats?._withUnsafeGuaranteedRef { $0.timedOut() }
             upstream.countTimeout()
             fail(with: .upstreamTimeout)
         case TimerTag.retry: startRetry(manager)

@@ -167,6 +167,8 @@ final class HTTP1ServerCodec: ServerCodec {
         transport.input.detach()
         if failure == .underscore { worker.stats.add(worker.http1Stats.rejectedUnderscores) }
         worker.stats.add(manager.counts.connectionsProtocolError)
+        // Envoy counts a request that it cannot read to its end as one that was reset.
+        worker.stats.add(manager.counts.requestsResetReceived)
         let isNew = current == nil
         if isNew {
             // A head that broke the protocol is not shown to anyone, as if it had not come.

@@ -53,6 +53,7 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
     override var isMultiplexed: Bool { true }
 
     override func begin(_ manager: HTTPConnectionManager) {
+        stats.add(codecStats.downstreamConnections)
         session.start()
         if let options = config.terminal.http2.keepalive {
             keepAlive = HTTP2KeepAlive(options, loop: loop, random: manager.worker.random.next()) { [unowned self] in

@@ -72,6 +72,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     }
 
     var counts: HTTPConnectionManagerStats { config.stats }
+    private var countedBytes = CountedBytes()
 
     /// Takes the transport over and reads what is already there.
     func begin() {
@@ -314,19 +315,18 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func record(_ stream: ActiveStream) {
         activeStreams -= 1
         stats.decrement(counts.requestsActive)
+        countedBytes.count(transport, stats, received: counts.bytesReceived, sent: counts.bytesSent)
         let status = stream.info.status
         if status > 0 {
-            stats.add(counts.requestsCompleted)
-            stats.add(config.listenerStats.completed)
-            let (own, listeners): (CounterID, CounterID) = switch status / 100 {
-            case 2: (counts.requests2xx, config.listenerStats.responses2xx)
-            case 3: (counts.requests3xx, config.listenerStats.responses3xx)
-            case 4: (counts.requests4xx, config.listenerStats.responses4xx)
-            case 5: (counts.requests5xx, config.listenerStats.responses5xx)
-            default: (counts.requests1xx, config.listenerStats.responses1xx)
+            // The manager's own counts are the sum of what it counts on its listeners.
+            let row = switch status / 100 {
+            case 2: config.listenerStats.responses2xx
+            case 3: config.listenerStats.responses3xx
+            case 4: config.listenerStats.responses4xx
+            case 5: config.listenerStats.responses5xx
+            default: config.listenerStats.responses1xx
             }
-            stats.add(own)
-            stats.add(listeners)
+            stats.add(row)
         }
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
@@ -476,8 +476,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         stats.decrement(counts.connectionsActive)
         if facts.tls != nil { stats.decrement(counts.connectionsSSLActive) }
         if isCodecSettled { stats.decrement(isMultiplexed ? counts.connectionsHTTP2Active : counts.connectionsHTTP1Active) }
-        stats.add(counts.bytesReceived, transport.receivedBytes)
-        stats.add(counts.bytesSent, transport.sentBytes)
+        countedBytes.count(transport, stats, received: counts.bytesReceived, sent: counts.bytesSent)
         stats.record(counts.connectionDuration, loop.now.nanoseconds(since: account.start) / 1_000_000)
         timers.free(&timer)
         timers.free(&maxDurationTimer)

@@ -117,6 +117,9 @@ extension ActiveStream {
             return
         }
         pin(workerCluster)
+        if route.pointee.statPrefix.count > 0 {
+            routeStats = routes.stats(of: route, match.virtualHost, workerCluster)
+        }
         guard let endpoint = pickEndpoint(workerCluster, manager) else {
             reply(.noHealthyUpstream)
             return
@@ -126,6 +129,7 @@ extension ActiveStream {
         if route.pointee.hasRetryPolicy || request.headers.containsAny(of: Self.retryNames) {
             takeRetryPolicy(route, routes, manager)
         }
+        routeStats?._withUnsafeGuaranteedRef { $0.attemptBegan() }
         phase.insert(.routed)
         info.attempts = 1
         guard let pool = choosePool(of: endpoint, workerCluster, route, routes) else {
@@ -372,22 +376,11 @@ extension ActiveStream {
     /// - Parameter status: the reply's, which a gRPC client is told in other words.
     func finishRouterReply(status: UInt16) {
         guard let routes, let route = match.route else { return }
-        if let cluster, route.pointee.action == .forward { countReply(cluster.stats, status) }
+        // A reply in place of an upstream's answer counts as that cluster's, as in Envoy.
+        if route.pointee.action == .forward { countResponse(status) }
         routes.matcher.applyResponseOperations(
             route, target: match.target, to: &response.headers, from: pool, context: self)
         addAttemptCount()
-    }
-
-    /// A reply in place of an upstream's answer counts as that cluster's, as in Envoy.
-    private func countReply(_ counts: ClusterStats, _ status: UInt16) {
-        switch status / 100 {
-        case 4: stats.add(counts.requests4xx)
-        case 5: stats.add(counts.requests5xx)
-        default: break
-        }
-        if status == 503 { stats.add(counts.requests503) }
-        if status == 504 { stats.add(counts.requests504) }
-        stats.add(counts.requestsCompleted)
     }
 
     private func addAttemptCount() {

@@ -2,10 +2,10 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// One cluster. Scope `cluster.<alt_stat_name or name>.`.
-package struct ClusterStats: Sendable {
+package struct ClusterStats: StatGroup {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsHTTP1Total: CounterID
@@ -35,14 +35,6 @@ package struct ClusterStats: Sendable {
     let requestsPendingOverflow: CounterID
     let requestsActiveOverflow: CounterID
     let requestsPendingFailureEject: CounterID
-    let requestsCompleted: CounterID
-    let requests2xx: CounterID
-    let requests3xx: CounterID
-    let requests4xx: CounterID
-    let requests5xx: CounterID
-    let requests200: CounterID
-    let requests503: CounterID
-    let requests504: CounterID
     let requestsTimeout: CounterID
     let requestsCancelled: CounterID
     let requestsReceivedReset: CounterID
@@ -52,15 +44,12 @@ package struct ClusterStats: Sendable {
     let flowControlResumedReading: CounterID
     let flowControlBackedUp: CounterID
     let flowControlDrained: CounterID
-    let membershipTotal: GaugeID
-    let membershipHealthy: GaugeID
-    let membershipDegraded: GaugeID
     let retry: RetryStats
     let connectDuration: HistogramID
-    let requestDuration: HistogramID
+    let requestsPerConnection: HistogramID
     let connectionDuration: HistogramID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         connectionsTotal = scope.counter("upstream_cx_total", "Connections made.")
         connectionsActive = scope.gauge("upstream_cx_active", "Connections open.")
         connectionsHTTP1Total = scope.counter("upstream_cx_http1_total", "HTTP/1 connections made.")
@@ -97,14 +86,8 @@ package struct ClusterStats: Sendable {
         requestsActiveOverflow = scope.counter("upstream_rq_active_overflow", "Requests refused by max_requests.")
         requestsPendingFailureEject = scope.counter(
             "upstream_rq_pending_failure_eject", "Waiting requests failed with their connection.")
-        requestsCompleted = scope.counter("upstream_rq_completed", "Requests that got a response.")
-        requests2xx = scope.counter("upstream_rq_2xx", "Successful responses.")
-        requests3xx = scope.counter("upstream_rq_3xx", "Redirecting responses.")
-        requests4xx = scope.counter("upstream_rq_4xx", "Client-error responses.")
-        requests5xx = scope.counter("upstream_rq_5xx", "Server-error responses.")
-        requests200 = scope.counter("upstream_rq_200", "Responses with status 200.")
-        requests503 = scope.counter("upstream_rq_503", "Responses with status 503.")
-        requests504 = scope.counter("upstream_rq_504", "Responses with status 504.")
+        // Raised by way of the rows of each status: `ResponseStats`.
+        _ = scope.counter("upstream_rq_completed", "Requests that got a response.")
         requestsTimeout = scope.counter("upstream_rq_timeout", "Requests ended by the route's timeout.")
         requestsCancelled = scope.counter("upstream_rq_cancelled", "Requests given up before a connection was ready.")
         requestsReceivedReset = scope.counter("upstream_rq_rx_reset", "Requests the upstream reset.")
@@ -118,12 +101,22 @@ package struct ClusterStats: Sendable {
             "upstream_flow_control_backed_up_total", "Times output to the upstream went above its high watermark.")
         flowControlDrained = scope.counter(
             "upstream_flow_control_drained_total", "Times output to the upstream fell to its low watermark.")
-        membershipTotal = scope.gauge("membership_total", "Endpoints.")
-        membershipHealthy = scope.gauge("membership_healthy", "Endpoints that are healthy.")
-        membershipDegraded = scope.gauge("membership_degraded", "Endpoints that are degraded.")
         retry = RetryStats(in: &scope)
         connectDuration = scope.histogram("upstream_cx_connect_ms", unit: .milliseconds, "Time to make a connection.")
-        requestDuration = scope.histogram("upstream_rq_time", unit: .milliseconds, "Request sent to response complete.")
+        requestsPerConnection = scope.histogram("upstream_rq_per_cx", unit: .none, "Requests of a connection.")
         connectionDuration = scope.histogram("upstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")
+    }
+}
+
+/// What is known of a cluster's hosts, whether or not anyone uses it. Scope `cluster.<name>.`.
+struct ClusterMembershipStats: StatGroup {
+    let total: GaugeID
+    let healthy: GaugeID
+    let degraded: GaugeID
+
+    init(in scope: inout StatScope) {
+        total = scope.gauge("membership_total", "Endpoints.")
+        healthy = scope.gauge("membership_healthy", "Endpoints that are healthy.")
+        degraded = scope.gauge("membership_degraded", "Endpoints that are degraded.")
     }
 }

@@ -3,10 +3,10 @@ import MeshHTTP
 import MeshHTTP2
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// HTTP/2 codec events. Scope `http2.` for the downstream side of the process, `cluster.<name>.http2.` for an upstream.
-package struct HTTP2CodecStats: Sendable {
+package struct HTTP2CodecStats: StatGroup {
     let droppedUnderscores: CounterID
     let rejectedUnderscores: CounterID
     let headerOverflow: CounterID
@@ -23,8 +23,10 @@ package struct HTTP2CodecStats: Sendable {
     let goAwaySent: CounterID
     let keepAliveTimeout: CounterID
     let streamsActive: GaugeID
+    let downstreamConnections: CounterID
+    let upstreamConnections: CounterID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         droppedUnderscores = scope.counter("dropped_headers_with_underscores", "Header fields dropped for an underscore.")
         rejectedUnderscores = scope.counter(
             "requests_rejected_with_underscores_in_headers", "Requests refused for an underscore in a header name.")
@@ -44,6 +46,8 @@ package struct HTTP2CodecStats: Sendable {
         goAwaySent = scope.counter("goaway_sent", "GOAWAY frames sent.")
         keepAliveTimeout = scope.counter("keepalive_timeout", "Connections closed because a PING was not answered.")
         streamsActive = scope.gauge("streams_active", "Streams open.")
+        downstreamConnections = scope.counter("nghttp2_downstream_connections", "Connections of clients.")
+        upstreamConnections = scope.counter("nghttp2_upstream_connections", "Connections to upstreams.")
     }
 
     /// The counter of a failure; nil for one that Envoy does not count.

@@ -2,10 +2,10 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// One HTTP connection manager. Scope `http.<stat_prefix>.`.
-package struct HTTPConnectionManagerStats: Sendable {
+package struct HTTPConnectionManagerStats: StatGroup {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsHTTP1Total: CounterID
@@ -36,12 +36,6 @@ package struct HTTPConnectionManagerStats: Sendable {
     let requestsTooManyPrematureResets: CounterID
     let requestsResetSent: CounterID
     let requestsActive: GaugeID
-    let requests1xx: CounterID
-    let requests2xx: CounterID
-    let requests3xx: CounterID
-    let requests4xx: CounterID
-    let requests5xx: CounterID
-    let requestsCompleted: CounterID
     let requestsTooLarge: CounterID
     let requestsNonRelativePath: CounterID
     let requestsResetReceived: CounterID
@@ -63,7 +57,7 @@ package struct HTTPConnectionManagerStats: Sendable {
     let requestDuration: HistogramID
     let connectionDuration: HistogramID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         connectionsTotal = scope.counter("downstream_cx_total", "Connections handed to the manager.")
         connectionsActive = scope.gauge("downstream_cx_active", "Connections open.")
         connectionsHTTP1Total = scope.counter("downstream_cx_http1_total", "HTTP/1 connections.")
@@ -101,12 +95,13 @@ package struct HTTPConnectionManagerStats: Sendable {
             "downstream_rq_too_many_premature_resets", "Connections closed for resetting too many streams early.")
         requestsResetSent = scope.counter("downstream_rq_tx_reset", "Requests the proxy reset.")
         requestsActive = scope.gauge("downstream_rq_active", "Requests not yet finished.")
-        requests1xx = scope.counter("downstream_rq_1xx", "Informational responses.")
-        requests2xx = scope.counter("downstream_rq_2xx", "Successful responses.")
-        requests3xx = scope.counter("downstream_rq_3xx", "Redirecting responses.")
-        requests4xx = scope.counter("downstream_rq_4xx", "Client-error responses.")
-        requests5xx = scope.counter("downstream_rq_5xx", "Server-error responses.")
-        requestsCompleted = scope.counter("downstream_rq_completed", "Requests that got a response.")
+        // Raised by way of `HTTPListenerStats`.
+        _ = scope.counter("downstream_rq_1xx", "Informational responses.")
+        _ = scope.counter("downstream_rq_2xx", "Successful responses.")
+        _ = scope.counter("downstream_rq_3xx", "Redirecting responses.")
+        _ = scope.counter("downstream_rq_4xx", "Client-error responses.")
+        _ = scope.counter("downstream_rq_5xx", "Server-error responses.")
+        _ = scope.counter("downstream_rq_completed", "Requests that got a response.")
         requestsTooLarge = scope.counter("downstream_rq_too_large", "Requests answered 413.")
         requestsNonRelativePath = scope.counter("downstream_rq_non_relative_path", "Requests with a refused path form.")
         requestsResetReceived = scope.counter("downstream_rq_rx_reset", "Requests the client reset.")

@@ -2,10 +2,10 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// One listener. Scope `listener.<address>.`.
-package struct ListenerStats: Sendable {
+package struct ListenerStats: StatGroup {
     let connectionsTotal: CounterID
     let connectionsActive: GaugeID
     let connectionsDestroyed: CounterID
@@ -19,7 +19,7 @@ package struct ListenerStats: Sendable {
     let transportSocketTimeout: CounterID
     let connectionDuration: HistogramID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         connectionsTotal = scope.counter("downstream_cx_total", "Connections accepted.")
         connectionsActive = scope.gauge("downstream_cx_active", "Connections open.")
         connectionsDestroyed = scope.counter("downstream_cx_destroy", "Connections ended.")
@@ -37,5 +37,14 @@ package struct ListenerStats: Sendable {
         transportSocketTimeout = scope.counter(
             "downstream_cx_transport_socket_connect_timeout", "Connections whose TLS handshake took too long.")
         connectionDuration = scope.histogram("downstream_cx_length_ms", unit: .milliseconds, "Life of a connection.")
+    }
+
+    /// Lists each worker's part, which is what that worker's own pages say.
+    func showWorkers(_ workers: Int, of name: String, in catalog: StatCatalog) {
+        for worker in 0..<workers {
+            let scope = StatScopeName.listenerWorker(name, worker)
+            catalog.show(connectionsTotal, as: "downstream_cx_total", in: scope, ofWorker: worker)
+            catalog.show(connectionsActive, as: "downstream_cx_active", in: scope, ofWorker: worker)
+        }
     }
 }

@@ -2,10 +2,10 @@
 import MeshHTTP
 import MeshIO
 import MeshModel
-import MeshStats
+package import MeshStats
 
 /// One TCP proxy. Scope `tcp.<stat_prefix>.`.
-package struct TCPProxyStats: Sendable {
+package struct TCPProxyStats: StatGroup {
     let connectionsTotal: CounterID
     let connectionsNoRoute: CounterID
     let bytesReceived: CounterID
@@ -18,7 +18,7 @@ package struct TCPProxyStats: Sendable {
     let upstreamFlushTotal: CounterID
     let upstreamFlushActive: GaugeID
 
-    init(in scope: inout StatScope) {
+    package init(in scope: inout StatScope) {
         connectionsTotal = scope.counter("downstream_cx_total", "Connections proxied.")
         connectionsNoRoute = scope.counter("downstream_cx_no_route", "Connections without a cluster.")
         bytesReceived = scope.counter("downstream_cx_rx_bytes_total", "Bytes received from clients.")

@@ -19,12 +19,10 @@ package final class TLSStats: Sendable {
 
     /// Counted when a context is made anew while running. Envoy's name, wherever the certificates came from.
     let contextUpdates: CounterID
-    private let isUpstream: Bool
 
     /// - Parameter owner: the scope of the listener or cluster, with the dot at its end.
     init(of owner: StatScopeName, isUpstream: Bool, catalog: StatCatalog) {
         self.catalog = catalog
-        self.isUpstream = isUpstream
         let factory = owner.appending(isUpstream ? "client_ssl_socket_factory." : "server_ssl_socket_factory.")
         contextUpdates = catalog.declare(factory) { scope in
             for name in ["downstream_context_secrets_not_ready", "upstream_context_secrets_not_ready"] {
@@ -47,7 +45,7 @@ package final class TLSStats: Sendable {
         ]
         for (name, certificates) in named {
             guard let first = certificates.map(\.expirationTime).min() else { continue }
-            let owner = scope.appending("certificate.").appending(name, tag: "envoy.tls_certificate").appending(".")
+            let owner = scope.appending("certificate.\(name).")
             let gauge = catalog.declare(owner) {
                 $0.gauge("expiration_unix_time_seconds", "When the first of the certificates ends.")
             }
@@ -55,17 +53,9 @@ package final class TLSStats: Sendable {
         }
     }
 
-    /// The row that counts what was agreed on, as Envoy labels it.
+    /// The row that counts what was agreed on.
     func row(_ kind: StaticString, _ value: String) -> CounterID {
-        let tag = switch "\(kind)" {
-        // Of listeners and clusters Envoy names the same thing differently.
-        case "ciphers": isUpstream ? "cipher_suite" : "envoy.ssl_cipher"
-        case "versions": "envoy.ssl_version"
-        case "curves": "envoy.ssl_curve"
-        default: "envoy.ssl_sigalg"
-        }
-        let name = scope.appending("\(kind)").ending(with: value, tag: tag)
-        return catalog.declare(name) { $0.counter("", "Handshakes by what was agreed on.") }
+        catalog.declare(scope.appending("\(kind).")) { $0.counter(value, "Handshakes by what was agreed on.") }
     }
 
     private static func help(_ stat: TLSStat) -> String {

@@ -47,6 +47,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     }
 
     private var counts: ClusterStats { compiled.stats }
+    private var countedBytes = CountedBytes()
 
     // MARK: Life
 
@@ -183,7 +184,6 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     /// The connection cannot be used again: the rest of the response could not be told from the next one.
     override func abandon(_ request: UpstreamRequest) {
         measure(request)
-        self.request = nil
         end(failure: nil, isLocal: true)
     }
 
@@ -211,18 +211,19 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         hadRequest?._withUnsafeGuaranteedRef { measure($0) }
         request = nil
         timers.free(&timer)
-        if was != .connecting {
-            stats.add(counts.connectionsDestroyed)
-            stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
-            if hadRequest != nil {
-                stats.add(counts.connectionsDestroyedWithActiveRequest)
-                stats.add(
-                    isLocal
-                        ? counts.connectionsDestroyedLocalWithActiveRequest
-                        : counts.connectionsDestroyedRemoteWithActiveRequest)
-            }
-        } else {
+        stats.add(counts.connectionsDestroyed)
+        stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
+        if was == .connecting {
             stats.add(counts.connectionsConnectFail)
+        } else {
+            stats.record(counts.requestsPerConnection, UInt64(requestsServed))
+        }
+        if hadRequest != nil {
+            stats.add(counts.connectionsDestroyedWithActiveRequest)
+            stats.add(
+                isLocal
+                    ? counts.connectionsDestroyedLocalWithActiveRequest
+                    : counts.connectionsDestroyedRemoteWithActiveRequest)
         }
         stats.decrement(counts.connectionsActive)
         stats.record(counts.connectionDuration, loop.now.nanoseconds(since: started) / 1_000_000)
@@ -232,8 +233,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
             if isUnsent, startsClean { hadRequest._withUnsafeGuaranteedRef { $0.takeBack(&stream.output) } }
         }
         if let stream {
-            stats.add(counts.bytesReceived, stream.receivedBytes)
-            stats.add(counts.bytesSent, stream.sentBytes)
+            countBytes(stream)
             stream.close()
         }
         owner.ended(self, was: was, failure: failure)
@@ -243,6 +243,10 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
                     failure, mayReplay: isUnsent, wasSent: !isUnsent, wasIdle: isUnsent && requestsServed > 1)
             }
         }
+    }
+
+    private func countBytes(_ stream: ByteStream) {
+        countedBytes.count(stream, stats, received: counts.bytesReceived, sent: counts.bytesSent)
     }
 
     // MARK: Events of the stream
@@ -336,6 +340,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         // A pause belongs to the request; the next one may be served before this one is told.
         request.resumeReading()
         if keeps {
+            countBytes(stream)
             owner.released(self)
         } else {
             end(failure: nil, isLocal: true)

@@ -52,6 +52,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     }
 
     private var counts: ClusterStats { compiled.stats }
+    private var countedBytes = CountedBytes()
 
     override var localAddress: Address? { transport?.localAddress }
 
@@ -68,6 +69,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     override func connect() {
         stats.add(counts.connectionsTotal)
         stats.add(counts.connectionsHTTP2Total)
+        stats.add(codecStats.upstreamConnections)
         stats.increment(counts.connectionsActive)
         timer = timers.make(target: self)
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: compiled.connectTimeout))
@@ -173,24 +175,24 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         timers.free(&timer)
         keepAlive?.stop()
         keepAlive = nil
+        stats.add(counts.connectionsDestroyed)
+        stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
         if wasConnecting {
             stats.add(counts.connectionsConnectFail)
         } else {
-            stats.add(counts.connectionsDestroyed)
-            stats.add(isLocal ? counts.connectionsDestroyedLocal : counts.connectionsDestroyedRemote)
-            if active > 0 {
-                stats.add(counts.connectionsDestroyedWithActiveRequest)
-                stats.add(
-                    isLocal
-                        ? counts.connectionsDestroyedLocalWithActiveRequest
-                        : counts.connectionsDestroyedRemoteWithActiveRequest)
-            }
+            stats.record(counts.requestsPerConnection, UInt64(requestsServed))
+        }
+        if !wasConnecting, active > 0 {
+            stats.add(counts.connectionsDestroyedWithActiveRequest)
+            stats.add(
+                isLocal
+                    ? counts.connectionsDestroyedLocalWithActiveRequest
+                    : counts.connectionsDestroyedRemoteWithActiveRequest)
         }
         stats.decrement(counts.connectionsActive)
         stats.record(counts.connectionDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         if let transport {
-            stats.add(counts.bytesReceived, transport.receivedBytes)
-            stats.add(counts.bytesSent, transport.sentBytes)
+            countedBytes.count(transport, stats, received: counts.bytesReceived, sent: counts.bytesSent)
             finishOutput(of: transport)
         }
         owner.ended(self, wasConnecting: wasConnecting, failure: failure)
@@ -242,6 +244,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         active -= 1
         lastActivity = loop.now
         stats.decrement(codecStats.streamsActive)
+        if let transport {
+            countedBytes.count(transport, stats, received: counts.bytesReceived, sent: counts.bytesSent)
+        }
         owner.requestEnded()
     }
 

@@ -359,7 +359,7 @@ final class UpstreamRequest {
         }
         withStream { stream in
             if let sent = stream.info.upstreamHeadSent {
-                withCounts { stats.record($0.requestDuration, loop.now.nanoseconds(since: sent) / 1_000_000) }
+                stream.countResponseTime(milliseconds: loop.now.nanoseconds(since: sent) / 1_000_000)
             }
             finishAttempt()
             stream.onUpstreamEnd()
@@ -457,20 +457,7 @@ final class UpstreamRequest {
     }
 
     private func countStatus(_ pool: ConnectionPool, _ status: UInt16) {
-        stats.add(pool.counts.requestsCompleted)
-        switch status / 100 {
-        case 2: stats.add(pool.counts.requests2xx)
-        case 3: stats.add(pool.counts.requests3xx)
-        case 4: stats.add(pool.counts.requests4xx)
-        case 5: stats.add(pool.counts.requests5xx)
-        default: break
-        }
-        switch status {
-        case 200: stats.add(pool.counts.requests200)
-        case 503: stats.add(pool.counts.requests503)
-        case 504: stats.add(pool.counts.requests504)
-        default: break
-        }
+        withStream { $0.countResponse(status) }
         if status >= 500 { pool.endpoint.failedRequests &+= 1 } else { pool.endpoint.succeededRequests &+= 1 }
     }
 }

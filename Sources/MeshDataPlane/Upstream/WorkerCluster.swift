@@ -15,6 +15,9 @@ final class WorkerCluster: TimerTarget {
     let loop: EventLoop
     let stats: StatPages
     let tls: WorkerTLS
+    private let ownedResponses: ResponseStats
+    /// Where responses are counted; lives as long as the cluster.
+    let responses: Unmanaged<ResponseStats>
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
     let usesRequestNames: Bool
     let http2Memory: HTTP2Memory
@@ -58,6 +61,9 @@ final class WorkerCluster: TimerTarget {
         self.loop = loop
         self.stats = stats
         self.tls = tls
+        ownedResponses = ResponseStats(
+            catalog: compiled.catalog, scope: .cluster(compiled.cluster.statName), pages: stats, tellsOrigin: true)
+        responses = Unmanaged.passUnretained(ownedResponses)
         let http = compiled.cluster.http
         usesRequestNames = compiled.tls != nil && (http.autoSNI || http.autoSANValidation)
         self.http2Memory = http2Memory

@@ -38,6 +38,18 @@ package struct StatsOptions: Equatable, Sendable {
     package var tags: [Tag] = []
     /// Which stats exist. Default: all.
     package var inclusion = Inclusion.all
+    /// Bounds of the buckets of some histograms, rising; the first match counts. Source: `histogram_bucket_settings`.
+    package var histogramBuckets: [HistogramBuckets] = []
+
+    package struct HistogramBuckets: Equatable, Sendable {
+        package var match: StringMatcher
+        package var bounds: [Double]
+
+        package init(match: StringMatcher, bounds: [Double]) {
+            self.match = match
+            self.bounds = bounds
+        }
+    }
 
     package struct Tag: Equatable, Sendable {
         package var name: String

@@ -9,6 +9,8 @@ package struct AdminContext: Sendable {
     package let log: ApplicationLog
     /// Gauges that are worked out when they are read: uptime, memory.
     let process: ProcessGauges
+    /// What came into histograms in the last interval; admin's thread ends the intervals.
+    package let intervals: HistogramIntervals
     package let runtime: Runtime
     let runtimeStats: RuntimeStats?
     let access: AdminAccess
@@ -26,6 +28,7 @@ package struct AdminContext: Sendable {
         self.catalog = catalog
         self.log = log
         self.process = process
+        intervals = HistogramIntervals(catalog)
         self.runtime = runtime
         self.access = access
         self.accessLog = accessLog

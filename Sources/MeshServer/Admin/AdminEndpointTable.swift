@@ -81,23 +81,42 @@ extension AdminEndpoints {
         },
         AdminEndpoint(
             path: "/stats", help: "print server stats",
-            parameters: statParameters + [
-                ("format", "Format to use; One of (text, json, prometheus)"),
-                ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges)"),
+            parameters: [usedOnly] + statFilters + [
+                ("format", "Format to use; One of (html, active-html, text, json)"),
+                ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)"),
+                ("histogram_buckets", "Histogram bucket display mode; One of (cumulative, disjoint, detailed, summary)"),
             ]
         ) { $0.stats($1) },
         AdminEndpoint(
             path: "/stats/prometheus", help: "print server stats in prometheus format",
-            parameters: statParameters + [("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)")]
+            parameters: [
+                usedOnly,
+                ("text_readouts", "Render text_readouts as new gaugues with value 0 (increases Prometheus data size)"),
+            ] + statFilters + [("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)")]
         ) { $0.prometheus($1) },
+        AdminEndpoint(path: "/stats/recentlookups", help: "Show recent stat-name lookups") { _, _ in
+            LocalResponse(recentLookups)
+        },
+        AdminEndpoint(
+            path: "/stats/recentlookups/clear", help: "clear list of stat-name lookups and counter", isMutating: true
+        ) { _, _ in LocalResponse("OK\n") },
+        AdminEndpoint(
+            path: "/stats/recentlookups/disable", help: "disable recording of reset stat-name lookup names", isMutating: true
+        ) { _, _ in LocalResponse("OK\n") },
+        AdminEndpoint(
+            path: "/stats/recentlookups/enable", help: "enable recording of reset stat-name lookup names", isMutating: true
+        ) { _, _ in LocalResponse("OK\n") },
         AdminEndpoint(path: "/unsupported", help: "print what the configuration asks for and Apus does not do") { endpoints, _ in
             LocalResponse(UnsupportedReport.text(endpoints.context.view.current.unsupported))
         },
     ]
 
-    private static let statParameters = [
-        (name: "usedonly", help: "Only include stats that have been written by system since restart"),
+    private static let usedOnly = (
+        name: "usedonly", help: "Only include stats that have been written by system since restart"
+    )
+    private static let statFilters = [
         (name: "filter", help: "Regular expression (Google re2) for filtering stats"),
+        (name: "invert_filter", help: "Invert the filter regex"),
     ]
 
     private static let configDumpParameters = [
@@ -120,5 +139,5 @@ extension AdminEndpoints {
     ]
 
     /// Static configuration waits for nothing that could be listed.
-    private static let initDump = LocalResponse("{}\n", contentType: LocalResponse.json)
+    private static var initDump: LocalResponse { LocalResponse("{}\n", contentType: LocalResponse.json) }
 }

@@ -63,14 +63,13 @@ extension AdminEndpoints {
             // Alone first, so that the mistake is told of the pattern as it was given.
             _ = try RegexProgram(pattern)
             guard let regex = Regex(try RegexProgram("\\A(?:\(pattern))\\z")) else {
-                return .failure(Refusal(response: LocalResponse(503, "no memory for the filter")))
+                return .failure(Refusal(status: 503, text: "no memory for the filter"))
             }
             return .success { regex.firstGroups(in: $0, count: 1) != nil }
         } catch {
-            var response = LocalResponse(
-                400, "INVALID_ARGUMENT: Error while parsing name_regex from \(pattern): \(error)")
-            response.contentType = "text/plain"
-            return .failure(Refusal(response: response))
+            return .failure(Refusal(
+                status: 400, text: "INVALID_ARGUMENT: Error while parsing name_regex from \(pattern): \(error)",
+                contentType: "text/plain"))
         }
     }
 

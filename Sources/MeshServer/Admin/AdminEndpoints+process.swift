@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshIO
 import MeshModel
+import MeshStats
 
 extension AdminEndpoints {
     /// `/server_info` (`envoy.admin.v3.ServerInfo`).
@@ -112,7 +113,7 @@ extension AdminEndpoints {
 
     /// `POST /reset_counters`.
     func resetCounters() -> LocalResponse {
-        context.process.resetCounters(of: context.catalog)
+        context.catalog.resetCounters()
         return LocalResponse("OK\n")
     }
 

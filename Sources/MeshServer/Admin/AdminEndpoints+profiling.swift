@@ -2,8 +2,9 @@
 
 /// Envoy's profiling paths. Apus has no profiler in it; it answers as an Envoy that was built without one does.
 extension AdminEndpoints {
-    static let contention = LocalResponse(
-        "Mutex contention tracing is not enabled. To enable, run Envoy with flag --enable-mutex-tracing.")
+    static var contention: LocalResponse {
+        LocalResponse("Mutex contention tracing is not enabled. To enable, run Envoy with flag --enable-mutex-tracing.")
+    }
 
     static func cpuProfiler(_ request: LocalRequest) -> LocalResponse {
         switch request.parameter("enable") {
@@ -21,8 +22,8 @@ extension AdminEndpoints {
         }
     }
 
-    static let heapProfiler = LocalResponse(501, "The current build does not support heap profiler")
-    static let heapDump = LocalResponse(501, "Heap dump is not supported")
+    static var heapProfiler: LocalResponse { LocalResponse(501, "The current build does not support heap profiler") }
+    static var heapDump: LocalResponse { LocalResponse(501, "Heap dump is not supported") }
 
-    private static let profilerUsage = LocalResponse(400, "?enable=<y|n>\n")
+    private static var profilerUsage: LocalResponse { LocalResponse(400, "?enable=<y|n>\n") }
 }

@@ -32,10 +32,12 @@ extension AdminEndpoints {
         return LocalResponse("OK\n")
     }
 
-    private static let runtimeUsage = LocalResponse(
-        400, """
-            usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN
-                   or send the parameters as form values
-            use an empty value to remove a previously added override
-            """)
+    private static var runtimeUsage: LocalResponse {
+        LocalResponse(
+            400, """
+                usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN
+                       or send the parameters as form values
+                use an empty value to remove a previously added override
+                """)
+    }
 }

@@ -12,12 +12,11 @@ extension AdminEndpoints {
         switch query(request) {
         case .failure(let refusal): return refusal.response
         case .success(let query):
-            context.process.refresh()
             switch format {
-            case "json": return LocalResponse(bytes: context.catalog.json(query), contentType: LocalResponse.json)
-            case "prometheus": return LocalResponse(bytes: context.catalog.prometheus(query))
-            // There is no page for people; the text says the same.
-            default: return LocalResponse(bytes: context.catalog.text(query))
+            case "json": return scrape(query, .json, LocalResponse.json)
+            case "prometheus": return prometheus(query)
+            // There is no page for people here; the text says the same.
+            default: return scrape(query, .text, LocalResponse.text)
             }
         }
     }
@@ -25,40 +24,70 @@ extension AdminEndpoints {
     /// `/stats/prometheus`.
     func prometheus(_ request: LocalRequest) -> LocalResponse {
         switch query(request) {
-        case .failure(let refusal): return refusal.response
-        case .success(let query):
-            context.process.refresh()
-            return LocalResponse(bytes: context.catalog.prometheus(query))
+        case .failure(let refusal): refusal.response
+        case .success(let query): prometheus(query)
         }
     }
 
+    private func prometheus(_ query: StatQuery) -> LocalResponse {
+        switch query.histogramForm {
+        case .disjoint, .detailed: LocalResponse(400, "unsupported prometheus histogram bucket mode")
+        case nil, .summary, .cumulative: scrape(query, .prometheus, LocalResponse.text)
+        }
+    }
+
+    private func scrape(_ query: StatQuery, _ format: StatScrape.Format, _ contentType: String) -> LocalResponse {
+        context.process.refresh()
+        let scrape = StatScrape(context.catalog, query, format)
+        return LocalResponse(contentType: contentType) { scrape.next(into: &$0) }
+    }
+
+    /// `/stats/recentlookups` and what is below it: Apus never looks a stat up by its name while it serves, so that there is
+    /// nothing to track, and answers as Envoy does while tracking is off.
+    static let recentLookups = "Lookup tracking is not enabled. Use /stats/recentlookups/enable to enable.\n\ntotal: 0\n"
+
     /// The answer to a wrong parameter.
     struct Refusal: Error {
-        let response: LocalResponse
+        let status: Int
+        let text: String
+        var contentType = LocalResponse.text
+        var response: LocalResponse {
+            LocalResponse(status: status, bytes: Array(text.utf8), contentType: contentType)
+        }
     }
 
     private func query(_ request: LocalRequest) -> Result<StatQuery, Refusal> {
         var query = StatQuery()
         query.usedOnly = request.has("usedonly")
         context.view.current.statRules.apply(to: &query)
+        query.intervals = context.intervals
         switch request.parameter("histogram_buckets") {
-        case nil, "", "cumulative", "disjoint", "detailed": break
-        case "summary": query.printsSummaries = true
+        case nil, "", "none": break
+        case "summary": query.histogramForm = .summary
+        case "cumulative": query.histogramForm = .cumulative
+        case "disjoint": query.histogramForm = .disjoint
+        case "detailed": query.histogramForm = .detailed
         default:
-            return .failure(Refusal(response: LocalResponse(
-                400, "usage: /stats?histogram_buckets=(none|cumulative|disjoint|detailed|summary)\n")))
+            return .failure(Refusal(
+                status: 400,
+                text: "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n"))
         }
         switch request.parameter("type") {
         case nil, "", "All": break
         case "Counters": query.kinds = [.counter]
         case "Gauges": query.kinds = [.gauge]
         case "Histograms": query.kinds = [.histogram]
-        default:
-            return .failure(Refusal(response: LocalResponse(400, "usage: /stats?type=(All|Counters|Gauges|Histograms)\n\n")))
+        // There are none.
+        case "TextReadouts": query.kinds = []
+        default: return .failure(Refusal(status: 400, text: "invalid &type= param"))
         }
+        // No stat of Apus is hidden.
+        if request.parameter("hidden") == "only" { query.kinds = [] }
         switch nameFilter(request.parameter("filter")) {
         case .failure(let refusal): return .failure(refusal)
-        case .success(let matches): query.matches = matches
+        case .success(let matches):
+            let isInverted = request.has("invert_filter")
+            query.matches = matches.map { matches in isInverted ? { !matches($0) } : matches }
         }
         return .success(query)
     }
@@ -69,11 +98,11 @@ extension AdminEndpoints {
         do throws(RegexError) {
             let program = try RegexProgram(pattern)
             guard let regex = Regex(program) else {
-                return .failure(Refusal(response: LocalResponse(503, "no memory for the filter")))
+                return .failure(Refusal(status: 503, text: "no memory for the filter"))
             }
             return .success { regex.firstGroups(in: $0, count: 1) != nil }
         } catch {
-            return .failure(Refusal(response: LocalResponse(400, "Invalid re2 regex: \(error)")))
+            return .failure(Refusal(status: 400, text: "Invalid re2 regex: \(error)"))
         }
     }
 }

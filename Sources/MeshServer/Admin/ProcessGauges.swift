@@ -36,9 +36,6 @@ package final class ProcessGauges: Sendable {
         pages = catalog.makePages()
     }
 
-    /// `POST /reset_counters`; the admin thread only, too.
-    func resetCounters(of catalog: StatCatalog) { catalog.resetCounters(on: pages) }
-
     /// Reads the system; the admin thread only, for it is the one writer of these pages.
     func refresh() {
         let memory = ProcessMemory.current()

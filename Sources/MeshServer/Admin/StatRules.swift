@@ -3,7 +3,8 @@ package import MeshModel
 import MeshRegex
 import MeshStats
 
-/// `stats_config` and `--stats-tag`: which stats readers see and how their labels are found.
+/// `stats_config` and `--stats-tag`: which stats readers see, how their labels are found, and where the buckets of their
+/// histograms end.
 package struct StatRules: Sendable {
     private enum Matcher: Sendable {
         case plain(StringMatcher)
@@ -16,80 +17,60 @@ package struct StatRules: Sendable {
         case except([Matcher])
     }
 
-    private struct Extraction: Sendable {
-        let name: String
-        let program: RegexProgram
-    }
-
     private let inclusion: Inclusion
-    private let usesDefaultTags: Bool
-    /// Names of built-in tags asked for one by one.
-    private let builtinTags: Set<String>
-    private let extractions: [Extraction]
-    private let fixedTags: [StatTag]
-    /// Patterns that RE2 does not take, for the log: Envoy reads them as ECMAScript.
+    private let tags: TagRules
+    private let buckets: [(matcher: Matcher, bounds: [Double])]
+    /// Patterns that RE2 does not take even in other words, for the log: Envoy reads them as ECMAScript.
     package let refusedPatterns: [String]
 
     /// - Parameter statsTags: `--stats-tag`, as `name:value`.
     package init(_ options: StatsOptions = StatsOptions(), statsTags: [String] = []) {
         var refused: [String] = []
-        func program(_ pattern: String) -> RegexProgram? {
-            guard let program = try? RegexProgram(pattern) else {
+        func matcher(_ matcher: StringMatcher) -> Matcher? {
+            guard case .regex(let pattern) = matcher.pattern else { return .plain(matcher) }
+            guard let program = try? RegexProgram("\\A(?:\(pattern))\\z") else {
                 refused.append(pattern)
                 return nil
             }
-            return program
-        }
-        func matchers(_ list: [StringMatcher]) -> [Matcher] {
-            list.compactMap { matcher in
-                guard case .regex(let pattern) = matcher.pattern else { return .plain(matcher) }
-                return program("\\A(?:\(pattern))\\z").map { .regex($0) }
-            }
+            return .regex(program)
         }
         inclusion = switch options.inclusion {
         case .all: .all
         case .none: .none
-        case .only(let list): .only(matchers(list))
-        case .except(let list): .except(matchers(list))
+        case .only(let list): .only(list.compactMap(matcher))
+        case .except(let list): .except(list.compactMap(matcher))
         }
-        usesDefaultTags = options.useDefaultTags
-        var builtin: Set<String> = []
-        var extractions: [Extraction] = []
-        var fixed: [StatTag] = []
-        for tag in options.tags {
-            switch tag.value {
-            case .builtin: builtin.insert(tag.name)
-            case .fixed(let value): fixed.append(StatTag(tag.name, value))
-            case .regex(let pattern):
-                if let program = program(pattern) { extractions.append(Extraction(name: tag.name, program: program)) }
-            }
-        }
-        for text in statsTags {
-            let sides = text.split(separator: ":", maxSplits: 1).map(String.init)
-            if sides.count == 2 { fixed.append(StatTag(sides[0], sides[1])) }
-        }
-        builtinTags = builtin
-        self.extractions = extractions
-        fixedTags = fixed
+        buckets = options.histogramBuckets.compactMap { setting in matcher(setting.match).map { ($0, setting.bounds) } }
+        tags = TagRules(options, statsTags: statsTags, refused: &refused)
         refusedPatterns = refused
     }
 
     /// Puts the rules into a query. Made anew for each, because a compiled expression belongs to one thread.
     func apply(to query: inout StatQuery) {
-        switch inclusion {
-        case .all: break
-        case .none: query.isIncluded = { _ in false }
-        case .only(let list): query.isIncluded = StatRules.predicate(list)
-        case .except(let list):
-            let matches = StatRules.predicate(list)
-            query.isIncluded = { !matches($0) }
+        if excludesAny { query.isIncluded = isIncluded() }
+        query.labels = tags.finder()
+        if !buckets.isEmpty {
+            let settings = buckets.map { (StatRules.any([$0.matcher]), $0.bounds) }
+            query.bucketBounds = { name in settings.first { $0.0(name) }?.1 ?? HistogramBins.prometheusBounds }
         }
-        if usesDefaultTags, extractions.isEmpty, fixedTags.isEmpty { return }
-        let compiled = extractions.compactMap { extraction in Regex(extraction.program).map { (extraction.name, $0) } }
-        query.relabel = { relabeled($0, $1, compiled) }
     }
 
-    private static func predicate(_ list: [Matcher]) -> (String) -> Bool {
+    /// Whether `stats_matcher` leaves anything out.
+    package var excludesAny: Bool { if case .all = inclusion { false } else { true } }
+
+    /// Which names readers may see (`stats_matcher`).
+    package func isIncluded() -> sending (String) -> Bool {
+        switch inclusion {
+        case .all: return { _ in true }
+        case .none: return { _ in false }
+        case .only(let list): return StatRules.any(list)
+        case .except(let list):
+            let matches = StatRules.any(list)
+            return { !matches($0) }
+        }
+    }
+
+    private static func any(_ list: [Matcher]) -> sending (String) -> Bool {
         let tests: [(String) -> Bool] = list.compactMap { matcher in
             switch matcher {
             case .plain(let matcher): return { isMatch(matcher, $0) }
@@ -110,47 +91,6 @@ package struct StatRules: Sendable {
         case .suffix(let text): name.hasSuffix(cased(text))
         case .contains(let text): text.isEmpty || name.contains(cased(text))
         case .regex: false
-        }
-    }
-
-    /// The labels by the rules. Where the built-in tags are off, the whole name is searched; the text of an expression's first
-    /// group leaves the name and that of its second, or else the first, is the value.
-    private func relabeled(_ fullName: String, _ labels: StatLabels, _ compiled: [(String, Regex)]) -> StatLabels {
-        let kept = usesDefaultTags ? labels.tags : labels.tags.filter { builtinTags.contains($0.name) }
-        var result = kept.count == labels.tags.count ? labels : StatLabels(name: fullName, tags: kept)
-        let name = Array(fullName.utf8)
-        var removed: [Range<Int>] = []
-        var found: [StatTag] = []
-        for (tag, regex) in compiled {
-            guard let groups = regex.firstGroups(in: fullName, count: 3), let cut = groups[1] else { continue }
-            let value = groups[2] ?? cut
-            removed.append(cut)
-            found.append(StatTag(tag, String(decoding: name[value], as: UTF8.self)))
-        }
-        if !found.isEmpty {
-            var rest: [UInt8] = []
-            for (index, byte) in name.enumerated() where !removed.contains(where: { $0.contains(index) }) { rest.append(byte) }
-            result.name = String(decoding: rest, as: UTF8.self)
-            result.tags = found + result.tags.filter { known in !found.contains { $0.name == known.name } }
-        }
-        result.tags += fixedTags
-        return result
-    }
-}
-
-extension Regex {
-    /// Where the groups of the first match lie, group 0 being the whole match; nil without a match. A group that took no part,
-    /// or does not exist, is nil.
-    func firstGroups(in text: String, count: Int) -> [Range<Int>?]? {
-        var text = text
-        var ends: [Int32] = Array(repeating: -1, count: count * 2)
-        let found = text.withUTF8 { bytes in
-            ends.withUnsafeMutableBufferPointer { search(UnsafeRawBufferPointer(bytes), groups: $0) }
-        }
-        guard found else { return nil }
-        return (0..<count).map { group in
-            let (start, end) = (Int(ends[group * 2]), Int(ends[group * 2 + 1]))
-            return start >= 0 && end >= start ? start..<end : nil
         }
     }
 }

@@ -16,6 +16,8 @@ package struct LocalRequest: Equatable, Sendable {
     package var body: [UInt8] = []
     /// `HTTP/1.0` closes after the answer.
     package var keepsAlive = true
+    /// HTTP/1.1: the client knows chunks.
+    package var knowsChunks = true
 
     package init(method: String, path: String) {
         self.method = method
@@ -46,11 +48,16 @@ package struct LocalRequest: Equatable, Sendable {
     }
 }
 
-/// An answer of admin or of the demo's upstream.
-package struct LocalResponse: Sendable {
+/// An answer of admin or of the demo's upstream. It stays on the thread that made it.
+package struct LocalResponse {
+    /// Appends the next piece of a body, which may be empty; false when it was the last.
+    package typealias Pieces = (inout [UInt8]) -> Bool
+
     package var status: Int
     package var contentType: String
     package var body: [UInt8]
+    /// What follows `body`, made while it is sent; nil where `body` is all there is.
+    package var pieces: Pieces?
     package var headers: [(name: String, value: String)] = []
 
     package init(_ body: String, contentType: String = LocalResponse.text) {
@@ -65,6 +72,19 @@ package struct LocalResponse: Sendable {
         self.status = status
         self.body = bytes
         self.contentType = contentType
+    }
+
+    /// A long answer, made in pieces while the server goes on answering others.
+    package init(contentType: String, pieces: @escaping Pieces) {
+        self.init(bytes: [], contentType: contentType)
+        self.pieces = pieces
+    }
+
+    /// The whole body, for who has time.
+    package var wholeBody: [UInt8] {
+        var bytes = body
+        if let pieces { while pieces(&bytes) {} }
+        return bytes
     }
 
     package static let text = "text/plain; charset=UTF-8"
@@ -108,6 +128,7 @@ package enum LocalRequestParser {
         request.target = String(decoding: target, as: UTF8.self)
         request.version = version
         request.keepsAlive = version == "HTTP/1.1"
+        request.knowsChunks = request.keepsAlive
         var length = 0
         var isChunked = false
         for line in lines.dropFirst() {
@@ -265,18 +286,31 @@ package enum LocalRequestParser {
 
 /// Writes answers.
 package enum LocalResponseWriter {
-    /// The whole answer. HEAD gets the head alone.
-    package static func bytes(_ response: LocalResponse, to request: LocalRequest?, server: String) -> [UInt8] {
-        let keepsAlive = request?.keepsAlive ?? false
+    /// The head and `body`; a body that is made in pieces follows, each in a chunk where `isChunked`. HEAD gets the head alone.
+    package static func bytes(
+        _ response: LocalResponse, to request: LocalRequest?, server: String, isChunked: Bool = false
+    ) -> [UInt8] {
+        // Before chunks there were, a body of unknown length ended with its connection.
+        let keepsAlive = (request?.keepsAlive ?? false) && (response.pieces == nil || isChunked)
         var head = "HTTP/1.1 \(response.status) \(reason(response.status))\r\n"
         if !response.contentType.isEmpty { head += "content-type: \(response.contentType)\r\n" }
         head += "cache-control: no-cache, max-age=0\r\nx-content-type-options: nosniff\r\n"
-        head += "date: \(date())\r\nserver: \(server)\r\ncontent-length: \(response.body.count)\r\n"
+        head += "date: \(date())\r\nserver: \(server)\r\n"
+        if response.pieces == nil { head += "content-length: \(response.body.count)\r\n" }
+        if isChunked { head += "transfer-encoding: chunked\r\n" }
         for (name, value) in response.headers { head += "\(name): \(value)\r\n" }
         if !keepsAlive { head += "connection: close\r\n" }
         head += "\r\n"
         return Array(head.utf8) + (request?.method == "HEAD" ? [] : response.body)
     }
+
+    /// A piece of a body as one chunk; an empty one, which would be the end, is no chunk.
+    package static func chunk(_ bytes: [UInt8]) -> [UInt8] {
+        bytes.isEmpty ? [] : Array("\(String(bytes.count, radix: 16))\r\n".utf8) + bytes + [0x0D, 0x0A]
+    }
+
+    /// What ends a chunked body.
+    package static let lastChunk = Array("0\r\n\r\n".utf8)
 
     private static func reason(_ status: Int) -> String {
         switch status {

@@ -3,10 +3,25 @@ import Glibc
 package import MeshIO
 import Synchronization
 
+/// Who is told what a `LocalServer` does, on its thread.
+package protocol LocalServerObserver: Sendable {
+    /// A connection was accepted.
+    func accepted()
+    /// A connection is over.
+    func ended(byClient: Bool, afterMilliseconds length: Int64)
+    /// A request was read.
+    func requested()
+    /// An answer is all sent, or its connection over before that.
+    func answered(status: Int, afterMilliseconds time: Int64)
+    /// Bytes moved.
+    func transferred(received: Int, sent: Int)
+}
+
 /// A small HTTP/1 server on a thread of its own, over poll(2): admin and the demo's upstream.
 ///
 /// It answers one request after the other and keeps nothing for long; no worker waits for it, and it waits for no client: a
-/// slow reader's answer stays in its connection's buffer.
+/// slow reader's answer stays in its connection's buffer. A long answer is made a piece a turn, so that a short question is
+/// answered in between, and only as fast as its reader takes it.
 package final class LocalServer: Sendable {
     /// Connections at a time; the oldest idle one makes room.
     package static let maxConnections = 128
@@ -19,17 +34,33 @@ package final class LocalServer: Sendable {
     private let thread: Mutex<NamedThread?> = Mutex(nil)
     private let server: String
     private let handler: @Sendable (LocalRequest) -> LocalResponse
+    private let tick: Tick?
+    private let observer: (any LocalServerObserver)?
+
+    /// Something to do now and then on the server's thread.
+    package struct Tick: Sendable {
+        let milliseconds: Int64
+        let action: @Sendable () -> Void
+
+        package init(everyMilliseconds milliseconds: Int64, _ action: @escaping @Sendable () -> Void) {
+            self.milliseconds = max(milliseconds, 1)
+            self.action = action
+        }
+    }
 
     /// - Parameters:
     ///   - socket: a listening, non-blocking socket; the server closes it.
     ///   - server: value of the `server` field.
     ///   - handler: called on the server's thread.
     package init(
-        socket: ListeningSocket, name: String, server: String, handler: @escaping @Sendable (LocalRequest) -> LocalResponse
+        socket: ListeningSocket, name: String, server: String, tick: Tick? = nil, observer: (any LocalServerObserver)? = nil,
+        handler: @escaping @Sendable (LocalRequest) -> LocalResponse
     ) {
         listener = socket.descriptor
         self.server = server
         self.handler = handler
+        self.tick = tick
+        self.observer = observer
         let started = NamedThread(name: name) { [self] in run() }
         thread.withLock { $0 = started }
     }
@@ -45,16 +76,17 @@ package final class LocalServer: Sendable {
     private func run() {
         var connections: [LocalConnection] = []
         defer {
-            for connection in connections { close(connection.descriptor) }
+            for connection in connections { connection.end() }
             close(listener)
         }
+        var nextTick = LocalServer.milliseconds() + (tick?.milliseconds ?? 0)
         while true {
             let stops = isStopping.withLock { $0 }
             if stops {
                 // What was answered is sent; nothing new is read.
                 connections.removeAll { connection in
                     guard !connection.hasOutput else { return false }
-                    close(connection.descriptor)
+                    connection.end()
                     return true
                 }
                 if connections.isEmpty { return }
@@ -64,20 +96,33 @@ package final class LocalServer: Sendable {
             for connection in connections {
                 events.append(pollfd(fd: connection.descriptor, events: connection.interest(stops: stops), revents: 0))
             }
-            let ready = poll(&events, nfds_t(events.count), stops ? 500 : 5_000)
+            var patience: Int64 = stops ? 500 : 5_000
+            if tick != nil { patience = min(patience, max(0, nextTick - LocalServer.milliseconds())) }
+            // Who could take more of a long answer gets it now, after a look at what the others want.
+            let hasWork = connections.contains { $0.wantsPiece }
+            let ready = poll(&events, nfds_t(events.count), hasWork ? 0 : Int32(patience))
             // The clients of a process that ends get half a second to read on.
-            if stops, ready == 0 { return }
+            if stops, ready == 0, !hasWork { return }
             if events[0].revents != 0 { pipe.drain() }
             let now = LocalServer.milliseconds()
+            if let tick, now >= nextTick {
+                tick.action()
+                nextTick = now + tick.milliseconds
+            }
             for (index, connection) in connections.enumerated() {
                 let happened = events[index + 2].revents
                 if happened & Int16(POLLIN | POLLHUP | POLLERR) != 0, !stops { connection.receive(now, server, handler) }
-                if happened & Int16(POLLOUT) != 0 || connection.hasOutput { connection.send() }
+                let makesPiece = connection.wantsPiece
+                if makesPiece { connection.makePiece() }
+                // The last piece may be empty and the connection to be closed all the same.
+                if makesPiece || happened & Int16(POLLOUT) != 0 || connection.hasOutput { connection.send() }
+                // What the client sent behind its request waited for the answer's end.
+                if !stops { connection.answer(server, handler) }
                 if now - connection.lastActivity > LocalServer.idleTimeout { connection.isOver = true }
             }
             connections.removeAll { connection in
                 guard connection.isOver else { return false }
-                close(connection.descriptor)
+                connection.end()
                 return true
             }
             if events[1].revents != 0 { accept(into: &connections, now) }
@@ -92,9 +137,9 @@ package final class LocalServer: Sendable {
             _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
             if connections.count >= LocalServer.maxConnections {
                 let oldest = connections.indices.min { connections[$0].lastActivity < connections[$1].lastActivity }
-                if let oldest { close(connections.remove(at: oldest).descriptor) }
+                if let oldest { connections.remove(at: oldest).end() }
             }
-            connections.append(LocalConnection(descriptor: descriptor, now: now))
+            connections.append(LocalConnection(descriptor: descriptor, now: now, observer: observer))
         }
     }
 
@@ -105,65 +150,3 @@ package final class LocalServer: Sendable {
     }
 }
 
-/// One connection of a `LocalServer`.
-private final class LocalConnection {
-    let descriptor: Int32
-    private var input: [UInt8] = []
-    private var output: ArraySlice<UInt8> = []
-    private var closesAfterOutput = false
-    var lastActivity: Int64
-    var isOver = false
-
-    init(descriptor: Int32, now: Int64) {
-        self.descriptor = descriptor
-        lastActivity = now
-    }
-
-    var hasOutput: Bool { !output.isEmpty }
-
-    /// Nothing is read while an answer waits, so a client that does not read cannot pile up answers.
-    func interest(stops: Bool) -> Int16 {
-        if hasOutput { return Int16(POLLOUT) }
-        return stops ? 0 : Int16(POLLIN)
-    }
-
-    func receive(_ now: Int64, _ server: String, _ handler: (LocalRequest) -> LocalResponse) {
-        lastActivity = now
-        var chunk: [UInt8] = Array(repeating: 0, count: 16 << 10)
-        let count = recv(descriptor, &chunk, chunk.count, 0)
-        if count <= 0 {
-            if count == 0 || (errno != EAGAIN && errno != EINTR) { isOver = true }
-            return
-        }
-        input += chunk[..<count]
-        while !closesAfterOutput {
-            switch LocalRequestParser.parse(input) {
-            case .incomplete: return
-            case .refused(let status):
-                output += LocalResponseWriter.bytes(LocalResponse(status, ""), to: nil, server: server)
-                closesAfterOutput = true
-            case .request(let request, let used):
-                input.removeFirst(used)
-                output += LocalResponseWriter.bytes(handler(request), to: request, server: server)
-                closesAfterOutput = !request.keepsAlive
-            }
-        }
-    }
-
-    func send() {
-        while !output.isEmpty {
-            let count = output.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            if count > 0 {
-                output = output.dropFirst(count)
-                lastActivity = LocalServer.milliseconds()
-            } else if count < 0, errno == EINTR {
-                continue
-            } else {
-                if count == 0 || errno != EAGAIN { isOver = true }
-                return
-            }
-        }
-        output = []
-        if closesAfterOutput { isOver = true }
-    }
-}

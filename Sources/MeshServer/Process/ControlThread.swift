@@ -103,6 +103,7 @@ final class ControlThread: TimerTarget {
         var model = configuration.model
         pages.add(stats.staticUnknownFields, UInt64(configuration.unsupported.count))
         let rules = StatRules(model.stats, statsTags: options.statsTags)
+        if rules.excludesAny { catalog.include { rules.isIncluded() } }
         for pattern in rules.refusedPatterns { log.warning("stats", "ignored, for RE2 does not take it: \(pattern)") }
         view.update { view in
             view.statRules = rules
@@ -116,8 +117,9 @@ final class ControlThread: TimerTarget {
             view.concurrency = workerCount
         }
         setState(.initializing)
+        let statsInterval = Int64(clamping: model.stats.flushInterval.nanoseconds / 1_000_000)
         let runtime = Runtime(model.runtimeLayers)
-        if let address = model.adminAddress { try startAdmin(address.address, runtime, model.adminAccessLogs) }
+        if let address = model.adminAddress { try startAdmin(address.address, runtime, model.adminAccessLogs, statsInterval) }
 
         let compiler = ConfigCompiler(
             registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
@@ -175,12 +177,14 @@ final class ControlThread: TimerTarget {
         let mailbox = mailbox
         for index in 0..<workerCount {
             workers.append(WorkerThread(
-                index: index, options: options, pages: catalog.makePages(), declarations: declarations,
+                index: index, options: options, pages: catalog.makePages(worker: index), declarations: declarations,
                 sink: logWriter, limit: limit, report: { mailbox.post(.worker($0)) }))
         }
     }
 
-    private func startAdmin(_ address: Address, _ runtime: Runtime, _ logs: [AccessLogConfig]) throws(StartError) {
+    private func startAdmin(
+        _ address: Address, _ runtime: Runtime, _ logs: [AccessLogConfig], _ statsInterval: Int64
+    ) throws(StartError) {
         let isLocal = if case .pipe = address { true } else { address.isLoopback }
         guard isLocal else {
             throw StartError("admin.address: found \(address); allowed: a loopback address or a unix socket")
@@ -206,7 +210,12 @@ final class ControlThread: TimerTarget {
             runtime: runtime, runtimeStats: RuntimeStats(catalog: catalog, runtime: runtime), access: AdminAccess(checksHost: !isPipe),
             accessLog: accessLog,
             command: { mailbox.post(.admin($0)) }))
-        admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
+        let intervals = endpoints.context.intervals
+        admin = LocalServer(
+            socket: socket, name: "admin", server: "envoy",
+            tick: LocalServer.Tick(everyMilliseconds: statsInterval) { intervals.flush() },
+            observer: AdminStats(catalog: catalog)
+        ) { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
         if !options.adminAddressPath.isEmpty, !TextFile.write(socket.address.description, to: options.adminAddressPath) {
             log.critical("main", "cannot open admin address output file \(options.adminAddressPath) for writing.")

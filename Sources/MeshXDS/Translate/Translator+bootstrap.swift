@@ -167,6 +167,16 @@ extension Translator {
             options.inclusion = .only(try stringMatchers(list.patterns, at: path + ".inclusion_list.patterns"))
         case nil: break
         }
+        for (index, setting) in config.histogramBucketSettings.enumerated() {
+            let path = "stats_config.histogram_bucket_settings[\(index)]"
+            let bounds = setting.buckets.sorted()
+            guard !bounds.isEmpty, bounds[0] > 0, Set(bounds).count == bounds.count else {
+                throw error(
+                    path + ".buckets", found: "\(setting.buckets)", allowed: "one number or more, above 0 and no two equal")
+            }
+            options.histogramBuckets.append(StatsOptions.HistogramBuckets(
+                match: try stringMatcher(setting.match, at: path + ".match"), bounds: bounds))
+        }
         return options
     }
 

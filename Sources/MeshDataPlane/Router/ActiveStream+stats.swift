@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import MeshHTTP
+import MeshStats
+
+extension ActiveStream {
+    /// Counts a response for the cluster, and for the route where that has stats of its own.
+    func countResponse(_ status: UInt16) {
+        let isInternal = request.headers.contains(.envoyInternal)
+        clusterReference?._withUnsafeGuaranteedRef { cluster in
+            cluster.responses._withUnsafeGuaranteedRef { $0.count(status, isInternal: isInternal) }
+        }
+        routeStats?._withUnsafeGuaranteedRef { $0.responses.count(status, isInternal: false) }
+    }
+
+    /// An upstream's response is whole.
+    func countResponseTime(milliseconds: UInt64) {
+        let isInternal = request.headers.contains(.envoyInternal)
+        clusterReference?._withUnsafeGuaranteedRef { cluster in
+            cluster.responses._withUnsafeGuaranteedRef { $0.record(milliseconds: milliseconds, isInternal: isInternal) }
+        }
+        routeStats?._withUnsafeGuaranteedRef { $0.responses.record(milliseconds: milliseconds, isInternal: false) }
+    }
+}
