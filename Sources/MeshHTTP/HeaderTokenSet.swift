@@ -18,6 +18,9 @@
         bits = (lower | upper) & ~1
     }
 
+    /// Whether a name is one of these; `none` never is.
+    @inlinable package func contains(_ token: HeaderToken) -> Bool { bits & Self.bit(token) != 0 }
+
     @inlinable static func bit(_ token: HeaderToken) -> UInt64 { 1 &<< UInt64(token.rawValue) }
 }
 

@@ -203,7 +203,8 @@ extension ActiveStream {
             index -= 1
         }
         info.sentBodyBytes &+= UInt64(slice.count)
-        manager?.sendBody(self, slice)
+        var body: SlabSlice? = slice
+        managerReference?._withUnsafeGuaranteedRef { if let slice = body.take() { $0.sendBody(self, slice) } }
     }
 
     private func passResponseEnd() {

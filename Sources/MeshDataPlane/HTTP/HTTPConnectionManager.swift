@@ -14,6 +14,10 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let config: CompiledHTTP
     let transport: ByteStream
     let facts: ConnectionFacts
+    // Of this connection's requests, unless x-forwarded-for says otherwise: whether the hop before is believed, and whether
+    // it is one of the mesh's own.
+    let isTrustedHop: Bool
+    let isPeerInternal: Bool
     private let account: ConnectionAccount
     /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
     /// `codecReference` reads without counting.
@@ -53,6 +57,9 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         self.chain = chain
         self.config = config
         self.facts = facts
+        let terminal = config.terminal
+        isTrustedHop = !terminal.useRemoteAddress && facts.tls == nil && !terminal.appendXForwardedPort
+        isPeerInternal = ForwardedHeaders.isInternalAddress(facts.remoteAddress, terminal)
         self.account = account
         transport = stream
         loop = worker.loop
@@ -352,7 +359,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         withCodec { $0.sendHead(stream, endStream: endStream) }
     }
 
-    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) { codec.sendBody(stream, slice) }
+    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
+        // A closure cannot consume what it captures, but it can take it out of there.
+        var body: SlabSlice? = slice
+        withCodec { if let slice = body.take() { $0.sendBody(stream, slice) } }
+    }
     func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
         withCodec { $0.sendBody(stream, copying: bytes) }
     }
