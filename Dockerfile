@@ -9,7 +9,7 @@ COPY Package.swift ./
 RUN swift package resolve
 COPY Sources Sources
 COPY Tests Tests
-RUN swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld --experimental-lto-mode full --product apus \
+RUN swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld --product apus \
     && strip --strip-unneeded .build/release/apus \
     # The binary and exactly the libraries it names, at the paths the loader looks in.
     && mkdir -p /image/usr/local/bin \

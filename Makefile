@@ -2,8 +2,7 @@
 # A newcomer needs two of these: `make run` and `make test`.
 
 SHELL := /bin/bash
-# Optimised once more when linked: what one module shares with another of the package is inlined there only.
-BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld --experimental-lto-mode full
+BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 
 .PHONY: run build test bench fuzz soak asan packages venv clean

@@ -16,23 +16,8 @@ let generated: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
-let inlined: [SwiftSetting] = Context.environment["APUS_PCMO"] == nil ? strict : [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .unsafeFlags(
-        ["-enforce-exclusivity=unchecked", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
-         "-allow-non-resilient-access", "-suppress-warnings"],
-        .when(configuration: .release)),
-]
-
-func library(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil,
-    isInlined: Bool = false
-) -> Target {
-    .target(
-        name: name, dependencies: dependencies, exclude: exclude, resources: resources,
-        swiftSettings: isInlined ? inlined : strict)
+func library(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -64,19 +49,19 @@ let package = Package(
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Level 0
-        library("MeshIO", ["CBytes"], isInlined: true),
-        library("MeshStats", [], isInlined: true),
+        library("MeshIO", ["CBytes"]),
+        library("MeshStats", []),
         .target(
             name: "MeshProto", dependencies: ["CSchema", protobuf, .product(name: "Yams", package: "Yams")],
             exclude: ["Protos"], swiftSettings: generated),
         library("MeshRegex", ["CRE2"]),
         // Level 1
-        library("MeshHTTP", ["MeshIO", "CBytes"], isInlined: true),
-        library("MeshUV", ["MeshIO", "CUV", "CLinux"], isInlined: true),
+        library("MeshHTTP", ["MeshIO", "CBytes"]),
+        library("MeshUV", ["MeshIO", "CUV", "CLinux"]),
         library("MeshTLS", ["MeshIO", "COpenSSL"]),
         // Level 2
-        library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"], isInlined: true),
-        library("MeshHTTP2", ["MeshHTTP", "MeshIO", "CNghttp2"], isInlined: true),
+        library("MeshModel", ["MeshHTTP", "MeshIO", "MeshRegex"]),
+        library("MeshHTTP2", ["MeshHTTP", "MeshIO", "CNghttp2"]),
         // Level 3
         library("MeshXDS", ["MeshModel", "MeshProto"]),
         library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshHTTP2", "MeshTLS", "MeshIO", "MeshStats", "MeshProto", "MeshRegex"]),

@@ -88,6 +88,11 @@ extension HeaderBlock {
         }
     }
 
+    /// Appends `x-forwarded-proto: http`.
+    package mutating func appendPlainProto(from pool: SlabPool) {
+        _ = appendConstant(.forwardedProto, "x-forwarded-proto: http\r\n", nameLength: 17, from: pool)
+    }
+
     /// Appends a field that is a constant, as it goes on the wire: `:scheme: http` CRLF.
     @inline(__always)
     mutating func appendConstant(_ token: HeaderToken, _ line: StaticString, nameLength: Int, from pool: SlabPool) -> Bool {

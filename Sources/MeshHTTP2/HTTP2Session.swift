@@ -182,7 +182,8 @@ package final class HTTP2Session {
             let slot = streams.slots + Int(record.slot)
             if slot.pointee.epoch == record.epoch {
                 slot.pointee.state.insert(.announced)
-                current = record
+                // The others hold nothing that would have to be let go of.
+                if record.needsFinish { current = record }
                 return record
             }
             drop(record)

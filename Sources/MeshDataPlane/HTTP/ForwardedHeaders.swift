@@ -11,7 +11,7 @@ enum ForwardedHeaders {
         // What a sidecar usually sees: nobody has said where the request comes from, and the connection says it itself.
         if manager.isTrustedHop, !request.headers.contains(.forwardedFor) {
             if !request.headers.contains(.forwardedProto) {
-                request.headers.append(.forwardedProto, "http", from: manager.pool)
+                request.headers.appendPlainProto(from: manager.pool)
             }
             markOrigin(&request.headers, isInternal: manager.isPeerInternal, isEdge: false, from: manager.pool)
             return
