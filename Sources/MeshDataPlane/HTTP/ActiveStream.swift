@@ -287,6 +287,7 @@ package final class ActiveStream: TimerTarget {
                 return
             }
             if let cluster { stats.add(cluster.stats.requestsTimeout) }
+            upstream.countTimeout()
             fail(with: .upstreamTimeout)
         default:
             stats.add(manager.config.stats.requestsMaxDuration)

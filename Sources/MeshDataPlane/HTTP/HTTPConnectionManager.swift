@@ -374,6 +374,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
 
     /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
     private func decideClose(_ stream: ActiveStream) {
+        if worker.isHealthCheckFailing { startDraining() }
         guard !isMultiplexed else { return }
         if isDraining {
             stream.phase.insert(.closesConnection)

@@ -11,6 +11,8 @@ package enum WorkerCommand: Sendable {
     case apply(ConfigDelta)
     /// Tell clients to go away, and stop accepting when `stopsAccepting` is set (the last request is still served).
     case drain(DrainRequest)
+    /// Whether `/healthcheck/fail` holds.
+    case healthCheckFailed(Bool)
     /// Hand buffered access-log lines to the writer now.
     case flushLogs
     /// Close everything and stop the loop.
@@ -99,6 +101,8 @@ package final class Worker: EndOfTurn {
     private static let maxFreeStreams = 256
 
     private(set) var isDraining = false
+    /// Responses ask clients to go away.
+    private(set) var isHealthCheckFailing = false
     private var reportsDrained = false
     private let mailbox: Mailbox<WorkerCommand>
     private let report: (WorkerEvent) -> Void
@@ -139,6 +143,7 @@ package final class Worker: EndOfTurn {
             switch command {
             case .apply(let delta): apply(delta)
             case .drain(let request): drain(request)
+            case .healthCheckFailed(let isFailed): isHealthCheckFailing = isFailed
             case .flushLogs: logs.flush()
             case .stop: stop()
             }

@@ -11,8 +11,8 @@ package struct BootstrapModel: Equatable, Sendable {
     /// Most downstream connections of the process. Source: overload manager's `downstream_connections` monitor.
     /// Default: nil.
     package var maxDownstreamConnections: UInt64?
-    /// Static runtime values that this build reads, by key. Source: `layered_runtime` static layers, last one wins.
-    package var runtime: [String: String] = [:]
+    /// Values that change while the process runs. Source: `layered_runtime`.
+    package var runtimeLayers: [RuntimeLayer] = []
     /// Static listeners and clusters.
     package var resources = ChangeSet()
 
