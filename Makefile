@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 
-.PHONY: run build test bench fuzz soak asan packages venv clean
+.PHONY: run build test bench fuzz soak asan asan-suites packages venv clean
 
 ## Installs what is missing, builds, starts the demo.
 run: build
@@ -33,10 +33,13 @@ fuzz: packages
 soak: build venv
 	Benchmarks/run.sh --peer apus --scenario rss-flat --scenario rss-burst
 
-## The unit tests under the address sanitizer. Leaks are not its business: test rigs refer to themselves; slabs are counted
-## in every test, and `make soak` watches memory.
+## The unit tests under the address sanitizer, with leaks.
 asan: packages
-	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build-asan
+	Scripts/sanitize.sh unit
+
+## The Python suites against a binary with the address sanitizer.
+asan-suites: packages venv
+	Scripts/sanitize.sh differential hostile conformance peers
 
 packages:
 	@Scripts/packages.sh
