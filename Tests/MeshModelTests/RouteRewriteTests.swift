@@ -41,7 +41,8 @@ struct RouteRewriteTests {
         var block = heads.request("/", [("x-secret", "1"), ("x-secrets", "2"), ("user-agent", "u"), ("x-secret", "3")])
         matcher.removeInternalOnlyHeaders(from: &block)
         #expect(Heads.pairs(block) == [":method: GET", ":authority: a.test", ":scheme: http", ":path: /", "x-secrets: 2"])
-        #expect(!block.contains(.userAgent))
+        let hasAgent = block.contains(.userAgent)
+        #expect(!hasAgent)
     }
 
     @Test func withoutRewriteThePathStays() throws {
