@@ -19,6 +19,12 @@ extension HTTPConnectionManager {
         ForwardedHeaders.apply(to: &stream.request, manager: self)
         stream.removeInternalOnlyHeaders(self)
         ForwardedCertificates.apply(to: &stream.request.headers, manager: self)
+        if worker.explanations == .trusted, !stream.isTrusted(self) {
+            // A stranger's wish must not come true behind the next proxy, which trusts us.
+            StaticString("x-apus-explain").withUTF8Buffer {
+                stream.request.headers.removeAll(named: UnsafeRawBufferPointer($0))
+            }
+        }
         addRequestID(stream)
         if config.terminal.addUserAgent { addUserAgent(&stream.request.headers) }
         if config.via.bytes.count > 0 { appendVia(&stream.request.headers) }

@@ -32,6 +32,8 @@ package final class RouteTable: @unchecked Sendable {
     private let heldRuntimeValues: [RuntimeValue]
     /// Keeps the formats alive that `operations` point to.
     private let formats: [FormatTemplate]
+    /// Metadata of routes and virtual hosts, for logs.
+    package let metadata: [MetadataTable]
     let requestOperations: TableRange
     let responseOperations: TableRange
     let outermostFirst: Bool
@@ -74,6 +76,7 @@ package final class RouteTable: @unchecked Sendable {
         heldRuntimeValues = builder.runtimeValues
         runtimeValues = FlatArray(builder.runtimeValues.map { Unmanaged.passUnretained($0) })
         formats = builder.formats
+        metadata = builder.metadata
         requestOperations = builder.requestOperations
         responseOperations = builder.responseOperations
         outermostFirst = configuration.mostSpecificHeaderMutationsWin
