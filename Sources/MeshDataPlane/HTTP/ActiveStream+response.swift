@@ -200,7 +200,9 @@ extension ActiveStream {
         upstream.resumeReading()
         passResponseHead(manager, from: filters.responsePausedAt - 1, endStream: filters.responseEndsWithHead)
         guard phase.contains(.responseStarted) else { return }
-        filters.heldResponse.drain { slice in self.passResponseBody(slice) }
+        var held = OutputQueue()
+        swap(&held, &filters.heldResponse)
+        held.drain { slice in self.passResponseBody(slice) }
         if phase.contains(.upstreamEnded), !phase.contains(.finished) { passResponseEnd() }
     }
 

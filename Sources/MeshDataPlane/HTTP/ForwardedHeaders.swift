@@ -8,12 +8,12 @@ import MeshStats
 /// `x-envoy-external-address`; and the removal of `x-envoy-*` headers that only a trusted hop may set.
 enum ForwardedHeaders {
     static func apply(to request: inout RequestHead, manager: HTTPConnectionManager) {
-        // What a sidecar usually sees: nobody has said where the request comes from, and the connection says it itself.
+        // What a sidecar usually sees: nobody has said where the request comes from, and so it is not known to be internal.
         if manager.isTrustedHop, !request.headers.contains(.forwardedFor) {
             if !request.headers.contains(.forwardedProto) {
                 request.headers.appendPlainProto(from: manager.pool)
             }
-            markOrigin(&request.headers, isInternal: manager.isPeerInternal, isEdge: false, from: manager.pool)
+            markOrigin(&request.headers, isInternal: false, isEdge: false, from: manager.pool)
             return
         }
         let terminal = manager.config.terminal
@@ -21,7 +21,7 @@ enum ForwardedHeaders {
         let pool = worker.loop.pool
         let peer = manager.facts.remoteAddress
         var client = peer
-        var hasSingleForwarded = !request.headers.contains(.forwardedFor)
+        var hasSingleForwarded = terminal.useRemoteAddress && !request.headers.contains(.forwardedFor)
 
         if terminal.useRemoteAddress {
             if terminal.xffTrustedHops > 0 {
@@ -50,7 +50,7 @@ enum ForwardedHeaders {
             request.headers.replace(.forwardedPort, decimal: UInt64(port), from: pool)
         }
 
-        let isInternal = hasSingleForwarded && isInternalAddress(client, terminal)
+        let isInternal = hasSingleForwarded && terminal.internalRanges.contains { $0.contains(client) }
         let isEdge = terminal.useRemoteAddress && !isInternal
         markOrigin(&request.headers, isInternal: isInternal, isEdge: isEdge, from: pool)
         if isEdge {
@@ -67,10 +67,6 @@ enum ForwardedHeaders {
             if isEdge { removeEdgeHeaders(&headers) }
             removeInternalHeaders(&headers)
         }
-    }
-
-    static func isInternalAddress(_ address: Address, _ terminal: HTTPTerminal) -> Bool {
-        terminal.internalRanges.contains { $0.contains(address) }
     }
 
     /// Two constants: a choice between them would be taken apart at every use.

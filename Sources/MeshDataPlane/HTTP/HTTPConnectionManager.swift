@@ -14,10 +14,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let config: CompiledHTTP
     let transport: ByteStream
     let facts: ConnectionFacts
-    // Of this connection's requests, unless x-forwarded-for says otherwise: whether the hop before is believed, and whether
-    // it is one of the mesh's own.
+    /// Whether what the hop before says of a request's origin is taken as it is, and nothing is added to it.
     let isTrustedHop: Bool
-    let isPeerInternal: Bool
     let account: ConnectionAccount
     /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
     /// `codecReference` reads without counting.
@@ -59,7 +57,6 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         self.facts = facts
         let terminal = config.terminal
         isTrustedHop = !terminal.useRemoteAddress && facts.tls == nil && !terminal.appendXForwardedPort
-        isPeerInternal = ForwardedHeaders.isInternalAddress(facts.remoteAddress, terminal)
         self.account = account
         transport = stream
         loop = worker.loop

@@ -164,6 +164,10 @@ _MANAGERS = {
     "internal_only_edge": dict(route_config=_INTERNAL_ONLY, options={"use_remote_address": True}),
     "internal_only_mesh": dict(
         route_config=_INTERNAL_ONLY,
+        options={"use_remote_address": True, "internal_address_config": {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}},
+    ),
+    "inner_mesh": dict(
+        routes=_FORWARD,
         options={"internal_address_config": {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}},
     ),
     "skip": dict(routes=_FORWARD, options={"use_remote_address": True, "skip_xff_append": True}),
@@ -429,6 +433,13 @@ GROUP = Group(
             )
             for who, config in (("a client", "internal_only"), ("an edge's client", "internal_only_edge"))
             for name in ("x-secret", "x-other", "user-agent")
+        ),
+        _seen(
+            "x-envoy-internal",
+            "an internal peer without a list, of an inner proxy: not internal",
+            "x-forwarded-proto",
+            "inner_mesh",
+            lacks="x-envoy-internal",
         ),
         _seen("internal_only_headers", "an internal peer keeps them", "x-secret: 1", "internal_only_mesh", [("x-secret", "1")]),
         _seen(
