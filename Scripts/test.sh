@@ -80,6 +80,7 @@ step conformance pytest Tests/ConformanceTests
 step peers pytest Tests/PeerTests
 [ -e Benchmarks/peers/test_report.py ] && step bench-report pytest Benchmarks/peers/test_report.py
 step callgrind Benchmarks/micro/callgrind.sh
+step callgrind-http2 Benchmarks/micro/callgrind.sh --scenario http2
 step libraries Scripts/check-libraries.sh
 step fuzz Scripts/fuzz.sh
 finish

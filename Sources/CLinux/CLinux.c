@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 // The kernel's netfilter headers bring linux/in.h, which clashes with netinet/in.h; the values are kernel ABI.
 enum { ORIGINAL_DST_V4 = 80, ORIGINAL_DST_V6 = 80 };
 
+// The calls of every request go to the kernel by syscall(): libc's own are cancellation points, which a process with several
+// threads pays for at each call. No thread is ever cancelled here.
 #define RETRY(result, call) do { (result) = (call); } while ((result) < 0 && errno == EINTR)
 
 static int checked(int result) { return result < 0 ? -errno : result; }
@@ -52,7 +55,7 @@ int apus_listen(int descriptor, int backlog) { return checked(listen(descriptor,
 
 ssize_t apus_recv(int descriptor, void *buffer, size_t size) {
     ssize_t result;
-    RETRY(result, recv(descriptor, buffer, size, 0));
+    RETRY(result, syscall(SYS_recvfrom, descriptor, buffer, size, 0, NULL, NULL));
     return result < 0 ? -errno : result;
 }
 
@@ -65,14 +68,14 @@ ssize_t apus_peek(int descriptor) {
 
 ssize_t apus_send(int descriptor, const void *bytes, size_t size) {
     ssize_t result;
-    RETRY(result, send(descriptor, bytes, size, MSG_NOSIGNAL));
+    RETRY(result, syscall(SYS_sendto, descriptor, bytes, size, MSG_NOSIGNAL, NULL, 0));
     return result < 0 ? -errno : result;
 }
 
 ssize_t apus_send_vectors(int descriptor, const struct iovec *vectors, size_t count) {
     struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
     ssize_t result;
-    RETRY(result, sendmsg(descriptor, &message, MSG_NOSIGNAL));
+    RETRY(result, syscall(SYS_sendmsg, descriptor, &message, MSG_NOSIGNAL));
     return result < 0 ? -errno : result;
 }
 
@@ -177,7 +180,7 @@ int apus_epoll_remove(int set, int descriptor) { return control(set, EPOLL_CTL_D
 int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout) {
     // struct epoll_event is packed on x86-64, which Swift cannot express; the copy is a few instructions an event.
     struct epoll_event events[128];
-    int count = epoll_wait(set, events, capacity < 128 ? capacity : 128, timeout);
+    int count = (int)syscall(SYS_epoll_pwait, set, events, capacity < 128 ? capacity : 128, timeout, NULL, 8L);
     if (count < 0) return errno == EINTR ? 0 : -errno;
     for (int index = 0; index < count; index++) {
         ready[index].token = events[index].data.u64;

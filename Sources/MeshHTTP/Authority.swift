@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import CBytes
-import Glibc
 
 /// The authority of a request: host and optional port, without userinfo (RFC 9110 §7.2).
 package enum Authority {
     /// Whether `bytes` may stand in Host: empty, or a reg-name, IPv4 or bracketed IPv6 address with a port up to 65535.
     package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count > 0 else { return true }
+        if apus_is_plain_authority(start, bytes.count) != 0 { return true }
         guard apus_scan_authority(start, start + bytes.count) == start + bytes.count else { return false }
-        // Most hosts are names without a port.
-        if memchr(start, 0x3A, bytes.count) == nil, start[0] != UInt8(ascii: "[") {
-            return memchr(start, 0x5B, bytes.count) == nil && memchr(start, 0x5D, bytes.count) == nil
-        }
         guard let port = portStart(bytes) else { return false }
         return port > bytes.count || isPort(bytes, from: port)
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import CBytes
 
 extension UnsafeRawBufferPointer {
     /// Whether both ranges hold the same bytes.
     package func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
         guard count == other.count else { return false }
-        guard count > 0, let left = baseAddress, let right = other.baseAddress else { return true }
-        return memcmp(left, right, count) == 0
+        guard let left = baseAddress, let right = other.baseAddress else { return true }
+        return apus_equal(
+            left.assumingMemoryBound(to: UInt8.self), right.assumingMemoryBound(to: UInt8.self), count) != 0
     }
 
     /// Whether the bytes are exactly those of `text`.

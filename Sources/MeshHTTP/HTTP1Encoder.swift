@@ -56,11 +56,15 @@ package enum HTTP1Encoder {
         names: FieldNameCase = .lower
     ) {
         var writer = HeadWriter(stream, bound: bound(of: head.headers), names: names)
-        writer.write(version == .http10 ? "HTTP/1.0 " : "HTTP/1.1 ")
-        writer.write(status: head.status)
-        writer.write(0x20)
-        writer.write(ReasonPhrase.text(head.status))
-        writer.writeLineEnd()
+        if head.status == 200, version != .http10 {
+            writer.write("HTTP/1.1 200 OK\r\n")
+        } else {
+            writer.write(version == .http10 ? "HTTP/1.0 " : "HTTP/1.1 ")
+            writer.write(status: head.status)
+            writer.write(0x20)
+            writer.write(ReasonPhrase.text(head.status))
+            writer.writeLineEnd()
+        }
         let framing = framing(head.framing, for: version)
         let wrote = writer.writeFields(
             of: head.headers, framing: framing, keepsDeclaredLength: head.isBodyless && head.status != 204,
@@ -148,9 +152,9 @@ package enum HTTP1Encoder {
         stream.write(copying: UnsafeRawBufferPointer(text))
     }
 
-    /// Room that a head surely fits into: its bytes, `: ` and CRLF for each field, the longest start line around method,
-    /// target and reason, and the fields that may be added.
+    /// Room that a head surely fits into: its fields, the longest start line around method, target and reason, and the fields
+    /// that may be added.
     private static func bound(of headers: borrowing HeaderBlock) -> Int {
-        headers.byteCount &+ headers.fieldCount &* 4 &+ 256 &+ (headers.value(of: .authority)?.count ?? 0)
+        headers.byteCount &+ 256 &+ (headers.value(of: .authority)?.count ?? 0)
     }
 }

@@ -155,7 +155,4 @@
         default: true
         }
     }
-
-    /// Whether the connection must not be read any further: always, for framing is lost or in doubt.
-    package var closesAtOnce: Bool { true }
 }

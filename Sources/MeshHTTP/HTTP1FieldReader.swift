@@ -75,7 +75,6 @@ struct HTTP1FieldReader {
         rules: Rules, pool: SlabPool
     ) -> Outcome {
         let end = base + count
-        let tokens = HeaderToken.table
         while position < count {
             let line = base + position
             if line[0] == 0x0D {
@@ -85,52 +84,83 @@ struct HTTP1FieldReader {
                 finishLine(2)
                 return .complete
             }
-            var colon = mark
-            var start = scanned
-            if colon < 0 {
-                colon = apus_scan_token(line + start, end) - line
-                if line + colon == end { return outcome(suspend(mark: -1, scanned: colon, length: colon, limits)) }
-                guard colon > 0, line[colon] == 0x3A else { return .failed(nameFailure(line, colon)) }
-                start = colon &+ 1
+            var field = apus_field_line()
+            if scanned != 0 || apus_read_field_line(base, line, end, &field) == 0,
+                let outcome = readPart(base, line, end, limits, into: &field)
+            {
+                return outcome
             }
-            let stop = apus_scan_value(base, line + start, end) - line
-            if line + stop == end { return outcome(suspend(mark: colon, scanned: stop, length: stop, limits)) }
-            guard line[stop] == 0x0D else { return .failed(.invalidCharacter) }
-            if line + stop + 1 == end { return outcome(suspend(mark: colon, scanned: stop, length: stop &+ 1, limits)) }
-            guard line[stop &+ 1] == 0x0A else { return .failed(.invalidCharacter) }
-            finishLine(stop &+ 2)
-            fieldCount &+= 1
-            if headBytes > limits.maxHeadBytes { return .failed(.headTooLarge) }
-            if fieldCount > limits.maxFields { return .failed(.tooManyFields) }
-            var low = colon &+ 1
-            var high = stop
-            while low < high, line[low] == 0x20 || line[low] == 0x09 { low &+= 1 }
-            while high > low, line[high &- 1] == 0x20 || line[high &- 1] == 0x09 { high &-= 1 }
-            position &+= stop &+ 2
-            if rules.underscores != .allow, hasUnderscore(line, colon) {
-                if rules.underscores == .reject { return .failed(.underscore) }
-                droppedCount &+= 1
-                continue
-            }
-            if rules.isTrailers {
-                if isForbiddenTrailer(line, colon) { return .failed(.badTrailer) }
-                if !rules.stores { continue }
-            }
-            if rules.keepsCase, !block.storeOriginalName(line, colon, end: end, from: pool) { return .failed(.headTooLarge) }
-            guard
-                let token = block.appendScanned(
-                    name: line, nameLength: colon, value: line + low, valueLength: high &- low, end: end,
-                    tokens: tokens, from: pool)
-            else { return .failed(.headTooLarge) }
-            if token == .host {
-                let failure = storeHost(line + low, high &- low, end, into: &block, rules: rules, pool: pool)
-                if failure != .none { return .failed(failure) }
-                if rules.keepsCase, rules.hostIsAuthority { block.noteHostCase(line) }
-            } else if rules.keepsCase {
-                block.markOriginalName()
-            }
+            position &+= Int(field.line)
+            let failure = take(field, line, end, into: &block, limits: limits, rules: rules, pool: pool)
+            if failure != .none { return .failed(failure) }
         }
         return .needMore
+    }
+
+    /// Reads on in a line that is not all there, or not right. Returns nil when it is whole after all.
+    @inline(never)
+    private mutating func readPart(
+        _ base: UnsafePointer<UInt8>, _ line: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ limits: HTTP1Limits,
+        into field: inout apus_field_line
+    ) -> Outcome? {
+        var colon = mark
+        var start = scanned
+        if colon < 0 {
+            colon = apus_scan_token(line + start, end) - line
+            if line + colon == end { return outcome(suspend(mark: -1, scanned: colon, length: colon, limits)) }
+            guard colon > 0, line[colon] == 0x3A else { return .failed(nameFailure(line, colon)) }
+            start = colon &+ 1
+        }
+        let stop = apus_scan_value(base, line + start, end) - line
+        if line + stop == end { return outcome(suspend(mark: colon, scanned: stop, length: stop, limits)) }
+        guard line[stop] == 0x0D else { return .failed(.invalidCharacter) }
+        if line + stop + 1 == end { return outcome(suspend(mark: colon, scanned: stop, length: stop &+ 1, limits)) }
+        guard line[stop &+ 1] == 0x0A else { return .failed(.invalidCharacter) }
+        var low = colon &+ 1
+        var high = stop
+        while low < high, line[low] == 0x20 || line[low] == 0x09 { low &+= 1 }
+        while high > low, line[high &- 1] == 0x20 || line[high &- 1] == 0x09 { high &-= 1 }
+        field = apus_field_line(
+            name: UInt32(truncatingIfNeeded: colon), value: UInt32(truncatingIfNeeded: low),
+            value_length: UInt32(truncatingIfNeeded: high &- low), line: UInt32(truncatingIfNeeded: stop &+ 2))
+        return nil
+    }
+
+    /// Puts a finished line into the block, or drops or refuses it.
+    @inline(__always)
+    private mutating func take(
+        _ field: apus_field_line, _ line: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, into block: inout HeaderBlock,
+        limits: HTTP1Limits, rules: Rules, pool: SlabPool
+    ) -> HTTP1Failure {
+        finishLine(Int(field.line))
+        fieldCount &+= 1
+        if headBytes > limits.maxHeadBytes { return .headTooLarge }
+        if fieldCount > limits.maxFields { return .tooManyFields }
+        let nameLength = Int(field.name)
+        if rules.underscores != .allow, hasUnderscore(line, nameLength) {
+            if rules.underscores == .reject { return .underscore }
+            droppedCount &+= 1
+            return .none
+        }
+        if rules.isTrailers {
+            if isForbiddenTrailer(line, nameLength) { return .badTrailer }
+            if !rules.stores { return .none }
+        }
+        if rules.keepsCase, !block.storeOriginalName(line, nameLength, end: end, from: pool) { return .headTooLarge }
+        let value = line + Int(field.value)
+        let valueLength = Int(field.value_length)
+        guard
+            let token = block.appendScanned(
+                name: line, nameLength: nameLength, value: value, valueLength: valueLength, end: end, from: pool)
+        else { return .headTooLarge }
+        if token == .host {
+            let failure = storeHost(value, valueLength, end, into: &block, rules: rules, pool: pool)
+            if failure != .none { return failure }
+            if rules.keepsCase, rules.hostIsAuthority { block.noteHostCase(line) }
+        } else if rules.keepsCase {
+            block.markOriginalName()
+        }
+        return .none
     }
 
     @inline(__always) private func outcome(_ failure: HTTP1Failure) -> Outcome {

@@ -19,6 +19,41 @@ extension HTTP1RequestDecoder {
         _ line: UnsafePointer<UInt8>, _ count: Int, head: inout RequestHead, pool: SlabPool
     ) -> LineOutcome {
         let end = line + count
+        var found = apus_request_line()
+        if fields.scanned == 0, apus_read_request_line(line, end, &found) != 0,
+            found.method <= UInt32(HTTP1RequestDecoder.maxMethodLength)
+        {
+            head.version = .http11
+        } else if let outcome = findRequestLine(line, count, head: &head, &found) {
+            return outcome
+        }
+        let space = Int(found.method)
+        let stop = space &+ 1 &+ Int(found.target)
+        let length = stop &+ 1 &+ HTTP1RequestDecoder.versionLength
+        fields.finishLine(length)
+        if fields.headBytes > limits.maxHeadBytes { return .failed(.headTooLarge) }
+
+        let method = UnsafeRawBufferPointer(start: line, count: space)
+        guard let known = HTTPMethod.parse(method, allowsCustom: options.allowsCustomMethods) else {
+            return .failed(.badMethod)
+        }
+        let version = head.version
+        head.reset()
+        head.version = version
+        head.method = known
+        let target = UnsafeRawBufferPointer(start: line + space + 1, count: stop &- space &- 1)
+        let stored = head.headers.appendKnown(.method, ":method", value: line, valueLength: space, end: end, from: pool)
+        guard stored else { return .failed(.headTooLarge) }
+        let refused = readTarget(target, end: end, head: &head, pool: pool)
+        return refused == .none ? .line(length) : .failed(refused)
+    }
+
+    /// Looks for the parts of a line that is not all there, is not right, or is not of the usual kind. Returns nil when it is
+    /// whole.
+    private mutating func findRequestLine(
+        _ line: UnsafePointer<UInt8>, _ count: Int, head: inout RequestHead, _ found: inout apus_request_line
+    ) -> LineOutcome? {
+        let end = line + count
         var space = fields.mark
         var start = fields.scanned
         if space < 0 {
@@ -43,29 +78,15 @@ extension HTTP1RequestDecoder {
             if tail.contains(0x0A) { return .failed(.badVersion) }
             return suspend(mark: space, scanned: stop, length: count)
         }
-        let length = stop &+ 1 &+ HTTP1RequestDecoder.versionLength
         var failure = readVersion(line + stop + 1, &head)
         // HTTP/2's preface on an HTTP/1 connection is no request of a later version, it is none at all.
         if failure == .unsupportedVersion, UnsafeRawBufferPointer(start: line, count: space).equals("PRI") {
             failure = .badVersion
         }
         if failure != .none { return .failed(failure) }
-        fields.finishLine(length)
-        if fields.headBytes > limits.maxHeadBytes { return .failed(.headTooLarge) }
-
-        let method = UnsafeRawBufferPointer(start: line, count: space)
-        guard let known = HTTPMethod.parse(method, allowsCustom: options.allowsCustomMethods) else {
-            return .failed(.badMethod)
-        }
-        let version = head.version
-        head.reset()
-        head.version = version
-        head.method = known
-        let target = UnsafeRawBufferPointer(start: line + space + 1, count: stop &- space &- 1)
-        let stored = head.headers.appendKnown(.method, ":method", value: line, valueLength: space, end: end, from: pool)
-        guard stored else { return .failed(.headTooLarge) }
-        let refused = readTarget(target, end: end, head: &head, pool: pool)
-        return refused == .none ? .line(length) : .failed(refused)
+        found = apus_request_line(
+            method: UInt32(truncatingIfNeeded: space), target: UInt32(truncatingIfNeeded: stop &- space &- 1))
+        return nil
     }
 
     private mutating func suspend(mark: Int, scanned: Int, length: Int) -> LineOutcome {

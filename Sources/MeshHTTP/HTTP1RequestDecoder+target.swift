@@ -9,6 +9,13 @@ extension HTTP1RequestDecoder {
         _ target: UnsafeRawBufferPointer, end: UnsafePointer<UInt8>, head: inout RequestHead, pool: SlabPool
     ) -> HTTP1Failure {
         var path = target
+        // Nearly every request: origin form.
+        if target[0] == UInt8(ascii: "/"), head.method != .connect, !hasFragment {
+            let start = target.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
+            let stored = head.headers.appendKnown(.path, ":path", value: start, valueLength: target.count, end: end, from: pool)
+                && head.headers.appendConstant(.scheme, ":scheme: http\r\n", nameLength: 7, from: pool)
+            return stored ? .none : .headTooLarge
+        }
         if head.method == .connect {
             // Authority form, and nothing else.
             guard Authority.isValidWithPort(target) else { return .badURL }

@@ -29,7 +29,7 @@ struct HeadWriter {
 
     @inline(__always) mutating func write(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress else { return }
-        cursor.update(from: source.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        apus_copy(cursor, source.assumingMemoryBound(to: UInt8.self), bytes.count)
         cursor += bytes.count
     }
 
@@ -99,10 +99,67 @@ struct HeadWriter {
     mutating func writeFields(
         of headers: borrowing HeaderBlock, framing: BodyFraming, keepsDeclaredLength: Bool, keepsConnection: Bool
     ) -> Bool {
-        var wroteLength = false
+        guard headers.fieldCount > 0 else { return false }
         var handled = HeadWriter.handled
         if keepsConnection { handled &= ~HeadWriter.bit(.connection) }
-        guard headers.fieldCount > 0 else { return false }
+        if names != .lower {
+            return writeCasedFields(
+                of: headers, handled: handled, framing: framing, keepsDeclaredLength: keepsDeclaredLength)
+        }
+        var wroteLength = false
+        // Fields that follow each other in the block's memory, and have not been written yet: they go out together.
+        var run = 0..<0
+        var index = 0
+        while index < headers.fieldCount {
+            let field = headers.record(index).pointee
+            index &+= 1
+            if field.flags & HeaderField.removed != 0 { continue }
+            if handled & (1 &<< UInt64(field.token)) != 0 {
+                guard field.token == HeaderToken.contentLength.rawValue, !wroteLength else { continue }
+                if case .length(let length) = framing {
+                    wroteLength = true
+                    if DecimalText.parse(headers.value(at: index &- 1)) != length {
+                        write(run, of: headers)
+                        run = 0..<0
+                        writeFraming(framing)
+                        continue
+                    }
+                } else {
+                    guard keepsDeclaredLength, framing != .chunked else { continue }
+                    wroteLength = true
+                }
+            }
+            let start = Int(field.nameOffset)
+            let end = Int(field.valueOffset) &+ Int(field.valueLength) &+ 2
+            if field.flags & HeaderField.trimmed != 0 {
+                write(run, of: headers)
+                run = 0..<0
+                writeField(headers.name(at: index &- 1), headers.value(at: index &- 1), of: headers)
+            } else if start == run.upperBound {
+                run = run.lowerBound..<end
+            } else {
+                write(run, of: headers)
+                run = start..<end
+            }
+        }
+        write(run, of: headers)
+        return wroteLength
+    }
+
+    /// Writes fields that lie behind each other, as they are.
+    @inline(__always) private mutating func write(_ run: Range<Int>, of headers: borrowing HeaderBlock) {
+        guard run.upperBound > run.lowerBound else { return }
+        let count = run.upperBound &- run.lowerBound
+        // Sixteen bytes behind any field belong to the block: there is a record at its end.
+        apus_copy_short(cursor, headers.bytes(at: run.lowerBound), count, .max)
+        cursor += count
+    }
+
+    /// As `writeFields`, for names that are not written as the block has them.
+    private mutating func writeCasedFields(
+        of headers: borrowing HeaderBlock, handled: UInt64, framing: BodyFraming, keepsDeclaredLength: Bool
+    ) -> Bool {
+        var wroteLength = false
         var index = 0
         while index < headers.fieldCount {
             defer { index &+= 1 }
@@ -125,11 +182,7 @@ struct HeadWriter {
                 guard keepsDeclaredLength, framing != .chunked else { continue }
                 wroteLength = true
             }
-            if names == .lower {
-                writeField(headers.name(at: index), headers.value(at: index), readableEnd: headers.readableEnd)
-            } else {
-                writeCasedField(of: headers, at: index)
-            }
+            writeCasedField(of: headers, at: index)
         }
         return wroteLength
     }
@@ -137,23 +190,23 @@ struct HeadWriter {
     private mutating func writeCasedField(of headers: borrowing HeaderBlock, at index: Int) {
         let place = cursor
         let name = names == .original ? headers.originalName(at: index) : headers.name(at: index)
-        writeField(name, headers.value(at: index), readableEnd: headers.readableEnd)
+        writeField(name, headers.value(at: index), of: headers)
         if names == .proper { FieldNameCase.capitalize(place, name.count) }
     }
 
-    /// Writes one field. Names and values lie in a header block, whose slab is readable to its end.
-    @inline(__always) private mutating func writeField(
-        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, readableEnd: UnsafeRawPointer
+    /// Writes one field. Name and value lie in the block, where sixteen bytes behind any field can be read.
+    private mutating func writeField(
+        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, of headers: borrowing HeaderBlock
     ) {
         if let start = name.baseAddress {
-            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), name.count, readableEnd - start)
+            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), name.count, .max)
             cursor += name.count
         }
         cursor[0] = 0x3A
         cursor[1] = 0x20
         cursor += 2
         if let start = value.baseAddress {
-            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), value.count, readableEnd - start)
+            apus_copy_short(cursor, start.assumingMemoryBound(to: UInt8.self), value.count, .max)
             cursor += value.count
         }
         writeLineEnd()

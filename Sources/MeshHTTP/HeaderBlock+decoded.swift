@@ -10,12 +10,8 @@ extension HeaderBlock {
         name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafePointer<UInt8>, valueLength: Int, token: HeaderToken,
         from pool: SlabPool
     ) -> Bool {
-        guard accepts(nameLength: nameLength, valueLength: valueLength) else { return false }
-        let place = startField(nameLength &+ valueLength, from: pool)
-        place.copyMemory(from: name, byteCount: nameLength)
-        (place + nameLength).copyMemory(from: value, byteCount: valueLength)
-        finishField(nameLength: nameLength, valueLength: valueLength, token: token)
-        return true
+        appendLowercase(
+            name: name, nameLength: nameLength, value: value, valueLength: valueLength, token: token, from: pool)
     }
 
     /// Makes one `cookie` of several, joined by `; ` (RFC 9113 §8.2.3).
@@ -35,7 +31,7 @@ extension HeaderBlock {
         guard accepts(nameLength: name.count, valueLength: total) else { return false }
         let place = startField(name.count &+ total, from: pool)
         UnsafeMutableRawBufferPointer(start: place, count: name.count).copyMemory(from: name)
-        var target = place + name.count
+        var target = place + name.count + 2
         index = first
         while index >= 0 {
             if index != first {
@@ -63,14 +59,7 @@ extension HeaderBlock {
     }
 }
 
-/// Finds tokens by name; holds the table, so that a look-up does not ask first whether it was made.
-package struct HeaderTokenFinder {
-    private let table: HeaderToken.Table
-
-    package init() { table = HeaderToken.table }
-
+extension HeaderToken {
     /// The token of `length` lower-case bytes, or `none`.
-    package func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
-        HeaderToken.find(name, length, in: table)
-    }
+    package static func find(lowercase name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken { find(name, length) }
 }

@@ -23,17 +23,43 @@ public import MeshIO
 
     /// The field was deleted; its place stays so that indices are stable.
     @inlinable static var removed: UInt8 { 1 }
+    /// The value begins elsewhere than right behind the name: the field does not lie there as it goes on the wire.
+    static var trimmed: UInt8 { 4 }
+}
+
+/// A field of a block, for code that hands it on by pointer.
+@frozen @usableFromInline package struct HeaderFieldView {
+    @usableFromInline package let name: UnsafeMutablePointer<UInt8>
+    @usableFromInline package let nameLength: Int
+    @usableFromInline package let value: UnsafeMutablePointer<UInt8>
+    @usableFromInline package let valueLength: Int
+    @usableFromInline package let token: HeaderToken
+    @usableFromInline package let isLive: Bool
+
+    @inlinable init(
+        name: UnsafeMutablePointer<UInt8>, nameLength: Int, value: UnsafeMutablePointer<UInt8>, valueLength: Int,
+        token: HeaderToken, isLive: Bool
+    ) {
+        self.name = name
+        self.nameLength = nameLength
+        self.value = value
+        self.valueLength = valueLength
+        self.token = token
+        self.isLive = isLive
+    }
 }
 
 /// The header fields of one message, pseudo-headers included, in one slab: behind the table of first indices bytes grow
-/// from its front, 16-byte field records from its back.
+/// from its front, 16-byte field records from its back. Fields lie there as HTTP/1 writes them, `name: value` CRLF, so that
+/// those that follow each other are written by one copy.
 ///
 /// Names are lower case. Order and duplicates are kept. Deleting leaves a tombstone and replacing appends, so an index
 /// stays valid while the block lives. Well-known names are found in O(1) by their token.
 ///
 /// Invariants:
 /// - `bytesUsed + fieldCount * 16 <= slab.capacity`;
-/// - `presence` has the bit of a token exactly when a live field carries it, and then `firstIndices` holds the first one;
+/// - `presence` has the bit of a token exactly when a live field carries it, and then `firstIndices` holds the first one; the
+///   bit of `none` is set by the first field with an unknown name and stays;
 /// - a block without fields may hold no slab;
 /// - the value itself stays small, for lending a block to a function that is not inlined copies it.
 @frozen @usableFromInline package struct HeaderBlock: ~Copyable {
@@ -90,7 +116,7 @@ public import MeshIO
 
     // MARK: Reading
 
-    /// Bytes of names and values, deleted ones included: what the block costs beside its records.
+    /// Bytes of the fields as HTTP/1 writes them, deleted ones included: what the block costs beside its records.
     @inlinable package var byteCount: Int { bytesUsed &- HeaderBlock.tableSize }
 
     @inlinable func record(_ index: Int) -> UnsafeMutablePointer<HeaderField> {
@@ -117,11 +143,24 @@ public import MeshIO
             start: slab.unsafelyUnwrapped.bytes + Int(field.valueOffset), count: Int(field.valueLength))
     }
 
+    /// Everything about the field at `index`, by pointer. Valid until the block changes.
+    @inlinable package func field(at index: Int) -> HeaderFieldView {
+        let field = record(index).pointee
+        let bytes = slab.unsafelyUnwrapped.bytes.assumingMemoryBound(to: UInt8.self)
+        return HeaderFieldView(
+            name: bytes + Int(field.nameOffset), nameLength: Int(field.nameLength), value: bytes + Int(field.valueOffset),
+            valueLength: Int(field.valueLength), token: HeaderToken(rawValue: field.token),
+            isLive: field.flags & HeaderField.removed == 0)
+    }
+
     /// The token at `index`; `none` for an unknown name.
     @inlinable package func token(at index: Int) -> HeaderToken { HeaderToken(rawValue: record(index).pointee.token) }
 
     /// Whether a live field has this well-known name.
-    @inlinable package func contains(_ token: HeaderToken) -> Bool { presence & (1 &<< UInt64(token.rawValue)) != 0 }
+    @inlinable package func contains(_ token: HeaderToken) -> Bool { presence & ~1 & (1 &<< UInt64(token.rawValue)) != 0 }
+
+    /// False when every field has a well-known name.
+    @inlinable package var mayHaveUnknownNames: Bool { presence & 1 != 0 }
 
     /// The first live field with a well-known name, or -1. O(1).
     @inlinable package func firstIndex(of token: HeaderToken) -> Int {
@@ -162,9 +201,22 @@ public import MeshIO
 
     // MARK: Changing
 
-    /// Makes room for a field of `byteCount` bytes; returns where its bytes go. Follow with `finishField`.
+    /// Bytes of `: ` and CRLF.
+    @inlinable static var separators: Int { 4 }
+
+    /// Writes what stands between and behind the name and the value of a field.
+    @inline(__always) static func separate(_ field: UnsafeMutablePointer<UInt8>, _ nameLength: Int, _ valueLength: Int) {
+        field[nameLength] = 0x3A
+        field[nameLength &+ 1] = 0x20
+        let end = nameLength &+ 2 &+ valueLength
+        field[end] = 0x0D
+        field[end &+ 1] = 0x0A
+    }
+
+    /// Makes room for a field whose name and value have `byteCount` bytes; returns where the name goes. The value goes two
+    /// bytes behind it. Follow with `finishField`.
     @usableFromInline mutating func startField(_ byteCount: Int, from pool: SlabPool) -> UnsafeMutableRawPointer {
-        let needed = bytesUsed &+ byteCount &+ (fieldCount &+ 1) &* MemoryLayout<HeaderField>.size
+        let needed = bytesUsed &+ byteCount &+ HeaderBlock.separators &+ (fieldCount &+ 1) &* MemoryLayout<HeaderField>.size
         if let slab, needed <= slab.capacity { return slab.bytes + bytesUsed }
         grow(to: needed, from: pool)
         return slab.unsafelyUnwrapped.bytes + bytesUsed
@@ -177,12 +229,14 @@ public import MeshIO
         record(index).initialize(
             to: HeaderField(
                 nameOffset: UInt32(truncatingIfNeeded: bytesUsed),
-                valueOffset: UInt32(truncatingIfNeeded: bytesUsed &+ nameLength),
+                valueOffset: UInt32(truncatingIfNeeded: bytesUsed &+ nameLength &+ 2),
                 valueLength: UInt32(truncatingIfNeeded: valueLength),
                 nameLength: UInt16(truncatingIfNeeded: nameLength), token: token.rawValue, flags: 0))
-        bytesUsed &+= nameLength &+ valueLength
+        let place = slab.unsafelyUnwrapped.bytes + bytesUsed
+        HeaderBlock.separate(place.assumingMemoryBound(to: UInt8.self), nameLength, valueLength)
+        bytesUsed &+= nameLength &+ valueLength &+ HeaderBlock.separators
         let bit: UInt64 = 1 &<< UInt64(token.rawValue)
-        if token.rawValue != 0, presence & bit == 0 {
+        if presence & bit == 0 {
             presence |= bit
             firstIndices[Int(token.rawValue & 63)] = UInt16(truncatingIfNeeded: index)
         }
@@ -235,8 +289,8 @@ public import MeshIO
             bytes[index] = ASCII.lowercase(name[index])
             index &+= 1
         }
-        if let start = value.baseAddress { (place + name.count).copyMemory(from: start, byteCount: value.count) }
-        let token = HeaderToken.find(UnsafeRawBufferPointer(start: place, count: name.count))
+        if let start = value.baseAddress { (place + name.count + 2).copyMemory(from: start, byteCount: value.count) }
+        let token = HeaderToken.find(bytes, name.count)
         finishField(nameLength: name.count, valueLength: value.count, token: token)
         return true
     }
@@ -290,10 +344,10 @@ public import MeshIO
         let index = firstIndex(of: token)
         // In place where it fits: the common case is a value no longer than the one it replaces.
         if index >= 0, nextIndex(of: token, after: index) < 0, value.count <= Int(record(index).pointee.valueLength) {
-            if let start = value.baseAddress {
-                (slab.unsafelyUnwrapped.bytes + Int(record(index).pointee.valueOffset)).copyMemory(
-                    from: start, byteCount: value.count)
-            }
+            let place = slab.unsafelyUnwrapped.bytes + Int(record(index).pointee.valueOffset)
+            if let start = value.baseAddress { place.copyMemory(from: start, byteCount: value.count) }
+            place.storeBytes(of: 0x0D, toByteOffset: value.count, as: UInt8.self)
+            place.storeBytes(of: 0x0A, toByteOffset: value.count &+ 1, as: UInt8.self)
             record(index).pointee.valueLength = UInt32(truncatingIfNeeded: value.count)
             return
         }
@@ -311,5 +365,6 @@ public import MeshIO
         guard range.lowerBound >= 0, range.upperBound <= Int(field.pointee.valueLength) else { return }
         field.pointee.valueOffset &+= UInt32(truncatingIfNeeded: range.lowerBound)
         field.pointee.valueLength = UInt32(truncatingIfNeeded: range.count)
+        field.pointee.flags |= HeaderField.trimmed
     }
 }

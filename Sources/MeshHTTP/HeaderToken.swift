@@ -7,7 +7,7 @@ import CBytes
     @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
 }
 
-// One list makes the constants, the names and the table; a token's number is its position.
+// A token's number is the position of its name in CBytes/HeaderNames.c.
 extension HeaderToken {
     @inlinable package static var none: HeaderToken { HeaderToken(rawValue: 0) }
     @inlinable package static var method: HeaderToken { HeaderToken(rawValue: 1) }
@@ -73,114 +73,22 @@ extension HeaderToken {
     @inlinable package static var envoyRetriableStatusCodes: HeaderToken { HeaderToken(rawValue: 61) }
     @inlinable package static var envoyRetriableHeaderNames: HeaderToken { HeaderToken(rawValue: 62) }
 
-    /// Names by token number, lower case.
-    package static let names: [StaticString] = [
-        "", ":method", ":path", ":authority", ":scheme", ":status", ":protocol", "host", "content-length",
-        "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect",
-        "http2-settings", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-        "x-forwarded-client-cert", "x-request-id", "via", "server", "date", "location", "content-type", "user-agent",
-        "accept", "cookie", "set-cookie", "authorization", "x-envoy-original-path", "x-envoy-upstream-service-time",
-        "x-envoy-expected-rq-timeout-ms", "x-envoy-upstream-rq-timeout-ms", "x-envoy-attempt-count",
-        "x-envoy-external-address", "x-envoy-internal", "x-envoy-decorator-operation",
-        "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node", "grpc-timeout", "grpc-status",
-        "grpc-message", "accept-encoding", "x-envoy-original-host", "x-envoy-upstream-rq-per-try-timeout-ms",
-        "x-envoy-retry-on", "x-envoy-max-retries", "origin", "x-envoy-immediate-health-check-fail",
-        "x-envoy-overloaded", "x-client-trace-id", "x-envoy-original-dst-host", "x-envoy-is-timeout-retry",
-        "x-envoy-ip-tags", "x-envoy-force-trace", "x-envoy-retry-grpc-on", "x-envoy-retriable-status-codes",
-        "x-envoy-retriable-header-names",
-    ]
-
     /// Number of tokens, `none` included. `HeaderBlock` keeps this many bits and indices.
     @inlinable package static var count: Int { 64 }
 
     /// The name of this token, lower case. Empty for `none`.
     package var name: UnsafeRawBufferPointer {
-        let index = Int(rawValue)
-        guard index < HeaderToken.names.count else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        let text = HeaderToken.names[index]
-        return UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        UnsafeRawBufferPointer(start: apus_header_text(rawValue), count: apus_header_length(rawValue))
     }
 
     /// The token of a lower-case name, or `none`.
     package static func find(_ name: UnsafeRawBufferPointer) -> HeaderToken {
         guard let start = name.baseAddress else { return .none }
-        return find(start.assumingMemoryBound(to: UInt8.self), name.count, in: table)
+        return find(start.assumingMemoryBound(to: UInt8.self), name.count)
     }
-}
-
-/// Known names hashed by length and three bytes into 512 places; collisions step to the next place.
-private enum TokenTable {
-    static let maxLength = 64
-    static let size = 512
-    // Sendable because it is written once, before it is published, and never freed.
-    nonisolated(unsafe) static let shared: (places: HeaderToken.Table, paddedNames: UnsafePointer<UInt8>) = (
-        makePlaces(), makePaddedNames()
-    )
-
-    @inline(__always) static func hash(_ name: UnsafePointer<UInt8>, _ length: Int) -> Int {
-        let mixed = length &* 37 &+ Int(name[0]) &* 3 &+ Int(name[length / 2]) &* 31 &+ Int(name[length &- 1]) &* 11
-        return mixed & (size &- 1)
-    }
-
-    private static func makePlaces() -> HeaderToken.Table {
-        let places = UnsafeMutablePointer<HeaderToken.Place>.allocate(capacity: size)
-        places.initialize(repeating: HeaderToken.Place(name: nil, length: 0, token: 0), count: size)
-        for index in 1..<HeaderToken.names.count {
-            let text = HeaderToken.names[index]
-            var place = hash(text.utf8Start, text.utf8CodeUnitCount)
-            while places[place].name != nil { place = (place + 1) & (size - 1) }
-            places[place] = HeaderToken.Place(
-                name: text.utf8Start, length: UInt8(truncatingIfNeeded: text.utf8CodeUnitCount),
-                token: UInt8(truncatingIfNeeded: index))
-        }
-        return HeaderToken.Table(places)
-    }
-
-    /// Every name at a distance of `paddedSize`, zeros behind it, with its length in the last byte.
-    private static func makePaddedNames() -> UnsafePointer<UInt8> {
-        let size = HeaderToken.paddedSize
-        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: HeaderToken.count * size)
-        memory.initialize(repeating: 0, count: HeaderToken.count * size)
-        for (index, name) in HeaderToken.names.enumerated() {
-            (memory + index * size).update(from: name.utf8Start, count: name.utf8CodeUnitCount)
-            memory[index * size + size - 1] = UInt8(truncatingIfNeeded: name.utf8CodeUnitCount)
-        }
-        return UnsafePointer(memory)
-    }
-}
-
-extension HeaderToken {
-    /// Bytes of a padded name; the longest is 39 letters, and copies go in steps of sixteen.
-    static var paddedSize: Int { 64 }
-
-    /// The name of a token where sixteen bytes behind it can be read too.
-    @inline(__always) static func paddedName(_ token: HeaderToken) -> (bytes: UnsafePointer<UInt8>, length: Int) {
-        let bytes = TokenTable.shared.paddedNames + Int(token.rawValue & 63) &* paddedSize
-        return (bytes, Int(bytes[paddedSize &- 1]))
-    }
-
-    /// A place of the table of known names; `name` is nil where it is free.
-    struct Place {
-        var name: UnsafePointer<UInt8>?
-        var length: UInt8
-        var token: UInt8
-    }
-
-    typealias Table = UnsafePointer<Place>
-
-    /// The table, for callers that look up several names: taking it costs a check that it was made.
-    static var table: Table { TokenTable.shared.places }
 
     /// The token of `length` lower-case bytes, or `none`.
-    @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int, in table: Table) -> HeaderToken {
-        guard length >= 2, length < TokenTable.maxLength else { return .none }
-        var index = TokenTable.hash(name, length)
-        while let known = table[index].name {
-            if Int(table[index].length) == length, apus_equal(known, name, length) != 0 {
-                return HeaderToken(rawValue: table[index].token)
-            }
-            index = (index &+ 1) & (TokenTable.size &- 1)
-        }
-        return .none
+    @inline(__always) static func find(_ name: UnsafePointer<UInt8>, _ length: Int) -> HeaderToken {
+        HeaderToken(rawValue: apus_header_token(name, length))
     }
 }

@@ -20,6 +20,9 @@
         bits = (lower | upper | rest) & ~1
     }
 
+    /// Whether a name is one of these; `none` never is.
+    @inlinable package func contains(_ token: HeaderToken) -> Bool { bits & Self.bit(token) != 0 }
+
     @inlinable static func bit(_ token: HeaderToken) -> UInt64 { 1 &<< UInt64(token.rawValue) }
 }
 

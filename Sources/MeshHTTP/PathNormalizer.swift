@@ -51,14 +51,17 @@ package enum PathNormalizer {
     /// Bytes the output must have for a path of `count` bytes: every byte may turn into an escape of three.
     package static func outputBound(_ count: Int) -> Int { count &* 3 }
 
+    /// Whether a path that begins with a slash is in normal form already: what is to be asked before room is made.
+    package static func isNormal(_ path: UnsafeRawBufferPointer) -> Bool { !mayChange(path, pathLength(path)) }
+
     /// Normalises `path` into `output`, which has `outputBound(path.count)` bytes and does not overlap it.
     package static func normalize(
         _ path: UnsafeRawBufferPointer, _ rules: PathNormalization, into output: UnsafeMutableRawBufferPointer
     ) -> Outcome {
         guard rules.normalizesPath || rules.mergesSlashes || rules.escapedSlashes != .keep else { return .unchanged }
         guard path.count > 0, path[0] == UInt8(ascii: "/") else { return rules.normalizesPath ? .rejected : .unchanged }
+        guard !isNormal(path) else { return .unchanged }
         let end = pathLength(path)
-        guard mayChange(path, end) else { return .unchanged }
         guard output.count >= outputBound(path.count) else { return .rejected }
 
         var redirects = false

@@ -12,24 +12,30 @@ package final class HTTP2Memory {
     /// Blocks above this are not kept: a session allocates the largest, its 16 KiB frame buffer, once.
     static let classCount = 10
     private static let smallestShift = 6
+    private static let largestKept: UInt = 1 << (UInt(smallestShift) + UInt(classCount) - 1)
     private static let headerSize = 16
     private static let oversize = classCount
     /// Bytes kept in the lists at most; what is freed above goes back to the allocator.
     private static let keepLimit = 1 << 20
 
-    private struct FreeBlock {
-        var next: UnsafeMutablePointer<FreeBlock>?
+    /// What the allocator's functions work on, without a reference to count or to look through.
+    private struct Lists {
+        /// The first free block of each class. A free block holds the address of the next one where the caller's bytes were.
+        var first: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+        var keptBytes = 0
+        var systemAllocations = 0
     }
 
-    private let lists: UnsafeMutablePointer<UnsafeMutablePointer<FreeBlock>?>
+    private let lists: UnsafeMutablePointer<Lists>
     private let statusDigits: UnsafeMutablePointer<UInt8>
-    private var keptBytes = 0
     /// Calls that went to the allocator, for tests.
-    package private(set) var systemAllocations = 0
+    package var systemAllocations: Int { lists.pointee.systemAllocations }
 
     package init() {
-        lists = .allocate(capacity: HTTP2Memory.classCount)
-        lists.initialize(repeating: nil, count: HTTP2Memory.classCount)
+        let first = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: HTTP2Memory.classCount)
+        first.initialize(repeating: nil, count: HTTP2Memory.classCount)
+        lists = .allocate(capacity: 1)
+        lists.initialize(to: Lists(first: first))
         statusDigits = .allocate(capacity: 3000)
         for status in 0..<1000 {
             statusDigits[status * 3] = UInt8(ascii: "0") + UInt8(status / 100)
@@ -39,12 +45,14 @@ package final class HTTP2Memory {
     }
 
     deinit {
+        let first = lists.pointee.first
         for index in 0..<HTTP2Memory.classCount {
-            while let block = lists[index] {
-                lists[index] = block.pointee.next
-                free(block)
+            while let block = first[index] {
+                first[index] = block.load(as: UnsafeMutableRawPointer?.self)
+                free(block - HTTP2Memory.headerSize)
             }
         }
+        first.deallocate()
         lists.deallocate()
         statusDigits.deallocate()
     }
@@ -55,72 +63,77 @@ package final class HTTP2Memory {
     /// The allocator in nghttp2's form. Valid while this object lives.
     var functions: nghttp2_mem {
         nghttp2_mem(
-            mem_user_data: Unmanaged.passUnretained(self).toOpaque(),
-            malloc: { size, memory in HTTP2Memory.from(memory)?._withUnsafeGuaranteedRef { $0.allocate(size) } },
-            free: { block, memory in HTTP2Memory.from(memory)?._withUnsafeGuaranteedRef { $0.release(block) } },
-            calloc: { count, size, memory in
+            mem_user_data: UnsafeMutableRawPointer(lists),
+            malloc: { size, lists in HTTP2Memory.allocate(size, HTTP2Memory.lists(lists)) },
+            free: { block, lists in HTTP2Memory.release(block, HTTP2Memory.lists(lists)) },
+            calloc: { count, size, lists in
                 let (total, overflow) = count.multipliedReportingOverflow(by: size)
-                guard !overflow, let block = HTTP2Memory.from(memory)?._withUnsafeGuaranteedRef({ $0.allocate(total) })
-                else { return nil }
+                guard !overflow, let block = HTTP2Memory.allocate(total, HTTP2Memory.lists(lists)) else { return nil }
                 memset(block, 0, total)
                 return block
             },
-            realloc: { block, size, memory in
-                HTTP2Memory.from(memory)?._withUnsafeGuaranteedRef { $0.reallocate(block, size) }
-            })
+            realloc: { block, size, lists in HTTP2Memory.reallocate(block, size, HTTP2Memory.lists(lists)) })
     }
 
-    private static func from(_ memory: UnsafeMutableRawPointer?) -> Unmanaged<HTTP2Memory>? {
-        memory.map { Unmanaged.fromOpaque($0) }
+    @inline(__always) private static func lists(_ context: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<Lists> {
+        // nghttp2 hands back what `functions` gave it.
+        context.unsafelyUnwrapped.assumingMemoryBound(to: Lists.self)
     }
 
-    private static func classIndex(_ total: Int) -> Int {
+    @inline(__always) private static func classIndex(_ total: Int) -> Int {
         guard total > 1 << smallestShift else { return 0 }
-        return Int.bitWidth - (total - 1).leadingZeroBitCount - smallestShift
+        return Int.bitWidth &- (total &- 1).leadingZeroBitCount &- smallestShift
     }
 
-    private func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-        // A size near Int.max fails in malloc, as it should.
-        let total = size &+ HTTP2Memory.headerSize
-        guard total > 0 else { return nil }
-        let index = HTTP2Memory.classIndex(total)
-        if index < HTTP2Memory.classCount, let block = lists[index] {
-            lists[index] = block.pointee.next
-            keptBytes &-= 1 << (index &+ HTTP2Memory.smallestShift)
-            let memory = UnsafeMutableRawPointer(block)
-            memory.storeBytes(of: index, as: Int.self)
-            return memory + HTTP2Memory.headerSize
+    @inline(__always)
+    private static func allocate(_ size: Int, _ lists: UnsafeMutablePointer<Lists>) -> UnsafeMutableRawPointer? {
+        let total = size &+ headerSize
+        let index = classIndex(total)
+        guard UInt(bitPattern: total) <= largestKept, let block = lists.pointee.first[index] else {
+            return allocateAnew(total, lists)
         }
-        systemAllocations &+= 1
-        let bytes = index < HTTP2Memory.classCount ? 1 << (index &+ HTTP2Memory.smallestShift) : total
-        guard let memory = malloc(bytes) else { return nil }
-        memory.storeBytes(of: min(index, HTTP2Memory.oversize), as: Int.self)
-        memory.storeBytes(of: bytes, toByteOffset: 8, as: Int.self)
-        return memory + HTTP2Memory.headerSize
+        lists.pointee.first[index] = block.load(as: UnsafeMutableRawPointer?.self)
+        lists.pointee.keptBytes &-= 1 &<< (index &+ smallestShift)
+        return block
     }
 
-    private func release(_ block: UnsafeMutableRawPointer?) {
+    @inline(never)
+    private static func allocateAnew(_ total: Int, _ lists: UnsafeMutablePointer<Lists>) -> UnsafeMutableRawPointer? {
+        // A size near Int.max fails in malloc, as it should.
+        guard total > 0 else { return nil }
+        let index = classIndex(total)
+        lists.pointee.systemAllocations &+= 1
+        let bytes = index < classCount ? 1 << (index &+ smallestShift) : total
+        guard let memory = malloc(bytes) else { return nil }
+        memory.storeBytes(of: min(index, oversize), as: Int.self)
+        memory.storeBytes(of: bytes, toByteOffset: 8, as: Int.self)
+        return memory + headerSize
+    }
+
+    @inline(__always)
+    private static func release(_ block: UnsafeMutableRawPointer?, _ lists: UnsafeMutablePointer<Lists>) {
         guard let block else { return }
-        let memory = block - HTTP2Memory.headerSize
+        let memory = block - headerSize
         let index = memory.load(as: Int.self)
-        let size = 1 << (index &+ HTTP2Memory.smallestShift)
-        guard index < HTTP2Memory.oversize, keptBytes &+ size <= HTTP2Memory.keepLimit else {
+        let size = 1 &<< (index &+ smallestShift)
+        guard index < oversize, lists.pointee.keptBytes &+ size <= keepLimit else {
             free(memory)
             return
         }
-        keptBytes &+= size
-        let free = memory.assumingMemoryBound(to: FreeBlock.self)
-        free.pointee.next = lists[index]
-        lists[index] = free
+        lists.pointee.keptBytes &+= size
+        block.storeBytes(of: lists.pointee.first[index], as: UnsafeMutableRawPointer?.self)
+        lists.pointee.first[index] = block
     }
 
-    private func reallocate(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
-        guard let block else { return allocate(size) }
-        let room = (block - HTTP2Memory.headerSize).load(fromByteOffset: 8, as: Int.self) - HTTP2Memory.headerSize
+    private static func reallocate(
+        _ block: UnsafeMutableRawPointer?, _ size: Int, _ lists: UnsafeMutablePointer<Lists>
+    ) -> UnsafeMutableRawPointer? {
+        guard let block else { return allocate(size, lists) }
+        let room = (block - headerSize).load(fromByteOffset: 8, as: Int.self) - headerSize
         if size <= room { return block }
-        guard let wider = allocate(size) else { return nil }
+        guard let wider = allocate(size, lists) else { return nil }
         wider.copyMemory(from: block, byteCount: room)
-        release(block)
+        release(block, lists)
         return wider
     }
 }

@@ -65,6 +65,9 @@ package struct HTTP2Record: Equatable, Sendable {
     /// For `closed`: why the session reset the stream.
     package var failure: HTTP2Failure { HTTP2Failure(rawValue: UInt8(truncatingIfNeeded: second)) ?? .none }
 
+    /// Whether the session has something to do when the next record is asked for.
+    var needsFinish: Bool { holdsHead || kind == .body || kind == .closed }
+
     /// Whether `first` is an index into the session's heads or slices.
     var holdsHead: Bool { kind == .head || kind == .informationalHead || kind == .trailers }
 }

@@ -47,11 +47,9 @@ extension HTTP2Session {
             return HTTP2Session.from(context)._withUnsafeGuaranteedRef { $0.onBeginHeaders(frame) }
         }
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
-            _, frame, name, nameLength, value, valueLength, _, context in
-            guard let frame, let name, let value else { return 0 }
-            return HTTP2Session.from(context)._withUnsafeGuaranteedRef {
-                $0.onField(frame, name, nameLength, value, valueLength)
-            }
+            _, _, name, nameLength, value, valueLength, _, context in
+            guard let name, let value else { return 0 }
+            return HTTP2Session.from(context)._withUnsafeGuaranteedRef { $0.onField(name, nameLength, value, valueLength) }
         }
         nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) { _, frame, _, _, _, _, _, context in
             guard let frame else { return 0 }

@@ -103,16 +103,19 @@ extension HTTP2Session {
 
     private func kill(_ index: Int) {
         streams.slots[index].epoch &+= 1
+        if fieldSlot == index { fieldSlot = -1 }
         releaseHeld(index)
     }
 
     /// Bytes nobody will consume any more count as consumed for the connection.
     private func releaseHeld(_ index: Int) {
         let held = streams.slots[index].unconsumed
+        // Without such bytes there is no debt for tiny frames either.
+        guard held > 0 else { return }
         streams.slots[index].unconsumed = 0
         floods.tinyDebt &-= streams.slots[index].tinyDebt
         streams.slots[index].tinyDebt = 0
-        if held > 0 { returnConnectionBytes(held) }
+        returnConnectionBytes(held)
     }
 
     /// Drops what a stream had to send.
@@ -130,6 +133,7 @@ extension HTTP2Session {
 
     func freeSlot(_ index: Int) {
         if lastSlot == index { lastID = 0 }
+        if fieldSlot == index { fieldSlot = -1 }
         releaseHeld(index)
         dropQueues(index)
         streams.free(index)

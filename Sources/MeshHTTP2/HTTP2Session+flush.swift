@@ -29,7 +29,9 @@ extension HTTP2Session {
                 }
                 guard count > 0 else { break }
                 let frame = UnsafeRawBufferPointer(start: bytes, count: count)
-                if isGreeting {
+                if withholdsFrame {
+                    withholdsFrame = false
+                } else if isGreeting {
                     isGreeting = false
                     greet(with: frame, on: &queue.pointee)
                 } else {
@@ -155,8 +157,10 @@ extension HTTP2Session {
     /// nghttp2 resets a stream whose DATA does not add up to its content-length without saying so before.
     private func noticeReset(_ index: Int, _ code: HTTP2ErrorCode) {
         guard index >= 0 else { return }
-        // RFC 9113 §6.9.2: by SETTINGS a window may not be lifted too far on any stream; nghttp2 ends the stream only.
+        // RFC 9113 §6.9.2: by SETTINGS a window may not be lifted too far on any stream. nghttp2 ends the stream only; the
+        // connection's GOAWAY goes out in place of that.
         if code == .flowControlError, hasNewSettings {
+            withholdsFrame = true
             if !streams.slots[index].has(.reported) { report(index, code: code, failure: .connectionError) }
             fail(.connectionError, code: .flowControlError)
             return

@@ -62,6 +62,7 @@ extension HTTP2Session {
         incoming.headers.reset()
         fieldBytes = 0
         fieldCount = 0
+        fieldSlot = -1
         let index: Int
         if role == .server, frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
             index = openSlot(header.stream_id)
@@ -76,6 +77,8 @@ extension HTTP2Session {
         if streams.slots[index].has(.headReceived) {
             streams.slots[index].state.insert(.inTrailers)
         }
+        // Of a stream that the driver let go of, what still comes is decoded and dropped.
+        if !streams.slots[index].has(.reported) { fieldSlot = index }
         return 0
     }
 
@@ -93,12 +96,10 @@ extension HTTP2Session {
     static let maxFrameSize = 16_384
 
     func onField(
-        _ frame: UnsafePointer<nghttp2_frame>, _ name: UnsafePointer<UInt8>, _ nameLength: Int,
-        _ value: UnsafePointer<UInt8>, _ valueLength: Int
+        _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>, _ valueLength: Int
     ) -> Int32 {
-        let index = findSlot(frame.pointee.hd.stream_id)
-        // The driver let go of the stream; what still comes is decoded and dropped.
-        guard index >= 0, !streams.slots[index].has(.reported) else { return 0 }
+        let index = fieldSlot
+        guard index >= 0 else { return 0 }
         // RFC 9113 §6.5.2 counts 32 bytes for each field; fields that are dropped below count too (attack ledger 38, 39).
         fieldBytes &+= nameLength &+ valueLength &+ 32
         fieldCount &+= 1
@@ -110,15 +111,22 @@ extension HTTP2Session {
             return 0
         }
         if HTTP2Session.isPadded(value, valueLength) { return refuse(index, .invalidHeaderField) }
-        let token = tokens.find(name, nameLength)
-        if token == .host, role == .server { return storeHost(index, value, valueLength) }
-        if token == .http2Settings { return 0 }
-        if streams.slots[index].has(.inTrailers), HTTP2Session.isForbiddenTrailer(token) {
-            return refuse(index, .messagingError)
+        let token = HeaderToken.find(lowercase: name, nameLength)
+        if HTTP2Session.specialFields.contains(token) {
+            if token == .host, role == .server { return storeHost(index, value, valueLength) }
+            if token == .http2Settings { return 0 }
+            if streams.slots[index].has(.inTrailers), HTTP2Session.isForbiddenTrailer(token) {
+                return refuse(index, .messagingError)
+            }
         }
         let stored = incoming.headers.appendDecoded(
             name: name, nameLength: nameLength, value: value, valueLength: valueLength, token: token, from: pool)
         return stored ? 0 : refuse(index, .headerOverflow)
+    }
+
+    /// Fields that are not simply stored, wherever they stand.
+    private static var specialFields: HeaderTokenSet {
+        HeaderTokenSet(.host, .http2Settings, .contentLength, .transferEncoding, .connection)
     }
 
     /// Host of a request: the authority where there is no `:authority`, otherwise the same as it (RFC 9113 §8.3.1).

@@ -152,52 +152,69 @@ extension HTTP2Session {
             fieldCapacity = max(most, fieldCapacity * 2)
             fields = .allocate(capacity: fieldCapacity)
         }
-        var count = 0
+        var target = fields
         if isRequest {
-            for token in HTTP2Session.pseudoHeaders where headers.contains(token) {
-                put(headers, headers.firstIndex(of: token), at: &count)
-            }
+            put(.method, of: headers, to: &target)
+            put(.scheme, of: headers, to: &target)
+            put(.authority, of: headers, to: &target)
+            put(.path, of: headers, to: &target)
+            put(.protocol, of: headers, to: &target)
         } else if status > 0 {
             let name = HeaderToken.status.name
-            fields[count] = nghttp2_nv(
-                name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(to: UInt8.self),
-                value: memory.digits(of: status), namelen: name.count, valuelen: 3, flags: HTTP2Session.borrowed)
-            count &+= 1
+            target.initialize(
+                to: nghttp2_nv(
+                    name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(to: UInt8.self),
+                    value: memory.digits(of: status), namelen: name.count, valuelen: 3, flags: HTTP2Session.borrowed))
+            target += 1
         }
         var index = 0
         while index < headers.fieldCount {
-            if headers.isLive(index), HTTP2Session.isSent(headers, index) { put(headers, index, at: &count) }
+            let field = headers.field(at: index)
+            if field.isLive, isSent(field, of: headers) { put(field, to: &target) }
             index &+= 1
         }
-        return count
+        return target - fields
     }
-
-    private static let pseudoHeaders: [HeaderToken] = [.method, .scheme, .authority, .path, .protocol]
 
     /// nghttp2 copies neither name nor value.
-    private static let borrowed = UInt8(
-        truncatingIfNeeded: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
-
-    @inline(__always) private func put(_ headers: borrowing HeaderBlock, _ index: Int, at count: inout Int) {
-        let name = headers.name(at: index)
-        let value = headers.value(at: index)
-        fields[count] = nghttp2_nv(
-            name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(to: UInt8.self),
-            value: UnsafeMutableRawPointer(mutating: value.baseAddress)?.assumingMemoryBound(to: UInt8.self),
-            namelen: name.count, valuelen: value.count, flags: HTTP2Session.borrowed)
-        count &+= 1
+    private static var borrowed: UInt8 {
+        UInt8(truncatingIfNeeded: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
     }
 
-    /// Whether a field goes out behind the pseudo-headers: those of one connection do not (RFC 9113 §8.2.2).
-    @inline(__always) private static func isSent(_ headers: borrowing HeaderBlock, _ index: Int) -> Bool {
-        switch headers.token(at: index) {
-        case .none: headers.name(at: index).first != UInt8(ascii: ":")
-        case .method, .path, .authority, .scheme, .status, .protocol, .connection, .keepAlive, .proxyConnection,
-            .transferEncoding, .upgrade, .http2Settings:
-            false
-        case .host: !headers.contains(.authority)
-        case .te: headers.value(at: index).equalsIgnoringCase("trailers")
-        default: true
+    @inline(__always) private func put(
+        _ token: HeaderToken, of headers: borrowing HeaderBlock, to target: inout UnsafeMutablePointer<nghttp2_nv>
+    ) {
+        if headers.contains(token) { put(headers.field(at: headers.firstIndex(of: token)), to: &target) }
+    }
+
+    @inline(__always) private func put(_ field: HeaderFieldView, to target: inout UnsafeMutablePointer<nghttp2_nv>) {
+        target.initialize(
+            to: nghttp2_nv(
+                name: field.name, value: field.value, namelen: field.nameLength, valuelen: field.valueLength,
+                flags: HTTP2Session.borrowed))
+        target += 1
+    }
+
+    /// Fields that do not go out behind the pseudo-headers: these themselves, and those of one connection (RFC 9113 §8.2.2).
+    private static var unsent: UInt64 {
+        bit(.method) | bit(.path) | bit(.authority) | bit(.scheme) | bit(.status) | bit(.protocol) | bit(.connection)
+            | bit(.keepAlive) | bit(.proxyConnection) | bit(.transferEncoding) | bit(.upgrade) | bit(.http2Settings)
+    }
+
+    /// Fields whose sending depends on more than their name, and those without a token.
+    private static var conditional: UInt64 { bit(.none) | bit(.host) | bit(.te) }
+
+    private static func bit(_ token: HeaderToken) -> UInt64 { 1 &<< UInt64(token.rawValue) }
+
+    @inline(__always) private func isSent(_ field: HeaderFieldView, of headers: borrowing HeaderBlock) -> Bool {
+        let bit = HTTP2Session.bit(field.token)
+        if bit & (HTTP2Session.unsent | HTTP2Session.conditional) == 0 { return true }
+        if bit & HTTP2Session.unsent != 0 { return false }
+        switch field.token {
+        case .host: return !headers.contains(.authority)
+        case .te:
+            return UnsafeRawBufferPointer(start: field.value, count: field.valueLength).equalsIgnoringCase("trailers")
+        default: return field.nameLength > 0 && field.name[0] != UInt8(ascii: ":")
         }
     }
 }

@@ -40,7 +40,8 @@ package final class HTTP2Session {
 
     // The header block being received; there is one at a time on a connection.
     var incoming = StoredHead()
-    let tokens = HeaderTokenFinder()
+    /// The stream whose fields are stored; -1 while those that come are dropped.
+    var fieldSlot = -1
     /// Comparing an enum of another module is a call; this is asked for every field.
     let allowsUnderscores: Bool
     var continuations = 0
@@ -78,6 +79,8 @@ package final class HTTP2Session {
     var droppedFields = 0
     /// SETTINGS arrived in the last `receive`: a stream whose window they lifted too far ends the connection.
     var hasNewSettings = false
+    /// The frame that nghttp2 has just made is not sent.
+    var withholdsFrame = false
     /// Whether `shutdown` or `fail` queued the last GOAWAY.
     var isGoingAway = false
     /// Last stream of the peer's GOAWAY, `Int32.max` before one came.
@@ -135,6 +138,15 @@ package final class HTTP2Session {
         }
     }
 
+    /// Takes everything that a stream has received; false when that is nothing.
+    package func receive(from stream: ByteStream) -> Bool {
+        let count = stream.input.count
+        guard count > 0, let slice = stream.input.slice(offset: 0, length: count) else { return false }
+        stream.input.consume(count)
+        receive(slice, now: stream.loop.now)
+        return true
+    }
+
     private static func failure(of error: Int) -> HTTP2Failure {
         switch Int32(truncatingIfNeeded: error) {
         case NGHTTP2_ERR_FLOODED.rawValue: .outboundControlFlood
@@ -164,13 +176,14 @@ package final class HTTP2Session {
     /// The next record, nil when all were read. What the one before it held and nobody took is dropped, and the place of a
     /// stream whose `closed` was read is free.
     package func nextRecord() -> HTTP2Record? {
-        finishCurrent()
+        if current != nil { finishCurrent() }
         while let record = records.popFirst() {
             guard record.slot != .max else { return record }
             let slot = streams.slots + Int(record.slot)
             if slot.pointee.epoch == record.epoch {
                 slot.pointee.state.insert(.announced)
-                current = record
+                // The others hold nothing that would have to be let go of.
+                if record.needsFinish { current = record }
                 return record
             }
             drop(record)

@@ -212,6 +212,14 @@ open class ByteStream {
         handler?._withUnsafeGuaranteedRef { $0.onInput(self) }
     }
 
+    /// Delivers what waited while reading was paused. For implementations, at the end of a turn.
+    package final func deliverWaitingInput() {
+        guard !isReadingPaused, !input.isEmpty else { return }
+        deliverInput()
+        // A closed stream has given its slab back already.
+        input.settle(from: pool)
+    }
+
     /// Delivers the peer's FIN to the handler, once. For implementations.
     package final func deliverEndOfInput() {
         guard !isInputEnded else { return }

@@ -3,10 +3,14 @@
 /// Unsigned decimal numbers as text, without allocation.
 @usableFromInline package enum DecimalText {
     /// Most digits of a `UInt64`.
-    package static let maxLength = 20
+    @inlinable package static var maxLength: Int { 20 }
 
     /// Writes `value` at `offset`; returns the number of digits. The buffer must have room for them.
     package static func write(_ value: UInt64, to buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        if value < 10 {
+            buffer[offset] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)
+            return 1
+        }
         var digits = 1
         var bound: UInt64 = 10
         while digits < maxLength, value >= bound {

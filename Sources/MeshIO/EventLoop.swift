@@ -28,8 +28,8 @@ open class EventLoop {
     /// A dirty stream is retained by hand, once, until it was flushed.
     private final var dirty = UncountedStack<ByteStream>(capacity: 256)
     private final var flushing = UncountedStack<ByteStream>(capacity: 256)
-    private final var turnEnds: [any EndOfTurn] = []
-    private final var ending: [any EndOfTurn] = []
+    private final var turnEnds = TurnEndList()
+    private final var ending = TurnEndList()
 
     /// Rounds of flushing at the end of one turn; what is dirty after that waits for the next one, so that two streams
     /// that keep dirtying each other cannot hold the loop.
@@ -40,8 +40,6 @@ open class EventLoop {
         self.wallClock = wallClock
         pool = SlabPool()
         timers = TimerWheel(now: now)
-        turnEnds.reserveCapacity(256)
-        ending.reserveCapacity(256)
     }
 
     // MARK: What an implementation provides
@@ -106,8 +104,7 @@ open class EventLoop {
             flushing.removeAll()
             guard !turnEnds.isEmpty else { continue }
             swap(&turnEnds, &ending)
-            for object in ending { object.onEndOfTurn() }
-            ending.removeAll(keepingCapacity: true)
+            ending.runAll()
         }
         releaseRetired()
     }
@@ -115,6 +112,43 @@ open class EventLoop {
     private final func releaseRetired() {
         // Called from the loop itself, with no handler on the stack; what the objects' ends retire waits for the next turn.
         if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
+    }
+}
+
+/// Objects to be called, counted once while they wait: an Array would count each again when it is walked.
+private struct TurnEndList: ~Copyable {
+    private var items: UnsafeMutablePointer<any EndOfTurn>
+    private var count = 0
+    private var capacity = 256
+
+    init() { items = .allocate(capacity: capacity) }
+
+    deinit {
+        items.deinitialize(count: count)
+        items.deallocate()
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ object: any EndOfTurn) {
+        if count == capacity { grow() }
+        (items + count).initialize(to: object)
+        count &+= 1
+    }
+
+    /// Calls every object and empties the list. What the calls append goes into another list.
+    mutating func runAll() {
+        let waiting = count
+        count = 0
+        for index in 0..<waiting { (items + index).move().onEndOfTurn() }
+    }
+
+    private mutating func grow() {
+        let wider = UnsafeMutablePointer<any EndOfTurn>.allocate(capacity: capacity * 2)
+        wider.moveInitialize(from: items, count: count)
+        items.deallocate()
+        items = wider
+        capacity *= 2
     }
 }
 

@@ -38,7 +38,10 @@ import Glibc
     /// Slabs handed out and not yet returned; 0 when nothing leaks.
     package private(set) var outstandingSlabs = 0
     /// Bytes of slabs waiting in the pool.
-    package private(set) var pooledBytes = 0
+    package var pooledBytes: Int {
+        small.count * SlabPool.smallCapacity + medium.count * SlabPool.mediumCapacity
+            + standard.count * SlabPool.standardCapacity + large.count * SlabPool.largeCapacity
+    }
 
     package init() {}
 
@@ -96,10 +99,8 @@ import Glibc
     private func pop(_ list: inout FreeList) -> Slab? {
         guard let header = list.first else { return nil }
         list.first = header.pointee.next
-        header.pointee.next = nil
         list.count &-= 1
         if list.count < list.fewest { list.fewest = list.count }
-        pooledBytes &-= Int(header.pointee.capacity)
         return Slab(header: header)
     }
 
@@ -107,7 +108,6 @@ import Glibc
         slab.header.pointee.next = list.first
         list.first = slab.header
         list.count &+= 1
-        pooledBytes &+= slab.capacity
     }
 
     private func allocate(sizeClass: UInt8, capacity: Int) -> Slab {
@@ -123,7 +123,6 @@ import Glibc
         while list.count > max(keep, 0), let header = list.first {
             list.first = header.pointee.next
             list.count &-= 1
-            pooledBytes &-= Int(header.pointee.capacity)
             free(header)
         }
         list.fewest = list.count

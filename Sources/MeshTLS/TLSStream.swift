@@ -420,10 +420,7 @@ package final class TLSStream: ByteStream, EndOfTurn {
         guard !isClosed else { return }
         if hasResumed {
             hasResumed = false
-            if !isReadingPaused, !input.isEmpty {
-                deliverInput()
-                if !isClosed { input.settle(from: loop.pool) }
-            }
+            deliverWaitingInput()
         }
         guard !isClosed else { return }
         if isFailing {

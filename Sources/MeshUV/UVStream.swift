@@ -21,8 +21,12 @@ package final class UVStream: ByteStream, EndOfTurn {
     /// The kernel's buffer is full: WRITABLE is polled, and `flush` has nothing to try.
     private var isWriteBlocked = false
     private var isFinSent = false
-    /// Size of the slab the next read starts with: the standard class, or the large one after a read that was filled.
+    /// Size of the slab the next read starts with: the standard class, or the large one after a read that was filled, until
+    /// as many reads in a row as here would have fitted into the standard one. The next large body on a connection that had
+    /// one is then read in large pieces from its start.
     private var preferredRead = SlabPool.standardCapacity
+    private var shortReads: UInt8 = 0
+    private static let patience: UInt8 = 16
 
     /// The direction that starts here, and the one that ends here, while they may go through the kernel.
     private var outflow: SpliceRelay?
@@ -157,7 +161,7 @@ package final class UVStream: ByteStream, EndOfTurn {
         if count > 0 {
             input.commit(count)
             receivedBytes &+= UInt64(count)
-            preferredRead = count == room.count ? SlabPool.largeCapacity : SlabPool.standardCapacity
+            if count >= room.count || preferredRead != SlabPool.standardCapacity { choosePreferredRead(count, room.count) }
             outflow?.didCopy(isLong: count >= SlabPool.standardCapacity)
             deliverInput()
             // A closed stream has given its slab back already.
@@ -167,6 +171,16 @@ package final class UVStream: ByteStream, EndOfTurn {
         input.settle(from: pool)
         didReceive(count)
         return false
+    }
+
+    private func choosePreferredRead(_ count: Int, _ room: Int) {
+        if count >= room || count > SlabPool.standardCapacity {
+            preferredRead = SlabPool.largeCapacity
+            shortReads = 0
+        } else {
+            shortReads &+= 1
+            if shortReads >= UVStream.patience { preferredRead = SlabPool.standardCapacity }
+        }
     }
 
     /// A read that brought no bytes: the peer's end (0), nothing yet, or an error (a negated errno).
@@ -314,10 +328,7 @@ package final class UVStream: ByteStream, EndOfTurn {
         }
         if hasResumed, !isClosed {
             hasResumed = false
-            if !isReadingPaused, !input.isEmpty {
-                deliverInput()
-                input.settle(from: pool)
-            }
+            deliverWaitingInput()
         }
         if let failure, !isClosed {
             // An early answer may wait in front of the reset that our write ran into.

@@ -117,11 +117,5 @@ ENVOY: dict[str, Deviation] = {
     ),
 }
 
-#: Apus. A case listed here needs a reason as good as those above.
-APUS: dict[str, Deviation] = {
-    **_each(
-        "§6.9.2: a change of SETTINGS_INITIAL_WINDOW_SIZE that lifts a window above the maximum MUST be a connection "
-        "error. nghttp2 queues RST_STREAM for the stream first; the GOAWAY that Apus adds comes behind it.",
-        "6.9.2 SETTINGS that lift a stream's window over 2^31-1",
-    ),
-}
+#: Apus: none. A case listed here needs a reason as good as those above.
+APUS: dict[str, Deviation] = {}

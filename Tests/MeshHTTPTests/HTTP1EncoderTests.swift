@@ -180,6 +180,72 @@ struct HTTP1EncoderTests {
         #expect(output.take() == "0\ngrpc-status: 0\n\n")
     }
 
+    /// Fields that lie behind each other leave in one copy: whatever was deleted, replaced or trimmed between them, what
+    /// leaves is what the block says it holds.
+    @Test(arguments: 0..<60) func everyBlockLeavesAsItReads(seed: Int) throws {
+        let output = try Output()
+        let pool = output.pool
+        var random = SeededRandom(seed: UInt64(seed))
+        func next(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+        func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+        let tokens: [HeaderToken] = [.server, .date, .contentLength, .contentType, .cookie, .via, .connection, .location]
+        var head = ResponseHead()
+        head.status = 200
+        for round in 0..<(1 + next(30)) {
+            let value = bytes(String(repeating: "v", count: next(3) == 0 ? next(300) : next(20)) + "\(round)")
+            value.withUnsafeBytes { value in
+                let token = tokens[next(tokens.count)]
+                let count = head.headers.fieldCount
+                switch next(8) {
+                case 0...2:
+                    _ = bytes("X-Field-\(next(5))").withUnsafeBytes { head.headers.append(name: $0, value: value, from: pool) }
+                case 3, 4: head.headers.append(token, value, from: pool)
+                case 5: head.headers.replace(token, value, from: pool)
+                case 6 where count > 0: head.headers.remove(at: next(count))
+                case 7 where count > 0:
+                    let index = next(count)
+                    let length = head.headers.value(at: index).count
+                    let low = next(length + 1)
+                    head.headers.trimValue(at: index, to: low..<(low + next(length - low + 1)))
+                default: break
+                }
+            }
+        }
+        let framings: [BodyFraming] = [.length(7), .length(0), .chunked, .none]
+        head.framing = framings[next(4)]
+        head.isBodyless = next(3) == 0
+        HTTP1Encoder.writeResponseHead(head, to: output.stream, closes: false)
+
+        var expected = "HTTP/1.1 200 OK\n"
+        var saidLength = false
+        for index in 0..<head.headers.fieldCount where head.headers.isLive(index) {
+            let token = head.headers.token(at: index)
+            let line = "\(latin1(head.headers.name(at: index))): \(latin1(head.headers.value(at: index)))\n"
+            if token == .connection { continue }
+            guard token == .contentLength else {
+                expected += line
+                continue
+            }
+            guard !saidLength else { continue }
+            if case .length(let length) = head.framing {
+                expected += "content-length: \(length)\n"
+            } else if head.isBodyless, head.framing != .chunked {
+                expected += line
+            } else {
+                continue
+            }
+            saidLength = true
+        }
+        if !saidLength {
+            switch head.framing {
+            case .length(let length): expected += "content-length: \(length)\n"
+            case .chunked: expected += "transfer-encoding: chunked\n"
+            default: if !head.isBodyless { expected += "content-length: 0\n" }
+            }
+        }
+        #expect(output.take() == expected + "\n")
+    }
+
     @Test func headsLargerThanASlabAreWritten() throws {
         let long = String(repeating: "v", count: 40_000)
         let sent = try forward("GET /\(long.prefix(9000)) HTTP/1.1\nHost: h\nx: \(long)\n\n")

@@ -33,6 +33,18 @@ struct RouteRewriteTests {
         #expect(try rewritten(path, rewrite, target) == expected)
     }
 
+    @Test func namesOfTheMeshAloneAreTakenAway() throws {
+        var configuration = RouteConfiguration(
+            routes: [Route(match: RouteMatch(.prefix("/")), action: .forward(RouteAction(cluster: "c")))])
+        configuration.internalOnlyHeaders = ["x-secret", "user-agent", "absent"]
+        let matcher = RouteMatcher(try RouteTable(configuration))
+        var block = heads.request("/", [("x-secret", "1"), ("x-secrets", "2"), ("user-agent", "u"), ("x-secret", "3")])
+        matcher.removeInternalOnlyHeaders(from: &block)
+        #expect(Heads.pairs(block) == [":method: GET", ":authority: a.test", ":scheme: http", ":path: /", "x-secrets: 2"])
+        let hasAgent = block.contains(.userAgent)
+        #expect(!hasAgent)
+    }
+
     @Test func withoutRewriteThePathStays() throws {
         #expect(try rewritten(.prefix("/"), .none, "/x") == nil)
     }

@@ -118,6 +118,7 @@ static inline const uint8_t *apus_scan_authority(const uint8_t *p, const uint8_t
 static inline void apus_copy_lowercase(uint8_t *to, const uint8_t *from, size_t count, size_t readable) {
 #if defined(__SSE2__)
     if (readable >= count + 16) {
+#pragma clang loop unroll(disable)
         for (size_t i = 0; i < count; i += 16) {
             const __m128i x = _mm_loadu_si128((const __m128i *)(from + i));
             const __m128i upper = _mm_and_si128(
@@ -133,13 +134,61 @@ static inline void apus_copy_lowercase(uint8_t *to, const uint8_t *from, size_t 
 /// Copies `count` bytes. The 16 bytes behind the destination may be overwritten; up to `readable` source bytes may be read.
 static inline void apus_copy_short(uint8_t *to, const uint8_t *from, size_t count, size_t readable) {
 #if defined(__SSE2__)
-    if (count <= 128 && readable >= count + 16) {
-        for (size_t i = 0; i < count; i += 16)
+    if (count <= 256 && readable >= count + 16) {
+        size_t i = 0;
+        // Most copies are one or two rounds: what unrolling has to find out first costs more than they do.
+#pragma clang loop unroll(disable)
+        do {
             _mm_storeu_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+            i += 16;
+        } while (i < count);
         return;
     }
 #endif
     memcpy(to, from, count);
+}
+
+/// Copies `count` bytes that do not overlap the destination, reading and writing no others; no call for up to 64.
+static inline void apus_copy(uint8_t *to, const uint8_t *from, size_t count) {
+#if defined(__SSE2__)
+    if (count >= 16) {
+        if (count > 64) {
+            memcpy(to, from, count);
+            return;
+        }
+        const __m128i last = _mm_loadu_si128((const __m128i *)(from + count - 16));
+#pragma clang loop unroll(disable)
+        for (size_t i = 0; i + 16 < count; i += 16)
+            _mm_storeu_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+        _mm_storeu_si128((__m128i *)(to + count - 16), last);
+        return;
+    }
+    if (count >= 8) {
+        uint64_t x, y;
+        memcpy(&x, from, 8);
+        memcpy(&y, from + count - 8, 8);
+        memcpy(to, &x, 8);
+        memcpy(to + count - 8, &y, 8);
+        return;
+    }
+    if (count >= 4) {
+        uint32_t x, y;
+        memcpy(&x, from, 4);
+        memcpy(&y, from + count - 4, 4);
+        memcpy(to, &x, 4);
+        memcpy(to + count - 4, &y, 4);
+        return;
+    }
+    if (count == 0) return;
+    to[0] = from[0];
+    if (count > 1) {
+        uint16_t x;
+        memcpy(&x, from + count - 2, 2);
+        memcpy(to + count - 2, &x, 2);
+    }
+#else
+    memcpy(to, from, count);
+#endif
 }
 
 /// Whether `count` bytes are equal, without a call for short ones.
@@ -205,3 +254,46 @@ static inline uint64_t apus_load64(const uint8_t *p) {
     memcpy(&x, p, 8);
     return x;
 }
+
+/// A known header name, zeros behind it.
+struct apus_header_name {
+    char text[63];
+    uint8_t length;
+};
+
+enum { APUS_HEADER_TOKENS = 64 };
+extern const struct apus_header_name apus_header_names[];
+
+/// The number of a lower-case name, 0 when it is none of the known ones.
+uint8_t apus_header_token(const uint8_t *name, size_t length);
+
+/// A known name, with at least sixteen readable bytes behind it; empty for a number that names nothing.
+static inline const uint8_t *apus_header_text(uint8_t token) {
+    return (const uint8_t *)apus_header_names[token & (APUS_HEADER_TOKENS - 1)].text;
+}
+
+static inline size_t apus_header_length(uint8_t token) {
+    return apus_header_names[token & (APUS_HEADER_TOKENS - 1)].length;
+}
+
+/// One finished field line: lengths in bytes, `value` from the start of the line; the value without white space around it.
+struct apus_field_line {
+    uint32_t name, value, value_length, line;
+};
+
+/// Reads the field line at `line`, if all of it is there and nothing is wrong with it. Otherwise returns 0 and the caller
+/// finds out what is missing. Bytes from `begin` on are readable.
+int apus_read_field_line(const uint8_t *begin, const uint8_t *line, const uint8_t *end, struct apus_field_line *field);
+
+/// One finished request line in HTTP/1.1: the method's bytes, a space, the target's bytes, and ten more.
+struct apus_request_line {
+    uint32_t method, target;
+};
+
+/// Reads the request line at `line`, if all of it is there, nothing is wrong with it, the version is 1.1 and the target has no
+/// fragment. Otherwise returns 0 and the caller looks closer.
+int apus_read_request_line(const uint8_t *line, const uint8_t *end, struct apus_request_line *found);
+
+/// Whether `count` bytes are a host of letters, digits, '-', '_' and '.' with or without a port up to 65535. Of anything else
+/// nothing is said.
+int apus_is_plain_authority(const uint8_t *text, size_t count);

@@ -44,7 +44,7 @@ extension ActiveStream {
     }
 
     private func releaseHeldRequest() {
-        filters.heldRequest.drain { slice in self.passRequestBody(slice, from: 0) }
+        drainHeldRequest()
         if phase.contains(.requestReceived), !phase.contains(.finished) { passRequestEnd() }
     }
 
@@ -122,7 +122,14 @@ extension ActiveStream {
 
     /// The upstream accepted the upgrade: what the client sent early goes out now.
     func releaseUpgradeBytes() {
-        filters.heldRequest.drain { slice in self.passRequestBody(slice, from: 0) }
+        drainHeldRequest()
+    }
+
+    /// Passes on what was held. It is taken out first: passing on looks at the filters.
+    private func drainHeldRequest() {
+        var held = OutputQueue()
+        swap(&held, &filters.heldRequest)
+        held.drain { slice in self.passRequestBody(slice, from: 0) }
     }
 
     // MARK: Back-pressure

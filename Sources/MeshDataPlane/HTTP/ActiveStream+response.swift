@@ -206,7 +206,9 @@ extension ActiveStream {
         upstream.resumeReading()
         passResponseHead(manager, from: filters.responsePausedAt - 1, endStream: filters.responseEndsWithHead)
         guard phase.contains(.responseStarted) else { return }
-        filters.heldResponse.drain { slice in self.passResponseBody(slice) }
+        var held = OutputQueue()
+        swap(&held, &filters.heldResponse)
+        held.drain { slice in self.passResponseBody(slice) }
         if phase.contains(.upstreamEnded), !phase.contains(.finished) { passResponseEnd() }
     }
 
@@ -219,7 +221,8 @@ extension ActiveStream {
             index -= 1
         }
         info.sentBodyBytes &+= UInt64(slice.count)
-        manager?.sendBody(self, slice)
+        var body: SlabSlice? = slice
+        managerReference?._withUnsafeGuaranteedRef { if let slice = body.take() { $0.sendBody(self, slice) } }
     }
 
     private func passResponseEnd() {

@@ -116,6 +116,10 @@ package final class ActiveStream: TimerTarget {
     /// When the idle timer fires, while it is armed.
     private var idleDeadline = MonotonicInstant(nanoseconds: 0)
     var routeTimeout: UInt64 = 0
+    /// When the route's timeout ends the stream, while it runs. Its timer is not stopped with it: one that fires early, or for
+    /// nothing, is armed anew or does nothing.
+    private var routeDeadline: MonotonicInstant?
+    private var routeTimerDue = MonotonicInstant(nanoseconds: 0)
 
     private enum TimerTag {
         static let idle: UInt32 = 0
@@ -185,8 +189,8 @@ package final class ActiveStream: TimerTarget {
     func finish(_ manager: HTTPConnectionManager) {
         guard !phase.contains(.finished) else { return }
         phase.insert(.finished)
-        // The idle timer stays armed: when it fires on a stream that is not in use, it does nothing.
-        if routeTimeout > 0 { timers.cancel(routeTimer) }
+        // The timers for idling and the route stay armed: when they fire on a stream that is not in use, they do nothing.
+        routeDeadline = nil
         timers.cancel(durationTimer)
         timers.cancel(requestTimer)
         if retry.isUsed { endRetries() }
@@ -242,7 +246,11 @@ package final class ActiveStream: TimerTarget {
     func startRouteTimeout() {
         // A tunnel has no end of the request to count from.
         guard routeTimeout > 0, !phase.contains(.responseEnded), !phase.contains(.upgradeRequested) else { return }
-        timers.arm(routeTimer, at: loop.now.advanced(byNanoseconds: routeTimeout))
+        let deadline = loop.now.advanced(byNanoseconds: routeTimeout)
+        routeDeadline = deadline
+        if timers.isArmed(routeTimer), routeTimerDue <= deadline { return }
+        routeTimerDue = deadline
+        timers.arm(routeTimer, at: deadline)
     }
 
     /// Has the idle timer fire at `deadline` or earlier.
@@ -265,7 +273,7 @@ package final class ActiveStream: TimerTarget {
 
     func cancelRequestTimeout() { timers.cancel(requestTimer) }
 
-    func cancelRouteTimeout() { timers.cancel(routeTimer) }
+    func cancelRouteTimeout() { routeDeadline = nil }
 
     /// The next attempt begins after so long.
     func armRetryTimer(milliseconds: UInt64) {
@@ -325,6 +333,12 @@ package final class ActiveStream: TimerTarget {
             stats.add(manager.config.stats.requestsTimeout)
             fail(with: .requestTimeout)
         case TimerTag.route:
+            guard let routeDeadline else { return }
+            if loop.now < routeDeadline {
+                routeTimerDue = routeDeadline
+                timers.arm(routeTimer, at: routeDeadline)
+                return
+            }
             // Between two attempts there is none that timed out.
             if let cluster, !retry.isWaiting { stats.add(cluster.stats.requestsTimeout) }
             routeStats?._withUnsafeGuaranteedRef { $0.timedOut() }

@@ -8,12 +8,20 @@ import MeshStats
 /// `x-envoy-external-address`; and the removal of `x-envoy-*` headers that only a trusted hop may set.
 enum ForwardedHeaders {
     static func apply(to request: inout RequestHead, manager: HTTPConnectionManager) {
+        // What a sidecar usually sees: nobody has said where the request comes from, and so it is not known to be internal.
+        if manager.isTrustedHop, !request.headers.contains(.forwardedFor) {
+            if !request.headers.contains(.forwardedProto) {
+                request.headers.appendPlainProto(from: manager.pool)
+            }
+            markOrigin(&request.headers, isInternal: false, isEdge: false, from: manager.pool)
+            return
+        }
         let terminal = manager.config.terminal
         let worker = manager.worker
         let pool = worker.loop.pool
         let peer = manager.facts.remoteAddress
         var client = peer
-        var hasSingleForwarded = !request.headers.contains(.forwardedFor)
+        var hasSingleForwarded = terminal.useRemoteAddress && !request.headers.contains(.forwardedFor)
 
         if terminal.useRemoteAddress {
             if terminal.xffTrustedHops > 0 {
@@ -39,24 +47,25 @@ enum ForwardedHeaders {
         if terminal.appendXForwardedPort, !request.headers.contains(.forwardedPort),
             let port = manager.transport.localAddress.port
         {
-            withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-                let count = DecimalText.write(UInt64(port), to: buffer, at: 0)
-                request.headers.append(
-                    .forwardedPort, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
-            }
+            request.headers.replace(.forwardedPort, decimal: UInt64(port), from: pool)
         }
 
         let isInternal = hasSingleForwarded && terminal.internalRanges.contains { $0.contains(client) }
         let isEdge = terminal.useRemoteAddress && !isInternal
-        if isInternal {
-            request.headers.replace(.envoyInternal, UnsafeRawBufferPointer("true"), from: pool)
-        } else {
-            request.headers.removeAll(.envoyInternal)
-            if isEdge { removeEdgeHeaders(&request.headers) }
-            removeInternalHeaders(&request.headers)
-        }
+        markOrigin(&request.headers, isInternal: isInternal, isEdge: isEdge, from: pool)
         if isEdge {
             withAddressText(client) { request.headers.replace(.envoyExternalAddress, $0, from: pool) }
+        }
+    }
+
+    /// Says that a request comes from inside the mesh, or takes away what only such a one may carry.
+    private static func markOrigin(_ headers: inout HeaderBlock, isInternal: Bool, isEdge: Bool, from pool: SlabPool) {
+        if isInternal {
+            headers.replace(.envoyInternal, UnsafeRawBufferPointer("true"), from: pool)
+        } else {
+            headers.removeAll(.envoyInternal)
+            if isEdge { removeEdgeHeaders(&headers) }
+            removeInternalHeaders(&headers)
         }
     }
 
@@ -135,6 +144,7 @@ enum ForwardedHeaders {
             headers.removeAll(.envoyRetriableHeaderNames)
         }
         // The rest have no token; one pass finds them all, and on almost every request finds none.
+        guard headers.mayHaveUnknownNames else { return }
         var index = 0
         while index < headers.fieldCount {
             if headers.token(at: index) == .none, headers.isLive(index) {
@@ -159,6 +169,18 @@ enum ForwardedHeaders {
         withUnsafeTemporaryAllocation(byteCount: Address.maxTextLength, alignment: 1) { buffer in
             let count = address.write(to: buffer, includingPort: false)
             body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]))
+        }
+    }
+}
+
+extension ActiveStream {
+    /// Takes away what the route configuration allows requests of the mesh alone (`internal_only_headers`).
+    func removeInternalOnlyHeaders(_ manager: HTTPConnectionManager) {
+        pinRoutes(manager)
+        guard let routesReference, !request.headers.contains(.envoyInternal) else { return }
+        routesReference._withUnsafeGuaranteedRef {
+            guard !$0.table.internalOnlyHeaders.isEmpty else { return }
+            $0.matcher.removeInternalOnlyHeaders(from: &request.headers)
         }
     }
 }

@@ -71,15 +71,11 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
     override func receive(_ manager: HTTPConnectionManager) {
         guard !isReading else { return }
         isReading = true
-        let count = transport.input.count
-        if count > 0, let slice = transport.input.slice(offset: 0, length: count) {
-            transport.input.consume(count)
-            keepAlive?.heard(at: loop.now)
-            session.receive(slice, now: loop.now)
-        }
+        if session.receive(from: transport) { keepAlive?.heard(at: loop.now) }
         readRecords(manager)
         isReading = false
-        if !transport.isClosed { scheduleFlush() }
+        // What the streams have to say has asked for a flush already.
+        if !isFlushScheduled, !transport.isClosed, ending != .none || session.wantsWrite { scheduleFlush() }
     }
 
     private func readRecords(_ manager: HTTPConnectionManager) {
@@ -130,9 +126,9 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         guard let owner = session.owner(of: record) else { return }
         guard let slice = session.takeBody(record) else { return }
         let count = slice.count
-        let stream = Unmanaged<ActiveStream>.fromOpaque(owner)
-        stream.takeUnretainedValue().onRequestBody(slice)
-        stream._withUnsafeGuaranteedRef { stream in
+        var body: SlabSlice? = slice
+        Unmanaged<ActiveStream>.fromOpaque(owner)._withUnsafeGuaranteedRef { stream in
+            if let slice = body.take() { stream.onRequestBody(slice) }
             if stream.isReadPaused {
                 stream.unconsumed &+= count
             } else {

@@ -17,6 +17,7 @@ extension HTTPConnectionManager {
         // Hop-by-hop fields go before anything reads the head: they speak about this connection only.
         HopByHop.removeFields(from: &stream.request.headers, keepsUpgrade: stream.request.isUpgrade, pool: pool)
         ForwardedHeaders.apply(to: &stream.request, manager: self)
+        stream.removeInternalOnlyHeaders(self)
         ForwardedCertificates.apply(to: &stream.request.headers, manager: self)
         if worker.explanations == .trusted, !stream.isTrusted(self) {
             // A stranger's wish must not come true behind the next proxy, which trusts us.
@@ -40,7 +41,6 @@ extension HTTPConnectionManager {
     // MARK: Path and host
 
     private func normalizePath(_ stream: ActiveStream) -> LocalReply? {
-        let options = config.terminal.paths
         guard stream.request.method != .connect else { return nil }
         guard let path = stream.request.headers.value(of: .path), path.count > 0 else { return nil }
         if path[0] != UInt8(ascii: "/") {
@@ -50,7 +50,7 @@ extension HTTPConnectionManager {
         }
         // HTTP/1's codec has looked for a fragment; in HTTP/2 it is well-formed and refused here.
         if isMultiplexed, path.contains(UInt8(ascii: "#")) { return .pathNormalizationFailed }
-        guard options.normalize || options.mergeSlashes || options.escapedSlashes != .keepUnchanged else { return nil }
+        guard !PathNormalizer.isNormal(path) else { return nil }
         let sink = worker.scratch
         sink.removeAll()
         var outcome = PathNormalizer.Outcome.unchanged

@@ -14,6 +14,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let config: CompiledHTTP
     let transport: ByteStream
     let facts: ConnectionFacts
+    /// Whether what the hop before says of a request's origin is taken as it is, and nothing is added to it.
+    let isTrustedHop: Bool
     let account: ConnectionAccount
     /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
     /// `codecReference` reads without counting.
@@ -53,6 +55,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         self.chain = chain
         self.config = config
         self.facts = facts
+        let terminal = config.terminal
+        isTrustedHop = !terminal.useRemoteAddress && facts.tls == nil && !terminal.appendXForwardedPort
         self.account = account
         transport = stream
         loop = worker.loop
@@ -352,7 +356,11 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         withCodec { $0.sendHead(stream, endStream: endStream) }
     }
 
-    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) { codec.sendBody(stream, slice) }
+    func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
+        // A closure cannot consume what it captures, but it can take it out of there.
+        var body: SlabSlice? = slice
+        withCodec { if let slice = body.take() { $0.sendBody(stream, slice) } }
+    }
     func sendBody(_ stream: ActiveStream, copying bytes: UnsafeRawBufferPointer) {
         withCodec { $0.sendBody(stream, copying: bytes) }
     }

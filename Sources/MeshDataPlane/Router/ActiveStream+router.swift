@@ -9,13 +9,18 @@ import MeshStats
 extension ActiveStream {
     /// Finds the route of the head as it is now. Called once before the filters, and again by `clearRouteCache`.
     func selectRoute(_ manager: HTTPConnectionManager) {
-        if routesReference == nil, let routes = worker.routes[manager.config.routes] { pin(routes) }
+        pinRoutes(manager)
         guard let routesReference else {
             match = StreamRoute()
             return
         }
         let random = worker.random.next()
         match = routesReference._withUnsafeGuaranteedRef { $0.match(request.headers, random: random) }
+    }
+
+    /// Takes the route table that is current when the stream begins.
+    func pinRoutes(_ manager: HTTPConnectionManager) {
+        if routesReference == nil, let routes = worker.routes[manager.config.routes] { pin(routes) }
     }
 
     /// Forgets the route, so that it is matched again by a filter that changed the head.
@@ -295,11 +300,7 @@ extension ActiveStream {
     }
 
     func setNumber(_ token: HeaderToken, _ value: UInt64) {
-        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-            let count = DecimalText.write(value, to: buffer, at: 0)
-            request.headers.replace(
-                token, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
-        }
+        request.headers.replace(token, decimal: value, from: pool)
     }
 
     func rewriteHost(
@@ -385,12 +386,7 @@ extension ActiveStream {
 
     private func addAttemptCount() {
         guard match.virtualHost?.pointee.includesAttemptCountInResponse ?? false, info.attempts > 0 else { return }
-        withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-            let count = DecimalText.write(UInt64(info.attempts), to: buffer, at: 0)
-            response.headers.replace(
-                .envoyAttemptCount, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]),
-                from: pool)
-        }
+        response.headers.replace(.envoyAttemptCount, decimal: UInt64(info.attempts), from: pool)
     }
 
     /// Header operations of the route, and what Envoy's router adds to an upstream's response.
@@ -398,13 +394,8 @@ extension ActiveStream {
         guard let routesReference, let route = match.route else { return }
         // Counted from the end of the request: an answer that came before it carries none.
         if !manager.config.router.suppressEnvoyHeaders, let sent = info.requestEnd {
-            withUnsafeTemporaryAllocation(byteCount: DecimalText.maxLength, alignment: 1) { buffer in
-                let took = loop.now.nanoseconds(since: sent) / 1_000_000
-                let count = DecimalText.write(took, to: buffer, at: 0)
-                response.headers.replace(
-                    .envoyUpstreamServiceTime,
-                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), from: pool)
-            }
+            let took = loop.now.nanoseconds(since: sent) / 1_000_000
+            response.headers.replace(.envoyUpstreamServiceTime, decimal: took, from: pool)
         }
         routesReference._withUnsafeGuaranteedRef {
             $0.matcher.applyResponseOperations(

@@ -27,6 +27,8 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     private let timers: TimerWheel
     private let slabs: SlabPool
     private var transport: ByteStream?
+    /// The same, for what happens every turn.
+    private var transportReference: Unmanaged<ByteStream>?
     private var phase = Phase.connecting
     private var active = 0
     private var timer = TimerID.none
@@ -76,6 +78,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         let stream = pool.cluster.connect(to: pool.endpoint, key: pool.key, handler: self)
         stream.setBufferLimit(Int(compiled.cluster.bufferLimitBytes))
         transport = stream
+        transportReference = Unmanaged.passUnretained(stream)
     }
 
     override func onConnected(_ stream: ByteStream) {
@@ -325,15 +328,10 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     override func onInput(_ stream: ByteStream) {
         guard !isReading else { return }
         isReading = true
-        let count = stream.input.count
-        if count > 0, let slice = stream.input.slice(offset: 0, length: count) {
-            stream.input.consume(count)
-            keepAlive?.heard(at: loop.now)
-            session.receive(slice, now: loop.now)
-        }
+        if session.receive(from: stream) { keepAlive?.heard(at: loop.now) }
         readRecords()
         isReading = false
-        if phase != .closed { scheduleFlush() }
+        if !isFlushScheduled, phase != .closed, session.wantsWrite { scheduleFlush() }
     }
 
     private func readRecords() {
@@ -389,9 +387,9 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         guard let owner = session.owner(of: record) else { return }
         guard let slice = session.takeBody(record) else { return }
         let count = slice.count
-        let request = Unmanaged<UpstreamRequest>.fromOpaque(owner)
-        request.takeUnretainedValue().onResponseBody(slice)
-        request._withUnsafeGuaranteedRef { request in
+        var body: SlabSlice? = slice
+        Unmanaged<UpstreamRequest>.fromOpaque(owner)._withUnsafeGuaranteedRef { request in
+            if let slice = body.take() { request.onResponseBody(slice) }
             guard request.place >= 0 else { return }
             if request.isPaused {
                 request.unconsumed &+= count
@@ -506,8 +504,8 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
 
     func onEndOfTurn() {
         isFlushScheduled = false
-        guard phase != .closed, let transport else { return }
-        session.flush(into: transport)
+        guard phase != .closed, let transportReference else { return }
+        transportReference._withUnsafeGuaranteedRef { session.flush(into: $0) }
         readRecords()
     }
 }

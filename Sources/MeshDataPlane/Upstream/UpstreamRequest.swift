@@ -347,7 +347,8 @@ final class UpstreamRequest {
     }
 
     func onResponseBody(_ slice: consuming SlabSlice) {
-        stream.takeUnretainedValue().onUpstreamBody(slice)
+        var body: SlabSlice? = slice
+        withStream { if let slice = body.take() { $0.onUpstreamBody(slice) } }
     }
 
     /// The response is whole. The connection has been given back already.

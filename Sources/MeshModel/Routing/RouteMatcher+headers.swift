@@ -44,13 +44,28 @@ extension RouteMatcher {
         apply(last, .response, &headers, pool, context)
     }
 
+    /// Deletes what only a request from inside the mesh may carry (`internal_only_headers`).
+    package func removeInternalOnlyHeaders(from headers: inout HeaderBlock) {
+        for index in table.internalOnlyHeaders.indices {
+            let name = table.nameTable[index]
+            headers.removeAll(name, table.bytes(name.text))
+        }
+    }
+
     /// One level: removals, then all values are evaluated, then overwrites, then additions. So a value never sees what
     /// its own level sets.
-    private func apply(
+    @inline(__always) private func apply(
         _ range: TableRange, _ kind: FormatHeaders, _ headers: inout HeaderBlock, _ pool: SlabPool,
         _ context: some FormatContext
     ) {
-        if range.isEmpty { return }
+        // Most levels have none.
+        if !range.isEmpty { applyAll(range, kind, &headers, pool, context) }
+    }
+
+    @inline(never) private func applyAll(
+        _ range: TableRange, _ kind: FormatHeaders, _ headers: inout HeaderBlock, _ pool: SlabPool,
+        _ context: some FormatContext
+    ) {
         scratch.removeAll()
         var stagedCount = 0
         for index in range.indices {

@@ -151,7 +151,7 @@ package final class RouteMatcher {
         return -1
     }
 
-    private func first(
+    @inline(__always) private func first(
         of range: TableRange, _ headers: borrowing HeaderBlock, _ request: Request, best: Int32
     ) -> Int32 {
         let list = table.lists.base + Int(range.start)

@@ -11,9 +11,6 @@ package final class RouteTable: @unchecked Sendable {
     /// Clusters the routes speak of, by the index in `CompiledRoute.cluster` and `CompiledTarget.cluster`. No
     /// duplicates.
     package let clusterNames: [String]
-    /// Number of routes, over all virtual hosts, in order.
-    package var routeCount: Int { routes.count }
-    package var virtualHostCount: Int { virtualHosts.count }
     /// Regexes of all kinds, no duplicates; every worker compiles its own when it needs them.
     let programs: [RegexProgram]
     /// Lists of programs that are asked together.
@@ -180,11 +177,6 @@ package final class RouteTable: @unchecked Sendable {
     /// Upgrade `offset` of a route's overrides.
     package func upgrade(_ route: UnsafePointer<CompiledRoute>, _ offset: Int) -> CompiledUpgrade {
         upgrades[Int(route.pointee.upgrades.start) + offset]
-    }
-
-    /// Name `offset` of `internalOnlyHeaders`.
-    package func internalOnlyHeader(_ offset: Int) -> HeaderName {
-        nameTable[Int(internalOnlyHeaders.start) + offset]
     }
 }
 

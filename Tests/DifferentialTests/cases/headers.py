@@ -40,6 +40,17 @@ virtual_hosts:
     response_headers_to_remove: [x-secret-route]
 """
 
+_INTERNAL_ONLY = """
+name: internal
+internal_only_headers: [x-secret, X-Other, user-agent]
+virtual_hosts:
+- name: internal
+  domains: ["*"]
+  routes:
+  - match: {prefix: /}
+    route: {cluster: a}
+"""
+
 _ACTIONS = """
 - match: {prefix: /append}
   route: {cluster: a}
@@ -148,6 +159,16 @@ _MANAGERS = {
     "inner_internal": dict(
         routes=_FORWARD,
         options={"internal_address_config": {"cidr_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}},
+    ),
+    "internal_only": dict(route_config=_INTERNAL_ONLY),
+    "internal_only_edge": dict(route_config=_INTERNAL_ONLY, options={"use_remote_address": True}),
+    "internal_only_mesh": dict(
+        route_config=_INTERNAL_ONLY,
+        options={"use_remote_address": True, "internal_address_config": {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}},
+    ),
+    "inner_mesh": dict(
+        routes=_FORWARD,
+        options={"internal_address_config": {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}},
     ),
     "skip": dict(routes=_FORWARD, options={"use_remote_address": True, "skip_xff_append": True}),
     "xfport": dict(routes=_FORWARD, options={"append_x_forwarded_port": True}),
@@ -401,6 +422,26 @@ GROUP = Group(
             "edge",
             [("x-envoy-external-address", "6.6.6.6")],
         ),
+        *(
+            _seen(
+                "internal_only_headers",
+                f"{who} loses {name}",
+                "x-forwarded-proto",
+                config,
+                [(name, "1"), (name, "2")],
+                lacks=f"\n{name}: ",
+            )
+            for who, config in (("a client", "internal_only"), ("an edge's client", "internal_only_edge"))
+            for name in ("x-secret", "x-other", "user-agent")
+        ),
+        _seen(
+            "x-envoy-internal",
+            "an internal peer without a list, of an inner proxy: not internal",
+            "x-forwarded-proto",
+            "inner_mesh",
+            lacks="x-envoy-internal",
+        ),
+        _seen("internal_only_headers", "an internal peer keeps them", "x-secret: 1", "internal_only_mesh", [("x-secret", "1")]),
         _seen(
             "x-envoy-internal",
             "internal address in the list of an inner proxy",
