@@ -213,6 +213,32 @@ package final class ActiveStream: TimerTarget {
 
     // MARK: Timers
 
+    /// The idle timeout, or less under overload.
+    private func idleLimit(_ manager: HTTPConnectionManager) -> UInt64 {
+        manager.listener.pressure.levels.timers.streamIdle.scaled(idleTimeout)
+    }
+
+    /// The overload manager made timeouts shorter or longer.
+    func timeoutsChanged() {
+        guard let manager, !phase.contains(.finished), idleTimeout > 0 else { return }
+        armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleLimit(manager)))
+    }
+
+    /// Bytes that are held because of this stream.
+    var heldBytes: Int {
+        guard let manager, !phase.contains(.finished) else { return 0 }
+        return filters.heldRequest.pinnedBytes + filters.heldResponse.pinnedBytes + manager.queuedBytes(self)
+            + (phase.contains(.routed) ? upstream.heldBytes : 0)
+    }
+
+    /// Memory is short and this stream holds much of it.
+    func resetForOverload() {
+        guard let manager, !phase.contains(.finished) else { return }
+        info.flags.insert(.overloadManager)
+        info.details = "overload"
+        manager.abandon(self)
+    }
+
     /// A byte moved in either direction.
     func touch() { lastActivity = loop.now }
 
@@ -260,9 +286,9 @@ package final class ActiveStream: TimerTarget {
         switch tag {
         case TimerTag.idle:
             guard idleTimeout > 0 else { return }
-            let quiet = loop.now.nanoseconds(since: lastActivity)
-            if quiet < idleTimeout {
-                armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleTimeout))
+            let limit = idleLimit(manager)
+            if loop.now.nanoseconds(since: lastActivity) < limit {
+                armIdleTimer(at: lastActivity.advanced(byNanoseconds: limit))
                 return
             }
             stats.add(manager.config.stats.requestsIdleTimeout)

@@ -11,6 +11,8 @@ package struct BootstrapModel: Equatable, Sendable {
     /// Most downstream connections of the process. Source: overload manager's `downstream_connections` monitor.
     /// Default: nil.
     package var maxDownstreamConnections: UInt64?
+    /// Source: `overload_manager`.
+    package var overload = OverloadOptions()
     /// Static runtime values that this build reads, by key. Source: `layered_runtime` static layers, last one wins.
     package var runtime: [String: String] = [:]
     /// Static listeners and clusters.

@@ -38,6 +38,7 @@ extension Translator {
         }
         model.stats = try stats(message)
         model.maxDownstreamConnections = try maxDownstreamConnections(message.overloadManager)
+        model.overload = try overload(message.overloadManager)
         model.resources = try staticResources(message.staticResources)
         return model
     }
