@@ -70,6 +70,10 @@ open class EventLoop {
     /// What the loop's owner gives back when the loop trims; returns how many bytes went to the allocator since the last time.
     package final var onTrim: (() -> Int)?
 
+    /// Most bytes of slabs in use; above it `onOverBudget` is called at the end of every turn.
+    package final var memoryBudget = Int.max
+    package final var onOverBudget: (() -> Void)?
+
     /// Gives back what was not needed since the last call. Implementations call it every 30 s.
     package final func trim() { pool.trim(otherBytes: onTrim?() ?? 0) }
 
@@ -117,6 +121,7 @@ open class EventLoop {
             for object in ending { object.onEndOfTurn() }
             ending.removeAll(keepingCapacity: true)
         }
+        if pool.outstandingBytes > memoryBudget { onOverBudget?() }
         releaseRetired()
     }
 

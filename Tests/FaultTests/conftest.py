@@ -35,7 +35,7 @@ def start(apus_binary, tmp_path, upstream):
     """`start(options=, arguments=, upstream_port=, descriptors=, **bootstrap)` makes a running proxy with listener `main`."""
     running = []
 
-    def make(*, options=None, arguments=(), upstream_port=None, descriptors=None, concurrency=1, **fields):
+    def make(*, options=None, arguments=(), upstream_port=None, descriptors=None, concurrency=1, listener=None, **fields):
         ports = {"main": free_port(), "admin": free_port()}
         binary = apus_binary
         if descriptors:
@@ -44,7 +44,7 @@ def start(apus_binary, tmp_path, upstream):
             wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
             binary = str(wrapper)
         config = b.bootstrap(
-            ports["admin"], [b.listener("main", ports["main"], b.hcm(_ROUTES, options=options))],
+            ports["admin"], [b.listener("main", ports["main"], b.hcm(_ROUTES, options=options), **(listener or {}))],
             [b.cluster("a", upstream_port or upstream.port)], **fields,
         )
         path = b.write(tmp_path / f"bootstrap-{ports['main']}.yaml", config)

@@ -93,7 +93,7 @@ def big_upstream(tmp_path):
     from PythonKit.ports import free_port
 
     (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "big").write_bytes(os.urandom(8192) * 512)
+    (tmp_path / "files" / "big").write_bytes(os.urandom(8192) * 4096)
     made = Nginx(tmp_path, free_port(), f"root {tmp_path / 'files'}; location = /a {{ return 200 small; }}")
     yield made
     made.stop()
@@ -111,14 +111,16 @@ def _load(apus, count):
 
 def test_near_its_memory_limit_the_process_sheds_and_stays_below(start, big_upstream):
     """The same clients take far more than the limit from a process that has none."""
-    count = 300
-    free = start(upstream_port=big_upstream.port)
+    # 60 clients hold up to 8 MiB each, beside what the kernel takes.
+    count = 60
+    listener = {"per_connection_buffer_limit_bytes": 8 * _MIB}
+    free = start(upstream_port=big_upstream.port, listener=listener)
     limit = resident(free.proxy) // _MIB + 100
     hoarders, highest = _load(free, count)
     hoarders.close()
     assert highest > (limit + 50) * _MIB, "the load proves nothing"
 
-    bounded = start(upstream_port=big_upstream.port, arguments=("--memory-limit-mb", str(limit)))
+    bounded = start(upstream_port=big_upstream.port, listener=listener, arguments=("--memory-limit-mb", str(limit)))
     hoarders, highest = _load(bounded, count)
     try:
         assert highest < limit * _MIB, f"{highest / _MIB:.0f} MiB with a limit of {limit}"

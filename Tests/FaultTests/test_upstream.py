@@ -37,9 +37,9 @@ def test_an_upstream_that_is_killed_cuts_one_answer_and_is_missed_until_it_is_ba
             assert refused.status == 503 and b"remote connection failure" in refused.body
         nginx = _nginx(tmp_path / "nginx", port)
         assert get(apus.port, "/x").body == b"alive"
+        assert apus.proxy.stats("cluster.a.upstream_cx_active")["cluster.a.upstream_cx_active"] == 1
     finally:
         nginx.stop()
-    assert apus.proxy.stats("cluster.a.upstream_cx_active")["cluster.a.upstream_cx_active"] == 1
 
 
 def test_an_upstream_that_is_stopped_costs_its_own_requests_only(start, tmp_path):

@@ -114,6 +114,15 @@ struct HeavyStreamsTests {
         #expect(HeavyStreams(minimumPower: 16, strength: 0).chosen(held).isEmpty)
     }
 
+    @Test func asFewAsPossibleAreResetToFreeMemory() {
+        let held = [10, 50, 0, 30, 40]
+        #expect(HeavyStreams.freeing(45, of: held) == [1])
+        #expect(HeavyStreams.freeing(51, of: held) == [1, 4])
+        #expect(HeavyStreams.freeing(1_000, of: held) == [1, 4, 3, 0])
+        #expect(HeavyStreams.freeing(0, of: held).isEmpty)
+        #expect(HeavyStreams.freeing(.max, of: Array(repeating: 1, count: 1_000)).count == HeavyStreams.most)
+    }
+
     @Test func oneGoIsBounded() {
         let chosen = HeavyStreams(minimumPower: 10, strength: 1).chosen(Array(repeating: 1 << 20, count: 1_000))
         #expect(chosen.count == HeavyStreams.most)

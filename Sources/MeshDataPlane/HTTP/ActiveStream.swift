@@ -161,7 +161,7 @@ package final class ActiveStream: TimerTarget {
         idleTimeout = manager.config.streamIdleTimeout
         lastActivity = loop.now
         // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
-        if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleTimeout)) }
+        if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleLimit(manager))) }
         if manager.config.maxStreamDuration > 0 {
             timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
         }
@@ -215,7 +215,7 @@ package final class ActiveStream: TimerTarget {
 
     /// The idle timeout, or less under overload.
     private func idleLimit(_ manager: HTTPConnectionManager) -> UInt64 {
-        manager.listener.pressure.levels.timers.streamIdle.scaled(idleTimeout)
+        manager.pressure.isCalm ? idleTimeout : manager.pressure.levels.timers.streamIdle.scaled(idleTimeout)
     }
 
     /// The overload manager made timeouts shorter or longer.
@@ -278,7 +278,8 @@ package final class ActiveStream: TimerTarget {
     /// Applies a route's own idle timeout.
     func setIdleTimeout(_ nanoseconds: UInt64) {
         idleTimeout = nanoseconds
-        if nanoseconds > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: nanoseconds)) }
+        let limit = managerReference?._withUnsafeGuaranteedRef { idleLimit($0) } ?? nanoseconds
+        if nanoseconds > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: limit)) }
     }
 
     package func onTimer(_ tag: UInt32) {

@@ -37,11 +37,13 @@ extension HTTPConnectionManager {
         }
     }
 
-    /// HTTP/2 can say that it ends, whatever is open.
+    /// HTTP/2 can say that it ends, whatever is open. But a client that has just connected must get its first answer, or it
+    /// would try again and again while the listener drains and still accepts.
     func armTurn() {
         guard !isDraining else { return }
         if drainTimer.isNone { drainTimer = timers.make(target: self, tag: TimerTag.drain) }
-        timers.arm(drainTimer, at: drainTurn)
+        let due = requestsServed > 0 ? drainTurn : DrainWindow.closingTime(turn: drainTurn, lastActivity: lastActivity)
+        timers.arm(drainTimer, at: due)
     }
 
     /// `max_connection_duration`: the connection ends after what is in flight.

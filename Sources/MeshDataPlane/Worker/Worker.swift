@@ -23,6 +23,8 @@ package enum WorkerCommand: Sendable {
     case resetHeaviest(HeavyStreams)
     /// Give free memory back.
     case trim
+    /// Most bytes of buffers in use at a time.
+    case memoryBudget(Int)
     /// Whether `/healthcheck/fail` holds.
     case healthCheckFailed(Bool)
     /// Hand buffered access-log lines to the writer now.
@@ -114,6 +116,8 @@ package final class Worker: EndOfTurn {
     private static let maxFreeStreams = 256
 
     private var reportsDrained = false
+    /// Not before this is it tried again to get back to the budget.
+    var nextReturn = MonotonicInstant(nanoseconds: 0)
     /// Since the last trim.
     private var endedConnections = 0
     private let mailbox: Mailbox<WorkerCommand>
@@ -149,6 +153,7 @@ package final class Worker: EndOfTurn {
             loop: loop, stats: stats, http2Memory: http2Memory, seed: seed &+ 1)
         mailbox = handle.mailbox
         loop.onTrim = { [unowned self] in self.trimStreams() }
+        loop.onOverBudget = { [unowned self] in self.returnToBudget() }
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
     }
 
@@ -165,6 +170,7 @@ package final class Worker: EndOfTurn {
             case .overload(let levels): setOverload(levels)
             case .resetHeaviest(let choice): resetHeaviest(choice)
             case .trim: loop.trim()
+            case .memoryBudget(let bytes): loop.memoryBudget = bytes
             case .healthCheckFailed(let isFailed):
                 pressure.setHealthCheckFailed(isFailed)
                 calm.setHealthCheckFailed(isFailed)

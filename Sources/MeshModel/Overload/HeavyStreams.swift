@@ -25,6 +25,18 @@ package struct HeavyStreams: Sendable {
         return over >= 0 ? min(over, HeavyStreams.classes - 1) : nil
     }
 
+    /// Positions in `held` of the heaviest streams that together hold `bytes`, as few as that takes.
+    package static func freeing(_ bytes: Int, of held: [Int]) -> [Int] {
+        var chosen: [Int] = []
+        var freed = 0
+        for index in held.indices.sorted(by: { held[$0] > held[$1] }) {
+            guard freed < bytes, held[index] > 0, chosen.count < most else { break }
+            chosen.append(index)
+            freed += held[index]
+        }
+        return chosen
+    }
+
     /// Positions in `held` of the streams to reset, heaviest first.
     package func chosen(_ held: [Int]) -> [Int] {
         guard strength > 0 else { return [] }

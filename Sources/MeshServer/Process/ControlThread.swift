@@ -52,6 +52,7 @@ final class ControlThread: TimerTarget {
     var drainedScope: ListenerScope?
     var stoppedScope = ListenerScope.inbound
     private var overload: OverloadWatch?
+    private var memoryLimit: UInt64?
     private let onLive: ((@escaping @Sendable (AdminCommand) -> Void) -> Void)?
 
     /// How long workers may take to end after `.stop`, which needs nothing from outside. - Unit: milliseconds.
@@ -192,6 +193,7 @@ final class ControlThread: TimerTarget {
         // What starting needed and serving does not, the schema of the API above all, goes back to the system.
         apus_trim_heap()
         apus_forget_code_pages()
+        setMemoryBudgets()
         if options.mode == .initOnly { return stopWorkers() }
         let mailbox = mailbox
         onLive? { mailbox.post(.admin($0)) }
@@ -230,8 +232,19 @@ final class ControlThread: TimerTarget {
         if let limit { log.info("main", "load is shed near \(limit >> 20) MiB of resident memory") }
         guard watch.isNeeded else { return }
         overload = watch
+        memoryLimit = limit
         arm(.overload, milliseconds: watch.interval)
     }
+
+    /// Memory that the process has without any traffic is not theirs, and a tenth is left for what is no buffer.
+    private func setMemoryBudgets() {
+        guard let memoryLimit else { return }
+        let free = memoryLimit / 10 * 9 - min(ProcessMemory.resident() ?? 0, memoryLimit / 10 * 9)
+        tellWorkers(.memoryBudget(max(Int(clamping: free) / workerCount, ControlThread.leastBudget)))
+    }
+
+    /// Some connections' buffers; a process with less could serve nobody. - Unit: bytes.
+    private static let leastBudget = 8 << 20
 
     private func lookAtOverload() {
         guard let overload else { return }
@@ -313,6 +326,7 @@ final class ControlThread: TimerTarget {
         case .quit: stopWorkers()
         case .reopenLogs: reopenLogs()
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
+            guard phase == .live else { return }
             drainListeners(inboundOnly ? .inbound : .all, graceful: graceful, skipExit: skipExit)
         }
     }

@@ -63,21 +63,10 @@ _INBOUND = Group(
         ),
         Case(
             "drain inboundonly", "an HTTP/2 stream that is open is served", 200, listener="h2", upstream=(BODY, 0.8, response(200, b"late")),
-            exchange=OverH2((Ask("/direct"), Open("/a", end=True), AwaitEnd())),
+            exchange=OverH2((Open("/a", end=True), Ask("/direct"), AwaitEnd(stream=0))),
         ),
     ),
     arguments=("--drain-strategy", "immediate", "--drain-time-s", "60"),
-)
-
-_UNHEALTHY = Group(
-    "unhealthy", _LISTENERS, ("a",), _build,
-    tuple(_draining("healthcheck/fail", "/healthcheck/fail", (
-        ("an open connection", 200, "inbound", (*_ASK, Admin, *_ASK, Kept())),
-        ("a listener without a direction", 200, "plain", (Admin, Reconnect(), *_ASK, Kept())),
-        ("a listener of type MODIFY_ONLY", 200, "modify_only", (Admin, Reconnect(), *_ASK, Kept())),
-    )) + _draining("healthcheck/ok", "/healthcheck/ok", (
-        ("connections are kept again", 200, "inbound", (Admin, Reconnect(), *_ASK, Kept())),
-    ))),
 )
 
 _STOPPED = Group(
@@ -88,4 +77,4 @@ _STOPPED = Group(
     arguments=("--drain-strategy", "immediate"),
 )
 
-GROUPS = (_INBOUND, _UNHEALTHY, _STOPPED)
+GROUPS = (_INBOUND, _STOPPED)

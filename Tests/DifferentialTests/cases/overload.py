@@ -63,7 +63,7 @@ def _overload_stats(response):
 def _stats(outcome, shows):
     # A refresh interval passes before the first reading.
     return Case(
-        "overload stats", outcome, 200, steps=(Pause(0.5), Send(request("/direct")), Receive()), listener="bypass",
+        "overload stats", outcome, 200, steps=(Pause(0.5), Reconnect(), Send(request("/direct")), Receive()), listener="bypass",
         admin="/stats?usedonly", admin_view=_overload_stats, shows=shows,
     )
 
@@ -117,7 +117,7 @@ _KEEP_ALIVE = _group(
     Case("disable_http_keepalive", "an upstream's answer", 200, steps=_after_a_while(Send(request("/a")), Receive(), Kept())),
     Case(
         "disable_http_keepalive", "HTTP/1.1 with a client that closes", 200,
-        steps=_after_a_while(Send(request("/direct", headers=[("connection", "close")])), Receive(), End()),
+        steps=_after_a_while(Send(request("/direct", headers=[("connection", "close")])), Receive(), Kept()),
     ),
     Case(
         "disable_http_keepalive", "a listener that bypasses the overload manager", 200, listener="bypass",
@@ -144,7 +144,7 @@ _SCALED = _group(
     _manager(
         "0.75",
         _action("stop_accepting_requests", {"scaled": {"scaling_threshold": 0.8, "saturation_threshold": 0.9}}),
-        _action("disable_http_keepalive", {"scaled": {"scaling_threshold": 0.5, "saturation_threshold": 1.0}}),
+        _action("stop_accepting_connections", {"scaled": {"scaling_threshold": 0.5, "saturation_threshold": 1.0}}),
         _action("shrink_heap", {"threshold": {"value": 0.8}}),
         _action(
             "reduce_timeouts",
@@ -158,7 +158,7 @@ _SCALED = _group(
             },
         ),
     ),
-    _stats("a scaled trigger", "disable_http_keepalive.scale_percent: 50"),
+    _stats("a scaled trigger", "stop_accepting_connections.scale_percent: 50"),
     Case(
         "reduce_timeouts", "an idle connection ends sooner", None, listener="idle",
         steps=_after_a_while(Reconnect(), End()), shows="to the end b''",
