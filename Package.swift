@@ -46,6 +46,8 @@ let package = Package(
         .target(name: "CProcess"),
         // gnu23 for #embed, which carries v3.schema.
         .target(name: "CSchema", exclude: ["v3.schema"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
+        // The same for the page of admin.
+        .target(name: "CPage", exclude: ["home.html"], cSettings: [.unsafeFlags(["-std=gnu23"])]),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-std=c++17"])], linkerSettings: [.linkedLibrary("re2")]),
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Level 0
@@ -66,7 +68,7 @@ let package = Package(
         library("MeshXDS", ["MeshModel", "MeshProto"]),
         library("MeshDataPlane", ["MeshModel", "MeshHTTP", "MeshHTTP2", "MeshTLS", "MeshIO", "MeshStats", "MeshProto", "MeshRegex"]),
         // Level 4
-        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshTLS", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex", "CProcess"]),
+        library("MeshServer", ["MeshDataPlane", "MeshXDS", "MeshUV", "MeshTLS", "MeshStats", "MeshProto", "MeshModel", "MeshHTTP", "MeshIO", "MeshRegex", "CProcess", "CPage"]),
         // Level 5
         .executableTarget(
             name: "apus",

@@ -40,7 +40,7 @@ count() {
     unit)
         ok=$(grep -cE '^✔ Test .* passed after' "$log")
         bad=$(grep -cE '^✘ Test .* failed after' "$log") ;;
-    differential | hostile | faults | conformance | peers | bench-report)
+    differential | admin | hostile | faults | conformance | peers | bench-report)
         local line
         line=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
         ok=$(grep -oE '[0-9]+ passed' <<< "$line" | grep -oE '[0-9]+' || echo 0)
@@ -72,6 +72,7 @@ step release make --no-print-directory build || finish
 step venv Scripts/venv.sh || finish
 step unit swift test
 step differential pytest Tests/DifferentialTests
+step admin pytest Tests/AdminTests
 step hostile pytest Tests/HostileTests
 step faults pytest Tests/FaultTests
 step conformance pytest Tests/ConformanceTests

@@ -108,6 +108,20 @@ package final class StatCatalog: Sendable {
         }
     }
 
+    /// Rows that are in no group; see `HiddenRows`.
+    func takeRows(_ count: Int) -> [UInt32] {
+        state.withLock { state in (0..<count).map { _ in state.takeRow(histogram: false) } }
+    }
+
+    func giveBack(rows: [UInt32]) {
+        state.withLock { state in
+            for row in rows where row != 0 {
+                for pages in state.pages { pages.clear(row: row) }
+                state.freeRows.append(row)
+            }
+        }
+    }
+
     // MARK: Pages
 
     /// Makes the pages of one more thread. They are summed from now on, and for as long as the catalog lives.

@@ -121,8 +121,14 @@ struct ProxyFlags: ParsableCommand {
         options.logLevel = level
         for pair in componentLogLevel.split(separator: ",") {
             let sides = pair.split(separator: ":")
-            guard sides.count == 2, LogLevel(name: String(sides[1])) != nil else {
+            guard sides.count == 2 else {
                 throw ValidationError("error: component log level not correctly specified '\(pair)'")
+            }
+            guard LogLevel(name: String(sides[1])) != nil else {
+                throw ValidationError("error: invalid log level specified '\(sides[1])'")
+            }
+            guard ApplicationLog.isComponent(String(sides[0])) else {
+                throw ValidationError("error: invalid component specified '\(sides[0])'")
             }
         }
         options.componentLogLevel = componentLogLevel

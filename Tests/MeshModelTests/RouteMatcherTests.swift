@@ -83,6 +83,40 @@ struct RouteMatcherTests {
         #expect((2_800...3_200).contains(taken))
     }
 
+    @Test func theRuntimeChangesAFractionInPlace() throws {
+        let runtime = Runtime([RuntimeLayer(name: "admin", isAdmin: true, values: ["k": "0"])])
+        var part = Route(.prefix("/"))
+        part.match.fraction = FractionalPercent(numerator: 100)
+        part.match.fractionRuntimeKey = "k"
+        let matcher = RouteMatcher(try RouteTable(RouteConfiguration(routes: [part, Route(.prefix("/"))]), runtime: runtime))
+        #expect(matcher.match(heads.request("/"), random: 42).route == 1)
+        #expect(runtime.modify([("k", "43")]))
+        #expect(matcher.match(heads.request("/"), random: 42).route == 0)
+        #expect(matcher.match(heads.request("/"), random: 43).route == 1)
+        #expect(runtime.modify([("k", "{numerator: 5, denominator: MILLION}")]))
+        #expect(matcher.match(heads.request("/"), random: 1_000_004).route == 0)
+        #expect(matcher.match(heads.request("/"), random: 1_000_005).route == 1)
+        #expect(runtime.modify([("k", "")]))
+        #expect(matcher.match(heads.request("/"), random: 99).route == 0)
+    }
+
+    @Test func theRuntimeChangesWeightsInPlace() throws {
+        let runtime = Runtime([RuntimeLayer(name: "admin", isAdmin: true)])
+        var weighted = WeightedClusters([.init(cluster: "a", weight: 1), .init(cluster: "b", weight: 1)])
+        weighted.runtimeKeyPrefix = "w"
+        var route = Route(.prefix("/"))
+        route.action = .forward(RouteAction(.weighted(weighted)))
+        let table = try RouteTable(RouteConfiguration(routes: [route]), runtime: runtime)
+        let compiled = table.route(0)
+        #expect([0, 1].map { table.pickTarget(compiled, random: $0) } == [0, 1])
+        #expect(runtime.modify([("w.a", "3")]))
+        #expect([0, 1, 2, 3].map { table.pickTarget(compiled, random: $0) } == [0, 0, 0, 1])
+        #expect(runtime.modify([("w.a", "0"), ("w.b", "7")]))
+        #expect([0, 5].map { table.pickTarget(compiled, random: $0) } == [1, 1])
+        #expect(runtime.modify([("w.b", "0")]))
+        #expect(table.pickTarget(compiled, random: 3) == 0)
+    }
+
     struct HeaderCase: CustomTestStringConvertible {
         let matcher: HeaderMatcher
         let values: [String]

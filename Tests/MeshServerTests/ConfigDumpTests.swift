@@ -69,6 +69,34 @@ struct ConfigDumpTests {
         #expect(admin.answer("/config_dump?resource=nonsense").status == 404)
     }
 
+    @Test func aMaskReachesIntoTheResource() throws {
+        let found = try configs("/config_dump?resource=static_clusters&mask=cluster.name,last_updated")
+        #expect(found.allSatisfy { Set($0.keys) == ["@type", "cluster", "last_updated"] })
+        let cluster = try #require(found.first?["cluster"] as? [String: String])
+        #expect(cluster == ["@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "one"])
+        let part = try configs("/config_dump?mask=bootstrap.node.id")
+        #expect(part.count == 1)
+        #expect((part[0]["bootstrap"] as? [String: [String: String]]) == ["node": ["id": "node-1"]])
+    }
+
+    @Test(arguments: [
+        ("resource=nope", 404, "nope not found in config dump"),
+        ("resource=bootstrap", 400, "bootstrap is not a repeated field. Use ?mask=bootstrap to get only this field"),
+        ("mask=nope", 400, "FieldMask nope could not be successfully applied to any configs."),
+        ("resource=static_clusters&mask=cluster.nope", 400, "FieldMask paths: \"cluster.nope\"\n could not be successfully used."),
+        ("resource=static_clusters&mask=cluster..", 400, "FieldMask paths: \"cluster..\"\n could not be successfully used."),
+        ("name_regex=(", 400, "INVALID_ARGUMENT: Error while parsing name_regex from (: missing ): ("),
+    ])
+    func mistakesAreToldAsEnvoyTellsThem(query: String, status: Int, text: String) {
+        #expect(admin.answer("/config_dump?" + query) == (status, text))
+    }
+
+    @Test func namesAreMatchedWhole() throws {
+        let part = admin.answer("/config_dump?resource=static_clusters&name_regex=tw")
+        #expect(part == (200, "{}\n"))
+        #expect(try configs("/config_dump?resource=static_clusters&name_regex=t.o").count == 1)
+    }
+
     /// Bytes that are no message end the walk; they do not trap.
     @Test(arguments: [
         [0x12, 0xFF], [0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [0x09], [0x0D, 1], [0x0B], [0x80],

@@ -223,7 +223,8 @@ struct TranslationTests {
         #expect(model.node.id == "node" && model.node.locality == Locality(zone: "z"))
         #expect(model.adminAddress?.address == .ipv4(0x7F00_0001, port: 15000))
         #expect(model.maxDownstreamConnections == 100)
-        #expect(model.runtime["re2.max_program_size.error_level"] == "32768" && model.runtime["flag"] == "true")
+        #expect(model.runtimeLayers.map(\.name) == ["a", "b", "c"] && model.runtimeLayers.map(\.isAdmin) == [false, false, true])
+        #expect(model.runtimeLayers[1].values == ["re2.max_program_size.error_level": "32768", "flag": "true"])
         #expect(model.resources.listeners.first?.connectionLimit == 5)
         guard case .tcp(let terminal)? = model.resources.listeners.first?.filterChains.first?.terminal else {
             throw Missing()

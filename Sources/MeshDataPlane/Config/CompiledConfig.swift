@@ -208,8 +208,14 @@ package final class CompiledCluster: Sendable {
 
     /// Nil for a plain cluster.
     package let tls: CompiledUpstreamTLS?
+    /// Where its hosts are counted.
+    let hosts: HostStatsTable
 
-    init(cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, tls: CompiledUpstreamTLS? = nil) {
+    init(
+        cluster: Cluster, stats: ClusterStats, http2Stats: HTTP2CodecStats, hosts: HostStatsTable,
+        tls: CompiledUpstreamTLS? = nil
+    ) {
+        self.hosts = hosts
         self.http2Stats = http2Stats
         self.tls = tls
         self.cluster = cluster

@@ -109,7 +109,8 @@ extension ConfigCompiler {
                 let statName = cluster.cluster.statName
                 let made = try contexts.make(config, owner: .cluster(statName))
                 let compiled = CompiledCluster(
-                    cluster: cluster.cluster, stats: cluster.stats, http2Stats: cluster.http2Stats, tls: made)
+                    cluster: cluster.cluster, stats: cluster.stats, http2Stats: cluster.http2Stats, hosts: hosts,
+                    tls: made)
                 replace(name, with: compiled)
                 delta.clusters.append((id, compiled))
                 outcome.updated.append("cluster '\(name)'")

@@ -42,8 +42,11 @@ package final class ConfigCompiler: ConfigSink {
     private let sockets: any ListeningSocketSource
     private let logFiles: any LogFileSource
     private let node: NodeIdentity
+    let runtime: Runtime
     let pages: StatPages
     let contexts: TLSContextFactory
+    /// What is counted of each host, for the admin endpoints.
+    package let hosts: HostStatsTable
     var watch = TLSFileWatch()
     /// Chains in force with TLS, by listener, for a new context when their files change.
     var secureChains: [String: [SecureChain]] = [:]
@@ -62,15 +65,19 @@ package final class ConfigCompiler: ConfigSink {
     /// - Parameters:
     ///   - pages: the control thread's own, for gauges that follow from configuration.
     ///   - node: who this proxy says it is.
+    ///   - runtime: where keys of the runtime are looked up.
     package init(
         registry: FilterRegistry, catalog: StatCatalog, pages: StatPages, workers: Int, node: NodeIdentity,
-        sockets: any ListeningSocketSource, logFiles: any LogFileSource, publish: @escaping (ConfigDelta) -> Void
+        sockets: any ListeningSocketSource, logFiles: any LogFileSource, runtime: Runtime = Runtime(),
+        publish: @escaping (ConfigDelta) -> Void
     ) {
         self.registry = registry
         self.catalog = catalog
         self.pages = pages
         contexts = TLSContextFactory(catalog: catalog)
+        hosts = HostStatsTable(catalog: catalog)
         self.node = node
+        self.runtime = runtime
         self.workers = workers
         self.sockets = sockets
         self.logFiles = logFiles
@@ -141,7 +148,8 @@ package final class ConfigCompiler: ConfigSink {
         let http2Stats = catalog.declare(StatScopeName.cluster(cluster.statName).appending("http2.")) {
             HTTP2CodecStats(in: &$0)
         }
-        let compiled = CompiledCluster(cluster: cluster, stats: stats, http2Stats: http2Stats, tls: tls)
+        let compiled = CompiledCluster(
+            cluster: cluster, stats: stats, http2Stats: http2Stats, hosts: hosts, tls: tls)
         clusters[cluster.name] = compiled
         setMembership(of: cluster, stats)
         delta.clusters.append((id, compiled))
@@ -161,7 +169,7 @@ package final class ConfigCompiler: ConfigSink {
     private func compile(_ configuration: RouteConfiguration) throws(Refusal) -> CompiledRoutes {
         let table: RouteTable
         do {
-            table = try RouteTable(configuration)
+            table = try RouteTable(configuration, runtime: runtime)
         } catch {
             throw Refusal(reason: error.description)
         }

@@ -300,6 +300,7 @@ package final class ActiveStream: TimerTarget {
             fail(with: .requestTimeout)
         case TimerTag.route:
             if let cluster { stats.add(cluster.stats.requestsTimeout) }
+            upstream.countTimeout()
             fail(with: .upstreamTimeout)
         default:
             stats.add(manager.config.stats.requestsMaxDuration)

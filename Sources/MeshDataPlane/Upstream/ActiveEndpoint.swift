@@ -14,30 +14,31 @@ final class ActiveEndpoint {
     private var shared: Unmanaged<ConnectionPool>?
 
     /// Where the balancer reads the requests in flight; own memory for an endpoint that is not balanced.
-    private let activeRequestsPlace: UnsafeMutablePointer<UInt32>
+    let activeRequestsPlace: UnsafeMutablePointer<UInt32>
     private let ownsPlace: Bool
-    var totalRequests: UInt64 = 0
-    var failedRequests: UInt64 = 0
-    var succeededRequests: UInt64 = 0
-    var activeConnections: UInt32 = 0
-    var totalConnections: UInt64 = 0
-    var connectFailures: UInt64 = 0
+    let stats: StatPages
+    let counts: HostStats
+    /// For `deinit`, when the cluster may be gone.
+    private let hostTable: HostStatsTable
+    private let clusterName: String
 
     /// - Parameter activeRequests: the cluster's count of this endpoint; nil for one that no balancer knows.
     init(endpoint: Endpoint, cluster: WorkerCluster, activeRequests: UnsafeMutablePointer<UInt32>?) {
         self.endpoint = endpoint
         self.cluster = cluster
+        stats = cluster.stats
+        hostTable = cluster.compiled.hosts
+        clusterName = cluster.compiled.cluster.name
+        counts = hostTable.use(cluster: clusterName, address: endpoint.address)
         ownsPlace = activeRequests == nil
         activeRequestsPlace = activeRequests ?? .allocate(capacity: 1)
         if ownsPlace { activeRequestsPlace.initialize(to: 0) }
     }
 
-    deinit { if ownsPlace { activeRequestsPlace.deallocate() } }
-
-    /// Requests in flight.
-    var activeRequests: UInt32 {
-        get { activeRequestsPlace.pointee }
-        set { activeRequestsPlace.pointee = newValue }
+    deinit {
+        if ownsPlace { activeRequestsPlace.deallocate() }
+        // What was open has been closed by now, or is never counted down: nobody else reads this worker's part.
+        hostTable.release(cluster: clusterName, address: endpoint.address)
     }
 
     var address: Address { endpoint.address }

@@ -59,6 +59,7 @@ class ConnectionPool {
     func enqueue(_ request: UpstreamRequest) {
         stats.add(counts.requestsPendingTotal)
         stats.increment(counts.requestsPendingActive)
+        endpoint.pendingRequests &+= 1
         request.isWaiting = true
         waiting.append(request)
     }
@@ -82,6 +83,7 @@ class ConnectionPool {
     func stoppedWaiting(_ request: UpstreamRequest) {
         request.isWaiting = false
         stats.decrement(counts.requestsPendingActive)
+        endpoint.pendingRequests &-= 1
     }
 
     func nextWaiting() -> UpstreamRequest? {

@@ -193,6 +193,7 @@ final class UpstreamRequest {
                 stream.info.upstreamAddress = pool?._withUnsafeGuaranteedRef { $0.address }
             }
             if case .connectFailure(let code) = failure { stream.info.connectErrno = code }
+            if failure != .overflow { pool?._withUnsafeGuaranteedRef { $0.endpoint.failedRequests &+= 1 } }
             finishAttempt()
             stream.onUpstreamFailure(failure)
         }
@@ -205,6 +206,7 @@ final class UpstreamRequest {
         connection = nil
         withCounts { stats.add($0.requestsReceivedReset) }
         if mayReplay, replay() { return }
+        pool?._withUnsafeGuaranteedRef { $0.endpoint.failedRequests &+= 1 }
         finishAttempt()
         withStream { $0.onUpstreamFailure(failure) }
     }
@@ -283,6 +285,9 @@ final class UpstreamRequest {
     }
 
     // MARK: Ending
+
+    /// The route's timeout ended the attempt.
+    func countTimeout() { pool?._withUnsafeGuaranteedRef { $0.endpoint.timedOutRequests &+= 1 } }
 
     /// Gives the attempt up; nothing is reported to the stream.
     func cancel() {

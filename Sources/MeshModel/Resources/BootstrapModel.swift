@@ -13,8 +13,8 @@ package struct BootstrapModel: Equatable, Sendable {
     package var maxDownstreamConnections: UInt64?
     /// Source: `overload_manager`.
     package var overload = OverloadOptions()
-    /// Static runtime values that this build reads, by key. Source: `layered_runtime` static layers, last one wins.
-    package var runtime: [String: String] = [:]
+    /// Values that change while the process runs. Source: `layered_runtime`.
+    package var runtimeLayers: [RuntimeLayer] = []
     /// Static listeners and clusters.
     package var resources = ChangeSet()
 

@@ -71,6 +71,9 @@ package struct WeightedClusters: Equatable, Sendable {
     package var clusters: [Entry]
     /// Header that carries the random value instead. Source: `header_name`. Default: empty.
     package var randomHeader = ""
+    /// The runtime may give other weights, under the prefix, a dot and the cluster's name.
+    /// Source: `runtime_key_prefix`. Default: empty.
+    package var runtimeKeyPrefix = ""
 
     package struct Entry: Equatable, Sendable {
         /// Empty when `clusterHeader` names it.

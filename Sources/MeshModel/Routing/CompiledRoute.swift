@@ -13,6 +13,8 @@ package struct CompiledRoute: BitwiseCopyable, Sendable {
     /// 0 means no fraction.
     var fractionDenominator: UInt32 = 0
     var fractionNumerator: UInt32 = 0
+    /// Index into the table's runtime values, of the key that may override the fraction; -1 for none.
+    var fractionRuntime: Int32 = -1
     var headers = TableRange()
     var queries = TableRange()
 
@@ -35,6 +37,8 @@ package struct CompiledRoute: BitwiseCopyable, Sendable {
     package var weighted = TableRange()
     /// Sum of the weights.
     package var totalWeight: UInt64 = 0
+    /// The runtime may give other weights.
+    var asksRuntimeForWeights = false
     /// Header that carries the random value of the weighted pick.
     package var weightHeader = HeaderName()
     /// Status when the cluster is unknown; of a redirect or direct response: its own status.
@@ -116,6 +120,9 @@ package struct CompiledTarget: BitwiseCopyable, Sendable {
     package var clusterHeader = HeaderName()
     /// Sum of the weights up to this one, included.
     var upperBound: UInt64 = 0
+    var weight: UInt32 = 0
+    /// Index into the table's runtime values, where the route asks for weights; else -1.
+    var runtime: Int32 = -1
     package var rewritesHost = false
     package var host = TableRange()
     var requestOperations = TableRange()

@@ -188,8 +188,17 @@ package final class RouteMatcher {
         knownRegex: Bool
     ) -> Bool {
         if route.pointee.isDecidedByPath { return true }
-        let denominator = UInt64(route.pointee.fractionDenominator)
-        if denominator != 0, request.random % denominator >= UInt64(route.pointee.fractionNumerator) { return false }
+        if route.pointee.fractionDenominator != 0 {
+            let share = FractionalPercent(
+                numerator: route.pointee.fractionNumerator, denominator: route.pointee.fractionDenominator)
+            let runtime = Int(route.pointee.fractionRuntime)
+            let isIn = runtime < 0
+                ? share.contains(random: request.random)
+                : table.runtimeValues[runtime]._withUnsafeGuaranteedRef {
+                    $0.contains(random: request.random, fallback: share)
+                }
+            if !isIn { return false }
+        }
         for index in route.pointee.headers.indices where !holds(table.headerMatchers.base + index, headers) {
             return false
         }

@@ -30,6 +30,9 @@ package final class RouteTable: @unchecked Sendable {
     let operations: FlatArray<HeaderOperation>
     let nodes: FlatArray<PathNode>
     let lists: FlatArray<Int32>
+    /// Values of the runtime that routes ask; `heldRuntimeValues` keeps them alive.
+    let runtimeValues: FlatArray<Unmanaged<RuntimeValue>>
+    private let heldRuntimeValues: [RuntimeValue]
     /// Keeps the formats alive that `operations` point to.
     private let formats: [FormatTemplate]
     let requestOperations: TableRange
@@ -46,11 +49,12 @@ package final class RouteTable: @unchecked Sendable {
     ///
     /// - Parameter maxRegexProgramSize: RE2 programs larger than this are refused; nil takes all, for who
     ///   translates the configuration has asked already.
+    /// - Parameter runtime: where the keys of `runtime_fraction` are looked up; nil leaves the defaults in force.
     /// - Throws: `ResourceError` for a domain given twice, or an invalid or too large regex.
     package init(
-        _ configuration: RouteConfiguration, maxRegexProgramSize: Int? = nil
+        _ configuration: RouteConfiguration, maxRegexProgramSize: Int? = nil, runtime: Runtime? = nil
     ) throws(ResourceError) {
-        var builder = RouteTableBuilder(maxRegexProgramSize: maxRegexProgramSize)
+        var builder = RouteTableBuilder(maxRegexProgramSize: maxRegexProgramSize, runtime: runtime)
         try builder.add(configuration)
         name = configuration.name
         clusterNames = builder.clusterNames
@@ -70,6 +74,8 @@ package final class RouteTable: @unchecked Sendable {
         operations = FlatArray(builder.operations)
         nodes = FlatArray(builder.tree.nodes)
         lists = FlatArray(builder.tree.lists)
+        heldRuntimeValues = builder.runtimeValues
+        runtimeValues = FlatArray(builder.runtimeValues.map { Unmanaged.passUnretained($0) })
         formats = builder.formats
         requestOperations = builder.requestOperations
         responseOperations = builder.responseOperations
@@ -95,6 +101,7 @@ package final class RouteTable: @unchecked Sendable {
         nodes.deallocate()
         lists.deallocate()
         nameTable.deallocate()
+        runtimeValues.deallocate()
     }
 
     /// The text of a range of this table. Valid while the table lives.
@@ -124,6 +131,7 @@ package final class RouteTable: @unchecked Sendable {
     package func pickTarget(_ route: UnsafePointer<CompiledRoute>, random: UInt64) -> Int {
         let range = route.pointee.weighted
         guard route.pointee.totalWeight > 0 else { return 0 }
+        if route.pointee.asksRuntimeForWeights { return pickByRuntime(range, random) }
         let point = random % route.pointee.totalWeight
         var low = 0
         var high = Int(range.count) - 1
@@ -132,6 +140,29 @@ package final class RouteTable: @unchecked Sendable {
             if point < targets[Int(range.start) + middle].upperBound { high = middle } else { low = middle + 1 }
         }
         return low
+    }
+
+    /// The weights of the runtime are asked one by one: a change of one between two looks shifts a pick by that much.
+    private func pickByRuntime(_ range: TableRange, _ random: UInt64) -> Int {
+        var total: UInt64 = 0
+        for index in range.indices { total &+= weight(targets.base + index) }
+        guard total > 0 else { return 0 }
+        var point = random % total
+        for index in range.indices {
+            let weight = weight(targets.base + index)
+            if point < weight { return index - Int(range.start) }
+            point -= weight
+        }
+        return 0
+    }
+
+    private func weight(_ target: UnsafeMutablePointer<CompiledTarget>) -> UInt64 {
+        let weight = UInt64(target.pointee.weight)
+        guard target.pointee.runtime >= 0 else { return weight }
+        // 32 bits each, so that the sum of any list fits.
+        return min(
+            runtimeValues[Int(target.pointee.runtime)]._withUnsafeGuaranteedRef { $0.number(fallback: weight) },
+            UInt64(UInt32.max))
     }
 
     /// Upgrade `offset` of a route's overrides.

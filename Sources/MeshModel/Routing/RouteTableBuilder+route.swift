@@ -48,6 +48,10 @@ extension RouteTableBuilder {
         if let fraction = match.fraction {
             route.fractionNumerator = fraction.numerator
             route.fractionDenominator = max(fraction.denominator, 1)
+            if let runtime, !match.fractionRuntimeKey.isEmpty {
+                route.fractionRuntime = Int32(runtimeValues.count)
+                runtimeValues.append(runtime.value(of: match.fractionRuntimeKey))
+            }
         }
         route.headers = TableRange(start: headerMatchers.count, count: match.headers.count)
         var compiledHeaders: [CompiledHeaderMatcher] = []
@@ -182,6 +186,12 @@ extension RouteTableBuilder {
             target.clusterHeader = addName(entry.clusterHeader)
             route.totalWeight += UInt64(entry.weight)
             target.upperBound = route.totalWeight
+            target.weight = entry.weight
+            if let runtime, !weighted.runtimeKeyPrefix.isEmpty {
+                route.asksRuntimeForWeights = true
+                target.runtime = Int32(runtimeValues.count)
+                runtimeValues.append(runtime.value(of: "\(weighted.runtimeKeyPrefix).\(entry.cluster)"))
+            }
             target.rewritesHost = entry.hostRewrite != nil
             target.host = add(entry.hostRewrite ?? "")
             (target.requestOperations, target.responseOperations) = add(entry.headers)

@@ -5,6 +5,8 @@ import MeshRegex
 /// Gathers what a `RouteTable` is made of. Runs on the control thread.
 struct RouteTableBuilder {
     let maxRegexProgramSize: Int?
+    let runtime: Runtime?
+    var runtimeValues: [RuntimeValue] = []
     var text: [UInt8] = []
     var clusterNames: [String] = []
     var programs: [RegexProgram] = []
@@ -28,7 +30,10 @@ struct RouteTableBuilder {
     private var programIndices: [String: Int32] = [:]
     private var textIndices: [[UInt8]: TableRange] = [:]
 
-    init(maxRegexProgramSize: Int?) { self.maxRegexProgramSize = maxRegexProgramSize }
+    init(maxRegexProgramSize: Int?, runtime: Runtime?) {
+        self.maxRegexProgramSize = maxRegexProgramSize
+        self.runtime = runtime
+    }
 
     mutating func add(_ configuration: RouteConfiguration) throws(ResourceError) {
         (requestOperations, responseOperations) = add(configuration.headers)

@@ -19,7 +19,9 @@ package struct AdminEndpoints: Sendable {
 
     /// Answers a request.
     package func answer(_ request: LocalRequest) -> LocalResponse {
+        if let refusal = context.access.refusal(of: request) { return LocalResponse(403, refusal) }
         let path = request.path.isEmpty ? "/" : request.path
+        context.log.debug("admin", "request: \(request.method) \(path)")
         guard let endpoint = AdminEndpoints.all.first(where: { $0.path == path }) else {
             return LocalResponse(404, "invalid path. " + AdminEndpoints.helpText)
         }
@@ -30,7 +32,7 @@ package struct AdminEndpoints: Sendable {
             response.headers = [("allow", "POST")]
             return response
         }
-        return endpoint.handle(self, request)
+        return endpoint.handle(self, request.withFormParameters)
     }
 
     /// What `/help` prints.
@@ -42,75 +44,4 @@ package struct AdminEndpoints: Sendable {
         }
         return text
     }()
-
-    private static let statParameters = [
-        (name: "usedonly", help: "Only include stats that have been written by system since restart"),
-        (name: "filter", help: "Regular expression (Google re2) for filtering stats"),
-    ]
-
-    /// Every path, in the order of `/help`.
-    static let all: [AdminEndpoint] = [
-        AdminEndpoint(path: "/", help: "Admin home page") { _, _ in LocalResponse(helpText) },
-        AdminEndpoint(path: "/certs", help: "print certs on machine") { endpoints, _ in endpoints.certificates() },
-        AdminEndpoint(
-            path: "/clusters", help: "upstream cluster status",
-            parameters: [("filter", "Regular expression (Google re2) for filtering clusters by name"), ("format", "File format to use; One of (text, json)")]
-        ) { $0.clusters($1) },
-        AdminEndpoint(
-            path: "/config_dump", help: "dump current configs",
-            parameters: [("name_regex", "Dump only the currently loaded configurations whose names match the specified regex."), ("resource", "The resource to dump")]
-        ) { $0.configDump($1) },
-        AdminEndpoint(
-            path: "/drain_listeners", help: "drain listeners",
-            parameters: [
-                ("graceful", "When draining listeners, enter a graceful drain period prior to closing listeners."),
-                ("skip_exit", "When draining listeners, drain the connections but never stop the listeners."),
-                ("inboundonly", "Drains all inbound listeners."),
-            ], isMutating: true
-        ) { $0.drainListeners($1) },
-        AdminEndpoint(path: "/help", help: "print out list of admin commands") { _, _ in LocalResponse(helpText) },
-        AdminEndpoint(path: "/hot_restart_version", help: "print the hot restart compatibility version") { _, _ in
-            LocalResponse("disabled")
-        },
-        AdminEndpoint(
-            path: "/listeners", help: "print listener info", parameters: [("format", "File format to use; One of (text, json)")]
-        ) { $0.listeners($1) },
-        AdminEndpoint(
-            path: "/logging", help: "query/change logging levels",
-            parameters: [
-                ("paths", "Change multiple logging levels by setting to <logger_name1>:<desired_level1>,<logger_name2>:<desired_level2>."),
-                ("level", "desired logging level, this will change all loggers's level; One of (, trace, debug, info, warning, error, critical, off)"),
-            ], isMutating: true
-        ) { $0.logging($1) },
-        AdminEndpoint(path: "/memory", help: "print current allocation/heap usage") { endpoints, _ in endpoints.memory() },
-        AdminEndpoint(path: "/quitquitquit", help: "exit the server", isMutating: true) { endpoints, _ in
-            endpoints.context.command(.quit)
-            return LocalResponse("OK\n")
-        },
-        AdminEndpoint(path: "/ready", help: "print server state, return 200 if LIVE, otherwise return 503") { endpoints, _ in
-            let state = endpoints.context.view.current.state
-            return LocalResponse(state == .live ? 200 : 503, state.name + "\n")
-        },
-        AdminEndpoint(path: "/reopen_logs", help: "reopen access logs", isMutating: true) { endpoints, _ in
-            endpoints.context.command(.reopenLogs)
-            return LocalResponse("OK\n")
-        },
-        AdminEndpoint(path: "/server_info", help: "print server version/status information") { endpoints, _ in
-            endpoints.serverInfo()
-        },
-        AdminEndpoint(
-            path: "/stats", help: "print server stats",
-            parameters: statParameters + [
-                ("format", "Format to use; One of (text, json, prometheus)"),
-                ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges)"),
-            ]
-        ) { $0.stats($1) },
-        AdminEndpoint(
-            path: "/stats/prometheus", help: "print server stats in prometheus format",
-            parameters: statParameters + [("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)")]
-        ) { $0.prometheus($1) },
-        AdminEndpoint(path: "/unsupported", help: "print what the configuration asks for and Apus does not do") { endpoints, _ in
-            LocalResponse(UnsupportedReport.text(endpoints.context.view.current.unsupported))
-        },
-    ]
 }

@@ -38,7 +38,7 @@ extension AdminEndpoints {
     }
 
     /// RFC 3339, whole seconds.
-    private static func timestamp(_ seconds: Int64) -> String {
+    static func timestamp(_ seconds: Int64) -> String {
         var clock = time_t(seconds)
         var parts = tm()
         gmtime_r(&clock, &parts)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshDataPlane
 import MeshIO
 import MeshModel
+import MeshStats
 
 extension AdminEndpoints {
     /// `/clusters`, as text and with `format=json`.
@@ -12,19 +14,13 @@ extension AdminEndpoints {
         }
         let clusters = context.view.current.clusters.filter { matches?($0.name) ?? true }.sorted { $0.name < $1.name }
         if request.parameter("format") == "json" {
-            let statuses = clusters.map(AdminEndpoints.json)
-            return LocalResponse(
-                JSONValue.object([.init("cluster_statuses", .array(statuses))]).text, contentType: LocalResponse.json)
+            let statuses = clusters.map { json($0) }
+            return AdminEndpoints.list("cluster_statuses", statuses)
         }
-        return LocalResponse(clusters.map(AdminEndpoints.text).joined())
+        return LocalResponse(clusters.map { text($0) }.joined())
     }
 
-    private static func localities(_ cluster: Cluster) -> [LocalityEndpoints] {
-        if case .static(let set) = cluster.discovery { return set.localities }
-        return []
-    }
-
-    private static func text(_ cluster: Cluster) -> String {
+    private func text(_ cluster: Cluster) -> String {
         let name = cluster.name
         var text = "\(name)::observability_name::\(cluster.statName)\n"
         for (priority, limits) in [("default", cluster.breakers), ("high", cluster.highPriorityBreakers)] {
@@ -34,11 +30,15 @@ extension AdminEndpoints {
             text += "\(name)::\(priority)_priority::max_retries::\(limits.maxRetries)\n"
         }
         text += "\(name)::added_via_api::false\n"
-        for group in localities(cluster) {
+        for group in hosts(of: cluster) {
             for host in group.endpoints {
                 let lead = "\(name)::\(host.address)"
+                let counts = counts(of: host, in: cluster)
+                for (stat, value) in (counts.counters + counts.gauges).sorted(by: { $0.name < $1.name }) {
+                    text += "\(lead)::\(stat)::\(value)\n"
+                }
                 text += "\(lead)::hostname::\(host.hostname)\n"
-                text += "\(lead)::health_flags::\(healthFlags(host.health))\n"
+                text += "\(lead)::health_flags::\(AdminEndpoints.healthFlags(host.health))\n"
                 text += "\(lead)::weight::\(host.weight)\n"
                 text += "\(lead)::region::\(group.locality.region)\n"
                 text += "\(lead)::zone::\(group.locality.zone)\n"
@@ -52,22 +52,60 @@ extension AdminEndpoints {
         return text
     }
 
+    /// The hosts that configuration names, or, where connections name them, those in use.
+    private func hosts(of cluster: Cluster) -> [LocalityEndpoints] {
+        let view = context.view.current
+        if case .originalDestination = cluster.discovery {
+            let addresses = view.hosts?.hosts(of: cluster.name) ?? []
+            let endpoints = addresses.sorted { $0.description < $1.description }.map { Endpoint($0) }
+            return [LocalityEndpoints(endpoints: endpoints)]
+        }
+        return view.endpoints(of: cluster)?.localities ?? []
+    }
+
+    private struct HostCounts {
+        var counters: [(name: String, value: UInt64)] = []
+        var gauges: [(name: String, value: UInt64)] = []
+    }
+
+    /// By Envoy's names; 0 for a host that no worker has used.
+    private func counts(of host: Endpoint, in cluster: Cluster) -> HostCounts {
+        let rows = context.view.current.hosts?.find(cluster: cluster.name, address: host.address)
+        func counter(_ id: CounterID?) -> UInt64 { id.map { context.catalog.value($0) } ?? 0 }
+        func gauge(_ id: GaugeID?) -> UInt64 { UInt64(clamping: id.map { context.catalog.value($0) } ?? 0) }
+        return HostCounts(
+            counters: [
+                ("cx_connect_fail", counter(rows?.connectFailures)), ("cx_total", counter(rows?.connectionsTotal)),
+                ("rq_error", counter(rows?.requestsFailed)), ("rq_success", counter(rows?.requestsSucceeded)),
+                ("rq_timeout", counter(rows?.requestsTimedOut)), ("rq_total", counter(rows?.requestsTotal)),
+            ],
+            gauges: [
+                ("cx_active", gauge(rows?.connectionsActive)), ("rq_active", gauge(rows?.requestsActive)),
+                ("rq_pending_active", gauge(rows?.requestsPending)),
+            ])
+    }
+
     private static func healthFlags(_ health: EndpointHealth) -> String {
         switch health {
         case .healthy: "healthy"
-        case .degraded: "/eds_degraded"
+        case .degraded: "/degraded_eds_health"
         case .unhealthy: "/failed_eds_health"
         }
     }
 
-    private static func json(_ cluster: Cluster) -> JSONValue {
+    /// `envoy.admin.v3.ClusterStatus`.
+    private func json(_ cluster: Cluster) -> JSONValue {
         var members: [JSONValue.Member] = [.init("name", .string(cluster.name))]
         var hosts: [JSONValue] = []
-        for group in localities(cluster) {
-            for host in group.endpoints { hosts.append(json(host, in: group)) }
+        for group in self.hosts(of: cluster) {
+            for host in group.endpoints {
+                hosts.append(AdminEndpoints.json(host, in: group, counts(of: host, in: cluster)))
+            }
         }
         if !hosts.isEmpty { members.append(.init("host_statuses", .array(hosts))) }
-        let thresholds = [json(cluster.breakers, isHigh: false), json(cluster.highPriorityBreakers, isHigh: true)]
+        let thresholds = [
+            AdminEndpoints.json(cluster.breakers, isHigh: false), AdminEndpoints.json(cluster.highPriorityBreakers, isHigh: true),
+        ]
         members.append(.init("circuit_breakers", .object([.init("thresholds", .array(thresholds))])))
         members.append(.init("observability_name", .string(cluster.statName)))
         return .object(members)
@@ -82,14 +120,21 @@ extension AdminEndpoints {
         return .object(members)
     }
 
-    private static func json(_ host: Endpoint, in group: LocalityEndpoints) -> JSONValue {
+    /// `envoy.admin.v3.HostStatus`.
+    private static func json(_ host: Endpoint, in group: LocalityEndpoints, _ counts: HostCounts) -> JSONValue {
+        func metric(_ stat: (name: String, value: UInt64), type: [JSONValue.Member]) -> JSONValue {
+            let value = stat.value == 0 ? [] : [JSONValue.Member("value", .string(String(stat.value)))]
+            return .object(type + value + [.init("name", .string(stat.name))])
+        }
+        let stats = counts.counters.map { metric($0, type: []) }
+            + counts.gauges.map { metric($0, type: [.init("type", .string("GAUGE"))]) }
         let health = switch host.health {
         case .healthy: "HEALTHY"
         case .degraded: "DEGRADED"
         case .unhealthy: "UNHEALTHY"
         }
         var members: [JSONValue.Member] = [
-            .init("address", json(host.address)),
+            .init("address", json(host.address)), .init("stats", .array(stats)),
             .init("health_status", .object([.init("eds_health_status", .string(health))])),
             .init("weight", .integer(host.weight)),
         ]
@@ -132,7 +177,12 @@ extension AdminEndpoints {
             }
             return .object(members)
         }
-        return LocalResponse(
-            JSONValue.object([.init("listener_statuses", .array(statuses))]).text, contentType: LocalResponse.json)
+        return AdminEndpoints.list("listener_statuses", statuses)
+    }
+
+    /// An object of one list, which is left out when it is empty.
+    private static func list(_ name: String, _ elements: [JSONValue]) -> LocalResponse {
+        LocalResponse(
+            JSONValue.object(elements.isEmpty ? [] : [.init(name, .array(elements))]).text, contentType: LocalResponse.json)
     }
 }

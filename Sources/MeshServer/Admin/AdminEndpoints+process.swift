@@ -11,22 +11,24 @@ extension AdminEndpoints {
         let node: [JSONValue.Member] = [
             .init("id", .string(view.node.id)),
             .init("cluster", .string(view.node.cluster)),
+            .init("metadata", view.nodeMetadata),
+            .init("locality", .object([
+                .init("region", .string(view.node.locality.region)), .init("zone", .string(view.node.locality.zone)),
+                .init("sub_zone", .string(view.node.locality.subZone)),
+            ])),
             .init("user_agent_name", .string("envoy")),
             .init("user_agent_build_version", .object([
                 .init("version", .object([
                     .init("major_number", .integer(version.major)), .init("minor_number", .integer(version.minor)),
                     .init("patch", .integer(version.patch)),
                 ])),
-                .init("metadata", .object([
-                    .init("build.label", .string("apus/\(ApusVersion.number)")), .init("build.type", .string("RELEASE")),
-                    .init("revision.status", .string("Clean")), .init("ssl.version", .string("none")),
-                ])),
+                .init("metadata", .object(ApusVersion.metadata.map { .init($0.name, .string($0.value)) })),
             ])),
-            .init("extensions", .array([])), .init("client_features", .array([])), .init("listening_addresses", .array([])),
+            .init("extensions", .array([])), .init("client_features", .array([])), .init("listening_addresses", .array([])), .init("dynamic_parameters", .object([])),
         ]
         return LocalResponse(
             JSONValue.object([
-                .init("version", .string(ApusVersion.text)), .init("state", .string(view.state.name)),
+                .init("version", .string(ApusVersion.text)), .init("state", .string(view.shownState.name)),
                 .init("uptime_current_epoch", .string(uptime)), .init("uptime_all_epochs", .string(uptime)),
                 .init("hot_restart_version", .string("disabled")),
                 .init("command_line_options", AdminEndpoints.json(view.options, concurrency: view.concurrency)),
@@ -96,46 +98,35 @@ extension AdminEndpoints {
             ]).text, contentType: LocalResponse.json)
     }
 
+    /// `/memory/tcmalloc`, of the C library's allocator, which is the one in use.
+    func allocatorText() -> LocalResponse {
+        let memory = ProcessMemory.current()
+        return LocalResponse("""
+            MALLOC: \(memory.allocated) bytes in use by application
+            MALLOC: \(memory.free) bytes free in the heap
+            MALLOC: \(memory.heap) bytes taken from the system
+            RSS: \(memory.resident) bytes resident
+
+            """)
+    }
+
+    /// `POST /reset_counters`.
+    func resetCounters() -> LocalResponse {
+        context.process.resetCounters(of: context.catalog)
+        return LocalResponse("OK\n")
+    }
+
+    /// `POST /healthcheck/fail` and `/healthcheck/ok`.
+    func setHealth(failing: Bool) -> LocalResponse {
+        context.view.update { $0.isHealthCheckFailing = failing }
+        context.command(.failHealthCheck(failing))
+        return LocalResponse("OK\n")
+    }
+
     /// `POST /drain_listeners`.
     func drainListeners(_ request: LocalRequest) -> LocalResponse {
         context.command(.drainListeners(
             inboundOnly: request.has("inboundonly"), graceful: request.has("graceful"), skipExit: request.has("skip_exit")))
         return LocalResponse("OK\n")
     }
-
-    /// `POST /logging`: sets levels (`level`, `paths`, or `<logger>=<level>`) and lists them.
-    func logging(_ request: LocalRequest) -> LocalResponse {
-        for (name, value) in request.parameters {
-            switch name {
-            case "level":
-                if value.isEmpty { continue }
-                guard let level = LogLevel(name: value) else { return AdminEndpoints.loggingUsage }
-                context.log.setLevel(level)
-            case "paths":
-                for pair in value.split(separator: ",") {
-                    let sides = pair.split(separator: ":", maxSplits: 1).map(String.init)
-                    guard sides.count == 2, let level = LogLevel(name: sides[1]), ApplicationLog.components.contains(sides[0])
-                    else { return AdminEndpoints.loggingUsage }
-                    context.log.setLevel(level, component: sides[0])
-                }
-            default:
-                guard let level = LogLevel(name: value), ApplicationLog.components.contains(name) else {
-                    return AdminEndpoints.loggingUsage
-                }
-                context.log.setLevel(level, component: name)
-            }
-        }
-        var text = "active loggers:\n"
-        for component in ApplicationLog.components { text += "  \(component): \(context.log.level(of: component).name)\n" }
-        return LocalResponse(text + "\n")
-    }
-
-    private static let loggingUsage = LocalResponse(
-        400, """
-            usage: /logging?<name>=<level> (change single level)
-            usage: /logging?paths=name1:level1,name2:level2,... (change multiple levels)
-            usage: /logging?level=<level> (change all levels)
-            usage: /logging (query current levels)
-
-            """)
 }

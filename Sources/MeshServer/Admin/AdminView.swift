@@ -36,7 +36,12 @@ package struct ListenerStatus: Equatable, Sendable {
 
 /// A picture of the configuration that admin prints. The control thread replaces it; it is never changed.
 package struct AdminView: Sendable {
+    /// What control says.
     package var state = ServerState.preInitializing
+    /// `POST /healthcheck/fail`; set by admin itself, so that the next `/ready` knows it.
+    package var isHealthCheckFailing = false
+    /// What is shown: a failed health check looks like a drain, as in Envoy.
+    package var shownState: ServerState { state == .live && isHealthCheckFailing ? .draining : state }
     /// The bootstrap in wire form, whole; `config_dump` prints it.
     package var bootstrapWire: [UInt8] = []
     /// When it was loaded. - Unit: nanoseconds since 1970.
@@ -44,9 +49,22 @@ package struct AdminView: Sendable {
     /// When the process began. - Unit: nanoseconds of the monotonic clock.
     package var startedAt = MonotonicInstant(nanoseconds: 0)
     package var node = NodeIdentity()
+    /// `node.metadata` as it was read.
+    var nodeMetadata = JSONValue.object([])
     package var listeners: [ListenerStatus] = []
     package var clusters: [Cluster] = []
+    /// The hosts each cluster has now, by its name: those of the configuration, and those that were looked up.
+    package var endpoints: [String: EndpointSet] = [:]
+
+    /// The hosts of `cluster` now.
+    func endpoints(of cluster: Cluster) -> EndpointSet? {
+        if let known = endpoints[cluster.name] { return known }
+        if case .static(let set) = cluster.discovery { return set }
+        return nil
+    }
     package var certificates: [ContextCertificates] = []
+    /// What is counted of the hosts.
+    package var hosts: HostStatsTable?
     package var unsupported: [UnsupportedField] = []
     package var options = ServerOptions()
     package var statRules = StatRules()
@@ -78,4 +96,6 @@ package enum AdminCommand: Equatable, Sendable {
     case drainListeners(inboundOnly: Bool, graceful: Bool, skipExit: Bool)
     /// `POST /reopen_logs`.
     case reopenLogs
+    /// `POST /healthcheck/fail` (true) and `/healthcheck/ok`.
+    case failHealthCheck(Bool)
 }

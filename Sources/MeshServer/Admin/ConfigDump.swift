@@ -1,87 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
-import CProcess
 import MeshProto
-
-extension AdminEndpoints {
-    /// `/config_dump`: the configuration as it was read, fields that are not honoured included.
-    ///
-    /// The schema of the API is loaded for the one answer and given back, because it is larger than the rest of an idle proxy.
-    func configDump(_ request: LocalRequest) -> LocalResponse {
-        let view = context.view.current
-        let matches: ((String) -> Bool)?
-        switch nameFilter(request.parameter("name_regex")) {
-        case .failure(let refusal): return refusal.response
-        case .success(let predicate): matches = predicate
-        }
-        let dump = ConfigDump(bootstrap: view.bootstrapWire, loadedAt: view.loadedAt, matches: matches ?? { _ in true })
-        let wire: [UInt8]
-        if let resource = request.parameter("resource") {
-            guard let only = dump.resource(resource) else {
-                return LocalResponse(404, "\(resource) not found in config dump")
-            }
-            wire = only
-        } else {
-            wire = dump.all()
-        }
-        defer { apus_trim_heap() }
-        do throws(ConfigError) {
-            let text = try Transcoder().json(fromWire: wire, type: "envoy.admin.v3.ConfigDump")
-            return LocalResponse(text.hasSuffix("\n") ? text : text + "\n", contentType: LocalResponse.json)
-        } catch {
-            return LocalResponse(500, "\(error)")
-        }
-    }
-}
 
 /// Puts `envoy.admin.v3.ConfigDump` together in wire form, without decoding what it is made of.
 struct ConfigDump {
     let bootstrap: [UInt8]
     /// - Unit: nanoseconds since 1970.
     let loadedAt: UInt64
+    /// `EndpointsConfigDump` in wire form where it is asked for (`include_eds`).
+    let endpoints: [UInt8]?
     let matches: (String) -> Bool
 
-    private static let prefix = "type.googleapis.com/envoy.admin.v3."
+    private static let package = "envoy.admin.v3."
+    private static let prefix = "type.googleapis.com/"
 
-    /// Every section, in Envoy's order.
-    func all() -> [UInt8] {
+    /// Why a part cannot be shown, in Envoy's words.
+    enum Failure: Error {
+        case notFound(String)
+        case notRepeated(String)
+        case badMask(FieldMask)
+        case maskWithoutEffect(String)
+    }
+
+    /// The sections in Envoy's order, by the names of their messages.
+    private var sections: [(type: String, wire: [UInt8])] {
         var bootstrapDump = WireBytes()
         bootstrapDump.append(1, bootstrap)
         bootstrapDump.append(2, timestamp)
-        var clusters = WireBytes()
-        for cluster in staticClusters { clusters.append(2, cluster) }
-        var listeners = WireBytes()
-        for listener in staticListeners { listeners.append(2, listener) }
-        var routes = WireBytes()
-        for route in staticRoutes { routes.append(2, route) }
+        func repeated(_ field: Int, _ entries: [[UInt8]]) -> [UInt8] {
+            var dump = WireBytes()
+            for entry in entries { dump.append(field, entry) }
+            return dump.bytes
+        }
+        var sections = [("BootstrapConfigDump", bootstrapDump.bytes), ("ClustersConfigDump", repeated(2, staticClusters))]
+        if let endpoints { sections.append(("EndpointsConfigDump", endpoints)) }
+        sections.append(("ListenersConfigDump", repeated(2, staticListeners)))
+        sections.append(("ScopedRoutesConfigDump", []))
+        sections.append(("RoutesConfigDump", repeated(2, staticRoutes)))
+        sections.append(("SecretsConfigDump", repeated(1, staticSecrets)))
+        return sections.map { (ConfigDump.package + $0.0, $0.1) }
+    }
+
+    /// Every section, or of those that have the fields of the mask, these.
+    func all(_ schema: Schema, mask: String?) throws(Failure) -> [UInt8] {
         var dump = WireBytes()
-        dump.append(1, any("BootstrapConfigDump", bootstrapDump.bytes))
-        dump.append(1, any("ClustersConfigDump", clusters.bytes))
-        dump.append(1, any("ListenersConfigDump", listeners.bytes))
-        dump.append(1, any("ScopedRoutesConfigDump", []))
-        dump.append(1, any("RoutesConfigDump", routes.bytes))
-        dump.append(1, any("SecretsConfigDump", []))
+        let fields = mask.map { FieldMask($0) }
+        for (type, wire) in sections {
+            if let fields {
+                guard fields.isValid(for: type, schema) else { continue }
+                dump.append(1, any(type, fields.trimmed(wire[...], type: type, schema)))
+            } else {
+                dump.append(1, any(type, wire))
+            }
+        }
+        if let mask, dump.bytes.isEmpty { throw .maskWithoutEffect(mask) }
         return dump.bytes
     }
 
-    /// One repeated field of the sections (`resource=static_clusters`); nil for an unknown name.
-    func resource(_ name: String) -> [UInt8]? {
-        let (type, elements): (String, [[UInt8]])
-        switch name {
-        case "bootstrap":
+    /// The elements of one repeated field (`resource=static_clusters`) of the first section that has it.
+    func resource(_ name: String, _ schema: Schema, mask: String?) throws(Failure) -> [UInt8] {
+        for (type, wire) in sections {
+            guard let field = schema.message(type)?.field(named: name), field.name == name else { continue }
+            guard field.isRepeated, case .message(let element) = field.type else { throw .notRepeated(name) }
             var dump = WireBytes()
-            dump.append(1, any("BootstrapConfigDump", bootstrap))
+            for message in WireBytes.fields(wire[...], field.number) {
+                guard let mask else {
+                    dump.append(1, any(element, message))
+                    continue
+                }
+                let fields = FieldMask(mask)
+                guard let trimmed = trimmed(message, type: element, by: fields, schema) else { throw .badMask(fields) }
+                dump.append(1, any(element, trimmed))
+            }
             return dump.bytes
-        case "static_clusters": (type, elements) = ("ClustersConfigDump.StaticCluster", staticClusters)
-        case "static_listeners": (type, elements) = ("ListenersConfigDump.StaticListener", staticListeners)
-        case "static_route_configs": (type, elements) = ("RoutesConfigDump.StaticRouteConfig", staticRoutes)
-        case "dynamic_active_clusters", "dynamic_warming_clusters", "dynamic_listeners", "dynamic_route_configs",
-            "static_secrets", "dynamic_active_secrets", "dynamic_warming_secrets":
-            (type, elements) = ("", [])
-        default: return nil
         }
-        var dump = WireBytes()
-        for element in elements { dump.append(1, any(type, element)) }
-        return dump.bytes
+        throw .notFound(name)
+    }
+
+    /// An element with the mask reaching into the resource it carries as an `Any`; nil where the mask does not fit.
+    private func trimmed(
+        _ message: ArraySlice<UInt8>, type: String, by mask: FieldMask, _ schema: Schema
+    ) -> [UInt8]? {
+        let carrier = schema.message(type)?.fields.first { field in
+            guard !field.isRepeated, case .message("google.protobuf.Any") = field.type else { return false }
+            return mask.paths.contains { $0 == field.name || $0.hasPrefix(field.name + ".") }
+        }
+        guard let carrier else { return mask.isValid(for: type, schema) ? mask.trimmed(message, type: type, schema) : nil }
+        let (outer, inner) = mask.split(atAny: carrier.name)
+        guard outer.isValid(for: type, schema) else { return nil }
+        var output = WireBytes()
+        var fits = true
+        WireBytes.forEach(in: outer.trimmed(message, type: type, schema)[...]) { number, record, content in
+            guard number == carrier.number, let content, let inner,
+                let url = WireBytes.fields(content, 1).last, let value = WireBytes.fields(content, 2).last
+            else { return output.append(record: record) }
+            let innerType = TypeURL.messageName(String(decoding: url, as: UTF8.self))
+            guard inner.isValid(for: innerType, schema) else { return fits = false }
+            output.append(number, any(innerType, inner.trimmed(value, type: innerType, schema)))
+        }
+        return fits ? output.bytes : nil
     }
 
     // MARK: Elements
@@ -98,6 +114,17 @@ struct ConfigDump {
     private var staticListeners: [[UInt8]] {
         staticResources.flatMap { WireBytes.fields($0, 1) }.filter { isWanted($0, nameField: 1) }
             .map { stamped("envoy.config.listener.v3.Listener", $0) }
+    }
+
+    /// `SecretsConfigDump.StaticSecret` of each secret.
+    private var staticSecrets: [[UInt8]] {
+        staticResources.flatMap { WireBytes.fields($0, 3) }.filter { isWanted($0, nameField: 1) }.map { secret in
+            var entry = WireBytes()
+            for name in WireBytes.fields(secret, 1) { entry.append(1, name) }
+            entry.append(2, timestamp)
+            entry.append(3, any("envoy.extensions.transport_sockets.tls.v3.Secret", secret))
+            return entry.bytes
+        }
     }
 
     /// `RoutesConfigDump.StaticRouteConfig` of each route configuration inside a connection manager.
@@ -123,20 +150,17 @@ struct ConfigDump {
         matches(WireBytes.fields(message, nameField).last.map { String(decoding: $0, as: UTF8.self) } ?? "")
     }
 
-    /// `{1: Any(type, message), 2: last_updated}`, the shape all static entries share.
+    /// `{1: Any(type, message), 2: last_updated}`, the shape most static entries share.
     private func stamped(_ type: String, _ message: ArraySlice<UInt8>) -> [UInt8] {
-        var content = WireBytes()
-        content.append(1, Array(("type.googleapis.com/" + type).utf8))
-        content.append(2, message)
         var entry = WireBytes()
-        entry.append(1, content.bytes)
+        entry.append(1, any(type, message))
         entry.append(2, timestamp)
         return entry.bytes
     }
 
-    private func any(_ type: String, _ message: [UInt8]) -> [UInt8] {
+    private func any(_ type: String, _ message: some Collection<UInt8>) -> [UInt8] {
         var content = WireBytes()
-        content.append(1, Array((ConfigDump.prefix + type).utf8))
+        content.append(1, text: ConfigDump.prefix + type)
         content.append(2, message)
         return content.bytes
     }
@@ -147,65 +171,5 @@ struct ConfigDump {
         content.append(varint: loadedAt / 1_000_000_000, field: 1)
         content.append(varint: loadedAt % 1_000_000_000 / 1_000_000 * 1_000_000, field: 2)
         return content.bytes
-    }
-}
-
-/// Protobuf's wire format, as much of it as taking messages apart and putting them together needs.
-struct WireBytes {
-    private(set) var bytes: [UInt8] = []
-
-    mutating func append(_ field: Int, _ content: some Collection<UInt8>) {
-        appendVarint(UInt64(field) << 3 | 2)
-        appendVarint(UInt64(content.count))
-        bytes += content
-    }
-
-    mutating func append(varint value: UInt64, field: Int) {
-        guard value != 0 else { return }
-        appendVarint(UInt64(field) << 3)
-        appendVarint(value)
-    }
-
-    private mutating func appendVarint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
-    }
-
-    /// The contents of every length-delimited field of that number; what follows malformed bytes is left out.
-    static func fields(_ message: ArraySlice<UInt8>, _ number: Int) -> [ArraySlice<UInt8>] {
-        var found: [ArraySlice<UInt8>] = []
-        var index = message.startIndex
-        func varint() -> UInt64? {
-            var value: UInt64 = 0
-            var shift: UInt64 = 0
-            while index < message.endIndex, shift < 64 {
-                let byte = message[index]
-                index += 1
-                value |= UInt64(byte & 0x7F) << shift
-                if byte < 0x80 { return value }
-                shift += 7
-            }
-            return nil
-        }
-        while index < message.endIndex {
-            guard let tag = varint() else { break }
-            switch tag & 7 {
-            case 0: guard varint() != nil else { return found }
-            case 1: index += 8
-            case 5: index += 4
-            case 2:
-                guard let length = varint(), length <= UInt64(message.endIndex - index) else { return found }
-                let end = index + Int(length)
-                if tag >> 3 == UInt64(number) { found.append(message[index..<end]) }
-                index = end
-            default: return found
-            }
-            if index > message.endIndex { return found }
-        }
-        return found
     }
 }

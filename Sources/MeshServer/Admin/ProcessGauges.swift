@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CProcess
 import Glibc
+import MeshDataPlane
 package import MeshIO
 import Synchronization
 package import MeshStats
+import MeshTLS
 
 /// Gauges that nobody counts: they are read from the system when stats are printed. Scope `server.`.
 package final class ProcessGauges: Sendable {
@@ -18,9 +20,13 @@ package final class ProcessGauges: Sendable {
     private let cgroup: Cgroup?
     private let reported = Mutex(Cgroup.CPUTime())
 
+    /// Where the certificates in force are found.
+    private let view: AdminViewSlot?
+
     /// - Parameter startedAt: when the process began.
-    package init(catalog: StatCatalog, startedAt: MonotonicInstant) {
+    package init(catalog: StatCatalog, startedAt: MonotonicInstant, view: AdminViewSlot? = nil) {
         self.startedAt = startedAt
+        self.view = view
         let ids = catalog.declare(.literal("server.")) { scope in
             (
                 scope.gauge("uptime", "Seconds since the process began."),
@@ -43,6 +49,9 @@ package final class ProcessGauges: Sendable {
         pages = catalog.makePages()
     }
 
+    /// `POST /reset_counters`; the admin thread only, too.
+    func resetCounters(of catalog: StatCatalog) { catalog.resetCounters(on: pages) }
+
     /// Reads the system; the admin thread only, for it is the one writer of these pages.
     func refresh() {
         let memory = ProcessMemory.current()
@@ -50,7 +59,7 @@ package final class ProcessGauges: Sendable {
         pages.set(memoryAllocated, memory.allocated)
         pages.set(memoryHeapSize, memory.heap)
         pages.set(memoryPhysicalSize, memory.resident)
-        pages.set(daysUntilExpiry, UInt64(UInt32.max))
+        pages.set(daysUntilExpiry, daysUntilFirstExpiry)
         countThrottling()
     }
 
@@ -62,6 +71,12 @@ package final class ProcessGauges: Sendable {
             pages.add(throttling.throttledTime, time.throttled &- min(last.throttled, time.throttled))
             last = time
         }
+    }
+
+    private var daysUntilFirstExpiry: UInt64 {
+        let now = Int64(time(nil))
+        let all = (view?.current.certificates ?? []).flatMap { $0.own + $0.trusted }
+        return all.map { UInt64(clamping: $0.daysUntilExpiration(now: now)) }.min() ?? UInt64(UInt32.max)
     }
 }
 

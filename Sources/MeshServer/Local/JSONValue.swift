@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshProto
 
 /// A JSON value to print; members keep their order.
 indirect enum JSONValue: Equatable, Sendable {
@@ -75,5 +76,23 @@ indirect enum JSONValue: Equatable, Sendable {
             }
         }
         output += "\""
+    }
+}
+
+extension JSONValue {
+    /// A message of free form, members by name.
+    init(_ structure: Google_Protobuf_Struct) {
+        self = .object(structure.fields.sorted { $0.key < $1.key }.map { Member($0.key, JSONValue($0.value)) })
+    }
+
+    private init(_ value: Google_Protobuf_Value) {
+        switch value.kind {
+        case .stringValue(let text)?: self = .string(text)
+        case .numberValue(let number)?: self = .number(Int64(exactly: number).map { "\($0)" } ?? "\(number)")
+        case .boolValue(let flag)?: self = .bool(flag)
+        case .structValue(let inner)?: self = JSONValue(inner)
+        case .listValue(let list)?: self = .array(list.values.map { JSONValue($0) })
+        case .nullValue?, nil: self = .number("null")
+        }
     }
 }

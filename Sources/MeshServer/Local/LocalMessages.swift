@@ -4,9 +4,9 @@ import Glibc
 /// A request to admin or to the demo's upstream, as text: neither is on the path of traffic.
 package struct LocalRequest: Equatable, Sendable {
     package var method: String
-    /// The target's path, as sent.
+    /// The target's path, percent-decoded.
     package var path: String
-    /// Parameters in order; a name without `=` has an empty value. Values are percent-decoded, names are not.
+    /// Parameters in order, percent-decoded; a name without `=` has an empty value.
     package var parameters: [(name: String, value: String)] = []
     /// Field names in lower case.
     package var headers: [(name: String, value: String)] = []
@@ -27,6 +27,14 @@ package struct LocalRequest: Equatable, Sendable {
 
     /// The first field of that lower-case name.
     package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+
+    /// With the fields of a form that was posted among the parameters, as Envoy reads them.
+    var withFormParameters: LocalRequest {
+        guard method == "POST", header("content-type") == "application/x-www-form-urlencoded" else { return self }
+        var request = self
+        request.parameters += LocalRequestParser.parameters(body[...])
+        return request
+    }
 
     package static func == (left: LocalRequest, right: LocalRequest) -> Bool {
         left.method == right.method && left.path == right.path && left.body == right.body
@@ -90,12 +98,13 @@ package enum LocalRequestParser {
         let version = String(decoding: first[(last + 1)...], as: UTF8.self)
         guard version == "HTTP/1.1" || version == "HTTP/1.0" else { return .refused(400) }
         guard !target.isEmpty, !target.contains(where: { $0 < 0x20 || $0 == 0x7F }) else { return .refused(400) }
-        let method = first[..<space]
-        guard !method.isEmpty, method.allSatisfy({ (0x41...0x5A).contains($0) }) else { return .refused(400) }
-        var request = LocalRequest(method: String(decoding: method, as: UTF8.self), path: "")
+        let method = String(decoding: first[..<space], as: UTF8.self)
+        guard methods.contains(method) else { return .refused(400) }
+        var request = LocalRequest(method: method, path: "")
         setTarget(target, &request)
         request.keepsAlive = version == "HTTP/1.1"
         var length = 0
+        var isChunked = false
         for line in lines.dropFirst() {
             guard let colon = line.firstIndex(of: 0x3A), colon > line.startIndex else { return .refused(400) }
             let name = String(decoding: line[..<colon].map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
@@ -107,13 +116,26 @@ package enum LocalRequestParser {
                     return .refused(400)
                 }
                 length = number
-            // No endpoint takes a body, so nobody needs to send one in pieces.
-            case "transfer-encoding": return .refused(501)
+            case "transfer-encoding":
+                guard value.lowercased() == "chunked" else { return .refused(501) }
+                isChunked = true
             case "connection":
                 let words = value.lowercased()
                 if words.contains("close") { request.keepsAlive = false }
                 if words.contains("keep-alive") { request.keepsAlive = true }
             default: break
+            }
+        }
+        if isChunked {
+            // Both at once is an attempt to be read in two ways.
+            guard length == 0, request.header("content-length") == nil else { return .refused(400) }
+            switch chunks(bytes[end...]) {
+            case .incomplete: return bytes.count - end > bodyLimit + headLimit ? .refused(413) : .incomplete
+            case .malformed: return .refused(400)
+            case .tooLarge: return .refused(413)
+            case .whole(let body, let next):
+                request.body = body
+                return .request(request, next)
             }
         }
         guard length <= bodyLimit else { return .refused(413) }
@@ -122,6 +144,46 @@ package enum LocalRequestParser {
         request.body = Array(bytes[end..<total])
         return .request(request, total)
     }
+
+    private enum Chunks {
+        case incomplete, malformed, tooLarge
+        /// The body, and where what follows it begins.
+        case whole([UInt8], Int)
+    }
+
+    /// A chunked body (RFC 9112 §7.1). Extensions and trailers mean nothing here.
+    private static func chunks(_ bytes: ArraySlice<UInt8>) -> Chunks {
+        var body: [UInt8] = []
+        var rest = bytes
+        /// A line without its end; nil until it is there.
+        func line() -> ArraySlice<UInt8>? {
+            guard let end = rest.firstIndex(of: 0x0A) else { return nil }
+            let line = rest[..<end]
+            rest = rest[(end + 1)...]
+            return line.last == 0x0D ? line.dropLast() : line
+        }
+        while let head = line() {
+            let digits = head.prefix { $0 != 0x3B && $0 != 0x20 }
+            guard digits.count <= 8, let size = Int(String(decoding: digits, as: UTF8.self), radix: 16), size >= 0,
+                digits.first != 0x2B, digits.first != 0x2D
+            else { return .malformed }
+            guard body.count + size <= bodyLimit else { return .tooLarge }
+            if size == 0 {
+                while let trailer = line() {
+                    if trailer.isEmpty { return .whole(body, rest.startIndex) }
+                }
+                return .incomplete
+            }
+            guard rest.count >= size + 2 else { return .incomplete }
+            body += rest.prefix(size)
+            rest = rest.dropFirst(size)
+            guard line()?.isEmpty == true else { return .malformed }
+        }
+        return .incomplete
+    }
+
+    /// As Envoy's codec knows them.
+    private static let methods: Set<String> = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT"]
 
     private static func headEnd(_ bytes: [UInt8]) -> Int? {
         var index = 0
@@ -155,13 +217,17 @@ package enum LocalRequestParser {
             rest = rest.firstIndex(of: 0x2F).map { rest[$0...] } ?? [0x2F]
         }
         let parts = rest.split(separator: 0x3F, maxSplits: 1, omittingEmptySubsequences: false)
-        request.path = String(decoding: parts.first ?? [], as: UTF8.self)
+        request.path = percentDecoded(parts.first ?? [])
         guard parts.count > 1 else { return }
         let query = parts[1].split(separator: 0x23, maxSplits: 1, omittingEmptySubsequences: false).first ?? []
-        for pair in query.split(separator: 0x26) {
+        request.parameters = parameters(query)
+    }
+
+    /// The parameters of a query or of a form.
+    static func parameters(_ query: ArraySlice<UInt8>) -> [(name: String, value: String)] {
+        query.split(separator: 0x26).map { pair in
             let sides = pair.split(separator: 0x3D, maxSplits: 1, omittingEmptySubsequences: false)
-            let name = String(decoding: sides.first ?? [], as: UTF8.self)
-            request.parameters.append((name, sides.count > 1 ? percentDecoded(sides[1]) : ""))
+            return (percentDecoded(sides.first ?? []), sides.count > 1 ? percentDecoded(sides[1]) : "")
         }
     }
 
@@ -198,7 +264,7 @@ package enum LocalResponseWriter {
     package static func bytes(_ response: LocalResponse, to request: LocalRequest?, server: String) -> [UInt8] {
         let keepsAlive = request?.keepsAlive ?? false
         var head = "HTTP/1.1 \(response.status) \(reason(response.status))\r\n"
-        head += "content-type: \(response.contentType)\r\n"
+        if !response.contentType.isEmpty { head += "content-type: \(response.contentType)\r\n" }
         head += "cache-control: no-cache, max-age=0\r\nx-content-type-options: nosniff\r\n"
         head += "date: \(date())\r\nserver: \(server)\r\ncontent-length: \(response.body.count)\r\n"
         for (name, value) in response.headers { head += "\(name): \(value)\r\n" }
@@ -211,10 +277,12 @@ package enum LocalResponseWriter {
         switch status {
         case 200: "OK"
         case 400: "Bad Request"
+        case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 413: "Payload Too Large"
         case 431: "Request Header Fields Too Large"
+        case 500: "Internal Server Error"
         case 501: "Not Implemented"
         case 503: "Service Unavailable"
         default: "Unknown"

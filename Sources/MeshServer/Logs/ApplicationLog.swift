@@ -8,11 +8,26 @@ package final class ApplicationLog: Sendable {
     /// Envoy's default for `--log-format`.
     package static let defaultFormat = "[%Y-%m-%d %T.%e][%t][%l][%n] [%g:%#] %v"
 
-    /// The names `POST /logging` knows: those of Envoy's loggers that have a counterpart here.
+    /// The names `POST /logging` knows: all of Envoy's loggers in its order, so that what asks for any of them is answered.
     package static let components = [
-        "admin", "assert", "client", "config", "connection", "conn_handler", "file", "filter", "http", "init", "main", "misc",
-        "pool", "router", "runtime", "stats", "tracing", "upstream",
+        "a2a", "admin", "ai_protocol_manager", "alternate_protocols_cache", "aws", "assert", "backtrace", "basic_auth",
+        "cache_filter", "client", "config", "connection", "conn_handler", "compression", "credential_injector",
+        "decompression", "dns", "dubbo", "envoy_bug", "ext_authz", "ext_proc", "rocketmq", "file", "filter", "forward_proxy",
+        "geolocation", "grpc", "happy_eyeballs", "hc", "health_checker", "http", "http2", "hystrix", "init", "io", "jwt",
+        "json_rpc", "kafka", "key_value_store", "lua", "local_rate_limit", "main", "matcher", "mcp", "misc", "mongo",
+        "multi_connection", "notification", "oauth2", "quic", "quic_stream", "pool", "rate_limit_quota", "rbac", "rds",
+        "redis", "router", "runtime", "stats", "secret", "sse", "tap", "testing", "thrift", "tracing", "upstream", "udp",
+        "wasm", "websocket", "golang", "stats_sinks", "dynamic_modules", "ip_tagging",
     ]
+    private static let componentSet = Set(components)
+
+    /// Whether a logger of that name exists.
+    package static func isComponent(_ name: String) -> Bool { componentSet.contains(name) }
+
+    /// So many of the last warnings and errors are kept for `/recent_errors`.
+    package static let recentLimit = 50
+    /// Bytes of a kept message; the log itself has it whole.
+    private static let recentMessageLimit = 1_000
 
     private struct State {
         var descriptor: Int32
@@ -20,6 +35,8 @@ package final class ApplicationLog: Sendable {
         var pattern: LogPattern
         var levels: [String: LogLevel] = [:]
         var level: LogLevel
+        /// The last records of level warning or above, whatever the level that is written; the oldest first.
+        var recent: [LogRecord] = []
     }
 
     private let state: Mutex<State>
@@ -69,21 +86,39 @@ package final class ApplicationLog: Sendable {
         state.withLock { $0.levels[component] ?? $0.level }
     }
 
+    /// Every component with its level.
+    package var levels: [(component: String, level: LogLevel)] {
+        state.withLock { state in ApplicationLog.components.map { ($0, state.levels[$0] ?? state.level) } }
+    }
+
+    /// The last warnings and errors, the oldest first.
+    var recentProblems: [LogRecord] { state.withLock { $0.recent } }
+
     /// Writes one line if the component's level lets it through. A failing stderr is ignored: there is nowhere to say so.
     package func log(
         _ level: LogLevel, _ component: String, _ message: @autoclosure () -> String, file: StaticString = #fileID,
         line: Int = #line
     ) {
-        guard level >= self.level(of: component), level != .off else { return }
+        let isWritten = level >= self.level(of: component)
+        guard isWritten || level >= .warning, level != .off else { return }
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let record = LogRecord(
             level: level, component: component, message: message(), file: file.description, line: line, time: time,
             thread: apus_thread_number())
         state.withLock { state in
+            if level >= .warning {
+                if state.recent.count >= ApplicationLog.recentLimit { state.recent.removeFirst() }
+                state.recent.append(record.shortened(to: ApplicationLog.recentMessageLimit))
+            }
+            guard isWritten else { return }
             let bytes = state.pattern.line(record)
             _ = bytes.withUnsafeBytes { Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
         }
+    }
+
+    package func debug(_ component: String, _ message: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {
+        log(.debug, component, message(), file: file, line: line)
     }
 
     package func info(_ component: String, _ message: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {

@@ -11,6 +11,14 @@ struct LogRecord {
     let line: Int
     let time: timespec
     let thread: Int32
+
+    /// The same with a message of at most so many bytes.
+    func shortened(to limit: Int) -> LogRecord {
+        guard message.utf8.count > limit else { return self }
+        return LogRecord(
+            level: level, component: component, message: String(decoding: message.utf8.prefix(limit), as: UTF8.self) + "…",
+            file: file, line: line, time: time, thread: thread)
+    }
 }
 
 /// `--log-format`: the pattern flags of Envoy's log library (`%Y`, `%T`, `%e`, `%l`, `%n`, `%v`, …). An unknown flag is printed

@@ -101,17 +101,19 @@ final class ControlThread: TimerTarget {
             view.loadedAt = loop.wallClock
             view.startedAt = startedAt
             view.node = model.node
+            view.nodeMetadata = configuration.nodeMetadata
             view.unsupported = configuration.unsupported
             view.options = options
             view.concurrency = workerCount
         }
         setState(.initializing)
         watchOverload(model.overload)
-        if let address = model.adminAddress { try startAdmin(address.address) }
+        let runtime = Runtime(model.runtimeLayers)
+        if let address = model.adminAddress { try startAdmin(address.address, runtime) }
 
         let compiler = ConfigCompiler(
             registry: .builtin, catalog: catalog, pages: pages, workers: workerCount, node: model.node, sockets: sockets,
-            logFiles: logWriter
+            logFiles: logWriter, runtime: runtime
         ) { [unowned self] delta in
             generation = delta.generation
             if workers.isEmpty { startWorkers() }
@@ -145,7 +147,7 @@ final class ControlThread: TimerTarget {
         }
     }
 
-    private func startAdmin(_ address: Address) throws(StartError) {
+    private func startAdmin(_ address: Address, _ runtime: Runtime) throws(StartError) {
         let isLocal = if case .pipe = address { true } else { address.isLoopback }
         guard isLocal else {
             throw StartError("admin.address: found \(address); allowed: a loopback address or a unix socket")
@@ -157,8 +159,10 @@ final class ControlThread: TimerTarget {
             throw StartError("admin: \(error)")
         }
         let mailbox = mailbox
+        let isPipe = if case .pipe = address { true } else { false }
         let endpoints = AdminEndpoints(context: AdminContext(
-            view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt),
+            view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt, view: view),
+            runtime: runtime, runtimeStats: RuntimeStats(catalog: catalog, runtime: runtime), access: AdminAccess(checksHost: !isPipe),
             command: { mailbox.post(.admin($0)) }))
         admin = LocalServer(socket: socket, name: "admin", server: "envoy") { endpoints.answer($0) }
         log.info("admin", "admin address: \(socket.address)")
@@ -174,6 +178,7 @@ final class ControlThread: TimerTarget {
         view.update { view in
             view.listeners = listeners
             view.clusters = resources.clusters
+            view.hosts = compiler?.hosts
             view.certificates = compiler?.certificates ?? []
         }
         pages.set(stats.listenersActive, UInt64(listeners.count))
@@ -325,6 +330,10 @@ final class ControlThread: TimerTarget {
         switch command {
         case .quit: stopWorkers()
         case .reopenLogs: reopenLogs()
+        case .failHealthCheck(let fails):
+            pages.set(stats.live, fails || phase == .stopping ? 0 : 1)
+            if phase == .live { pages.set(stats.state, UInt64((fails ? ServerState.draining : .live).rawValue)) }
+            tellWorkers(.healthCheckFailed(fails))
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
             guard phase == .live else { return }
             drainListeners(inboundOnly ? .inbound : .all, graceful: graceful, skipExit: skipExit)

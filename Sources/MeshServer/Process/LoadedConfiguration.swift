@@ -9,6 +9,8 @@ struct LoadedConfiguration {
     /// The whole message in wire form, for `config_dump`.
     let wire: [UInt8]
     let unsupported: [UnsupportedField]
+    /// `node.metadata`, for `/server_info`.
+    let nodeMetadata: JSONValue
     /// From `application_log_config`; nil where the bootstrap says nothing.
     let logFormat: String?
 
@@ -26,7 +28,8 @@ struct LoadedConfiguration {
         if !options.serviceCluster.isEmpty { model.node.cluster = options.serviceCluster }
         if !options.serviceZone.isEmpty { model.node.locality.zone = options.serviceZone }
         return LoadedConfiguration(
-            model: model, wire: decoded.wire, unsupported: decoded.unsupported, logFormat: logFormat(decoded.message))
+            model: model, wire: decoded.wire, unsupported: decoded.unsupported,
+            nodeMetadata: JSONValue(decoded.message.node.metadata), logFormat: logFormat(decoded.message))
     }
 
     /// `application_log_config` as a pattern; its JSON form becomes an object whose values are patterns.

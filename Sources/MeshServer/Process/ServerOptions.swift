@@ -86,7 +86,11 @@ package enum ApusVersion {
     /// Version of Apus.
     package static let number = "0.1.0"
     /// In the shape of Envoy's: revision, version, tree state, build type, TLS library.
-    package static let text = "apus/\(number)/Clean/RELEASE/none"
+    package static let text = "apus/\(number)/Clean/RELEASE/OpenSSL"
+    /// `user_agent_build_version.metadata` of the node, by Envoy's keys.
+    static let metadata: [(name: String, value: String)] = [
+        ("build.label", "apus/\(number)"), ("build.type", "RELEASE"), ("revision.status", "Clean"), ("ssl.version", "OpenSSL"),
+    ]
     /// Envoy's version whose behaviour is followed.
     package static let envoy = (major: 1, minor: 40, patch: 0)
 }

@@ -22,12 +22,15 @@ extension Translator {
         model.node.id = message.node.id
         model.node.cluster = message.node.cluster
         model.node.locality = locality(message.node.locality)
-        for layer in message.layeredRuntime.layers {
-            if case .staticLayer(let values)? = layer.layerSpecifier {
-                Self.flatten(values, prefix: "", into: &model.runtime)
+        for (index, layer) in message.layeredRuntime.layers.enumerated() {
+            var values: [String: String] = [:]
+            if case .staticLayer(let tree)? = layer.layerSpecifier {
+                try flatten(tree, prefix: "", at: "layered_runtime.layers[\(index)].static_layer", into: &values)
+                runtime.merge(values) { $1 }
             }
+            let isAdmin = if case .adminLayer? = layer.layerSpecifier { true } else { false }
+            model.runtimeLayers.append(RuntimeLayer(name: layer.name, isAdmin: isAdmin, values: values))
         }
-        runtime = model.runtime
         if let limit = runtime["re2.max_program_size.error_level"].flatMap(Int.init) { maxRegexProgramSize = limit }
         if message.admin.hasAddress {
             model.adminAddress = try listenerAddress(message.admin.address, at: "admin.address")
@@ -104,20 +107,38 @@ extension Translator {
 
     // MARK: Runtime, stats, overload
 
-    /// Nested keys are joined by dots; numbers lose a fraction of zero.
-    private static func flatten(
-        _ values: SwiftProtobuf.Google_Protobuf_Struct, prefix: String, into runtime: inout [String: String]
-    ) {
+    /// Nested keys are joined by dots; numbers lose a fraction of zero; a share (`numerator`, `denominator`) is one value.
+    private func flatten(
+        _ values: SwiftProtobuf.Google_Protobuf_Struct, prefix: String, at path: String,
+        into result: inout [String: String]
+    ) throws(ConfigError) {
         for (name, value) in values.fields {
             let key = prefix.isEmpty ? name : "\(prefix).\(name)"
             switch value.kind {
-            case .structValue(let inner)?: flatten(inner, prefix: key, into: &runtime)
-            case .stringValue(let text)?: runtime[key] = text
-            case .boolValue(let flag)?: runtime[key] = flag ? "true" : "false"
-            case .numberValue(let number)?:
-                runtime[key] = Int64(exactly: number).map { "\($0)" } ?? "\(number)"
-            case .listValue?, .nullValue?, nil: break
+            case .structValue(let inner)?:
+                if inner.fields["numerator"] != nil || inner.fields["denominator"] != nil {
+                    let parts = inner.fields.sorted { $0.key > $1.key }
+                    result[key] = parts.map { "\($0.key): \(Self.text($0.value) ?? "")" }.joined(separator: ", ")
+                } else {
+                    try flatten(inner, prefix: key, at: path, into: &result)
+                }
+            case let kind?:
+                guard let text = Self.text(value) else {
+                    let found = if case .listValue = kind { "a list" } else { "null" }
+                    throw error("\(path).\(key)", found: found, allowed: "text, a number, true, false or a message")
+                }
+                result[key] = text
+            case nil: break
             }
+        }
+    }
+
+    private static func text(_ value: SwiftProtobuf.Google_Protobuf_Value) -> String? {
+        switch value.kind {
+        case .stringValue(let text)?: text
+        case .boolValue(let flag)?: flag ? "true" : "false"
+        case .numberValue(let number)?: Int64(exactly: number).map { "\($0)" } ?? "\(number)"
+        default: nil
         }
     }
 

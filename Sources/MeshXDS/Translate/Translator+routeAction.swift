@@ -113,6 +113,7 @@ extension Translator {
         }
         var weighted = WeightedClusters(entries)
         weighted.randomHeader = message.headerName.lowercased()
+        weighted.runtimeKeyPrefix = message.runtimeKeyPrefix
         return weighted
     }
 

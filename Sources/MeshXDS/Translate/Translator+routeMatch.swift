@@ -27,10 +27,6 @@ extension Translator {
                 }
             match.fraction = FractionalPercent(numerator: fraction.numerator, denominator: denominator)
             match.fractionRuntimeKey = message.runtimeFraction.runtimeKey
-            if let value = runtime[match.fractionRuntimeKey].flatMap(UInt32.init) {
-                // A plain integer in the runtime is a percentage.
-                match.fraction = FractionalPercent(numerator: value)
-            }
         }
         if message.hasGrpc {
             match.headers.append(HeaderMatcher(name: "content-type", .string(StringMatcher(.regex(Self.grpcContent)))))

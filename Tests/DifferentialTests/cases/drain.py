@@ -69,6 +69,17 @@ _INBOUND = Group(
     arguments=("--drain-strategy", "immediate", "--drain-time-s", "60"),
 )
 
+_UNHEALTHY = Group(
+    "unhealthy", _LISTENERS, ("a",), _build,
+    tuple(_draining("healthcheck/fail", "/healthcheck/fail", (
+        ("an open connection", 200, "inbound", (*_ASK, Admin, *_ASK, Kept())),
+        ("a listener without a direction", 200, "plain", (Admin, Reconnect(), *_ASK, Kept())),
+        ("a listener of type MODIFY_ONLY", 200, "modify_only", (Admin, Reconnect(), *_ASK, Kept())),
+    )) + _draining("healthcheck/ok", "/healthcheck/ok", (
+        ("connections are kept again", 200, "inbound", (Admin, Reconnect(), *_ASK, Kept())),
+    ))),
+)
+
 _STOPPED = Group(
     "drain_stopped", ("inbound", "outbound", "plain", "h2", "modify_only", "tcp"), ("a",), _build,
     tuple(_draining("drain_listeners", "/drain_listeners", (
@@ -77,4 +88,4 @@ _STOPPED = Group(
     arguments=("--drain-strategy", "immediate"),
 )
 
-GROUPS = (_INBOUND, _STOPPED)
+GROUPS = (_INBOUND, _UNHEALTHY, _STOPPED)
