@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 
-.PHONY: run build test bench fuzz soak restarts asan packages venv clean
+.PHONY: run build test bench fuzz soak restarts asan packages venv clean asan-suites
 
 ## Installs what is missing, builds, starts the demo.
 run: build
@@ -39,8 +39,13 @@ restarts: build venv
 
 ## The unit tests under the address sanitizer. Leaks are not its business: test rigs refer to themselves; slabs are counted
 ## in every test, and `make soak` watches memory.
+## The unit tests under the address sanitizer, with leaks.
 asan: packages
-	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build-asan
+	Scripts/sanitize.sh unit
+
+## The Python suites against a binary with the address sanitizer.
+asan-suites: packages venv
+	Scripts/sanitize.sh differential hostile conformance peers
 
 packages:
 	@Scripts/packages.sh

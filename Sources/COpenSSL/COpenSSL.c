@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "COpenSSL.h"
+#include "decoder.h"
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -34,8 +35,45 @@ static const char *const lean_keys[][2] = {
     {"EC", "EC:id-ecPublicKey"}, {"RSA", "RSA:rsaEncryption"}, {"X25519", "X25519"}, {"HMAC", "HMAC"}, {NULL, NULL}};
 static const char *const lean_decoders[][2] = {{"EC", "EC"}, {"RSA", "RSA"}, {NULL, NULL}};
 
+// Of everything else what TLS 1.2 and 1.3, tickets and the random generator use, under all its names. Reading a certificate
+// goes through every algorithm and every name that OpenSSL has heard of, some twenty times; it hears of all there are for an
+// operation when it first needs one.
+static const char *const lean_digests[] = {
+    "SHA1", "SHA2-224", "SHA2-256", "SHA2-384", "SHA2-512", "MD5", "MD5-SHA1", NULL};
+static const char *const lean_ciphers[] = {
+    "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-128-CCM", "AES-256-CCM", "AES-128-CBC", "AES-256-CBC",
+    "AES-128-CBC-HMAC-SHA1", "AES-256-CBC-HMAC-SHA1", "AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMAC-SHA256",
+    "AES-128-CTR", "AES-256-CTR", "AES-128-ECB", "AES-256-ECB", "NULL", NULL};
+static const char *const lean_macs[] = {"HMAC", NULL};
+static const char *const lean_derivations[] = {"HKDF", "TLS13-KDF", "TLS1-PRF", NULL};
+static const char *const lean_generators[] = {"CTR-DRBG", "SEED-SRC", NULL};
+static const char *const lean_exchanges[] = {"ECDH", "X25519", NULL};
+static const char *const lean_signatures[] = {"RSA", "ECDSA", "HMAC", NULL};
+static const char *const lean_encryptions[] = {"RSA", NULL};
+
+// NULL where nothing is left out.
+static const char *const *lean_list(int operation) {
+    switch (operation) {
+    case OSSL_OP_DIGEST: return lean_digests;
+    case OSSL_OP_CIPHER: return lean_ciphers;
+    case OSSL_OP_MAC: return lean_macs;
+    case OSSL_OP_KDF: return lean_derivations;
+    case OSSL_OP_RAND: return lean_generators;
+    case OSSL_OP_KEYEXCH: return lean_exchanges;
+    case OSSL_OP_SIGNATURE: return lean_signatures;
+    case OSSL_OP_ASYM_CIPHER: return lean_encryptions;
+    default: return NULL;
+    }
+}
+
 // The names under which an algorithm is kept; NULL for one that is not.
 static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
+    const char *const *plain = lean_list(operation);
+    if (plain != NULL) {
+        for (; *plain != NULL; plain++)
+            if (is_named(algorithm->algorithm_names, *plain)) return algorithm->algorithm_names;
+        return NULL;
+    }
     const char *const(*list)[2] = operation == OSSL_OP_KEYMGMT ? lean_keys : lean_decoders;
     if (operation == OSSL_OP_DECODER &&
         strstr(algorithm->property_definition, "structure=SubjectPublicKeyInfo") == NULL)
@@ -45,20 +83,30 @@ static const char *lean_names(int operation, const OSSL_ALGORITHM *algorithm) {
     return NULL;
 }
 
-static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
-    (void)unused;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(full, operation, no_cache);
-    if (all == NULL || (operation != OSSL_OP_KEYMGMT && operation != OSSL_OP_DECODER)) return all;
+// The tables are made once: OpenSSL asks for them again with every certificate.
+static void make_lean_table(int operation) {
+    int no_cache = 0;
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(full, operation, &no_cache);
     OSSL_ALGORITHM *kept = lean_tables[operation];
     int count = 0;
-    for (; all->algorithm_names != NULL && count < max_algorithms; all++) {
+    for (; all != NULL && all->algorithm_names != NULL && count < max_algorithms; all++) {
         const char *names = lean_names(operation, all);
         if (names == NULL) continue;
         kept[count] = *all;
         kept[count++].algorithm_names = names;
     }
     kept[count].algorithm_names = NULL;
-    return kept;
+}
+
+static bool is_lean(int operation) {
+    return lean_list(operation) != NULL || operation == OSSL_OP_KEYMGMT || operation == OSSL_OP_DECODER;
+}
+
+static const OSSL_ALGORITHM *lean_query(void *unused, int operation, int *no_cache) {
+    (void)unused;
+    if (!is_lean(operation)) return OSSL_PROVIDER_query_operation(full, operation, no_cache);
+    *no_cache = 0;
+    return lean_tables[operation];
 }
 
 static int lean_capabilities(void *unused, const char *capability, OSSL_CALLBACK *each, void *argument) {
@@ -77,7 +125,9 @@ static const OSSL_DISPATCH lean_functions[] = {
 
 static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **context) {
     (void)handle;
-    (void)in;
+    for (OSSL_ALGORITHM *decoder = lean_tables[OSSL_OP_DECODER]; decoder->algorithm_names != NULL; decoder++)
+        if (is_named(decoder->algorithm_names, "EC"))
+            decoder->implementation = apus_tls_wrap_decoder(decoder->implementation, full_library, in);
     *out = lean_functions;
     // The algorithms are the default provider's and expect its context.
     *context = OSSL_PROVIDER_get0_provider_ctx(full);
@@ -85,12 +135,15 @@ static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, co
 }
 
 bool apus_tls_set_up(void) {
+    apus_tls_keep_memory();
     // No clean-up at exit: connections of other threads may still be in use then.
     OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     full_library = OSSL_LIB_CTX_new();
     if (full_library == NULL) return false;
     full = OSSL_PROVIDER_load(full_library, "default");
     if (full == NULL) return false;
+    for (int operation = 0; operation < max_operations; operation++)
+        if (is_lean(operation)) make_lean_table(operation);
     // Into the default library context, because sessions are decoded there and nowhere else. Loading a provider by name
     // keeps OpenSSL's own one from being loaded there.
     return OSSL_PROVIDER_add_builtin(NULL, "apus-lean", lean_init) && OSSL_PROVIDER_load(NULL, "apus-lean") != NULL;
@@ -115,18 +168,22 @@ SSL_CTX *apus_tls_context_new(OSSL_LIB_CTX *library, bool is_server, int min_ver
     return context;
 }
 
-void apus_tls_context_set_resumption(SSL_CTX *context, bool is_server, bool on, const uint8_t *id, size_t id_length) {
+// Sessions one context keeps of TLS 1.2 clients that take no tickets. Each may hold a certificate: 8 MiB at most.
+enum { max_kept_sessions = 2048 };
+
+void apus_tls_context_set_resumption(
+    SSL_CTX *context, bool is_server, bool tickets, bool keeps, uint32_t timeout, const uint8_t *id, size_t id_length) {
     SSL_CTX_set_session_id_context(context, id, (unsigned)id_length);
-    if (!on) {
-        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-        SSL_CTX_set_num_tickets(context, 0);
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    } else if (is_server) {
-        // Tickets carry the state; one a connection is what a client needs.
-        SSL_CTX_set_num_tickets(context, 1);
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(context, (long)timeout);
+    if (!tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    if (is_server) {
+        // Tickets carry the state; one a connection is what a client needs. A session that went into a ticket is not kept.
+        SSL_CTX_set_num_tickets(context, tickets ? 1 : 0);
+        SSL_CTX_set_session_cache_mode(context, keeps ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+        SSL_CTX_sess_set_cache_size(context, max_kept_sessions);
     } else {
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_session_cache_mode(
+            context, tickets ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
     }
 }
 
@@ -209,6 +266,33 @@ int apus_tls_keep_peer_signature(SSL *ssl, SSL_SESSION *session) {
     if (!SSL_session_reused(ssl) && apus_tls_peer_signature(ssl, &pair[0], &pair[1]))
         SSL_SESSION_set1_ticket_appdata(session, pair, sizeof pair);
     return 1;
+}
+
+// MARK: After the handshake
+
+bool apus_tls_can_park(void) {
+    // SSL_set_session puts a connection back to the method of its context if that is another one. From 3.2 on it is the
+    // method the connection was made with, which cannot be changed; before, it is that of the context it has now.
+    return OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 2;
+}
+
+int apus_tls_park(SSL *ssl, SSL_CTX *context, SSL_SESSION *session) {
+    const SSL_SESSION *own = SSL_get0_session(ssl);
+    if (!SSL_is_init_finished(ssl) || SSL_CTX_get_ssl_method(context) != SSL_get_ssl_method(ssl)) return 0;
+    // What a client asked for the size of records is kept in its session.
+    if (own == NULL || SSL_SESSION_get_max_fragment_length(own) != 0) return 0;
+    if (SSL_set_SSL_CTX(ssl, context) != context) {
+        ERR_clear_error();
+        return 0;
+    }
+    // A session that is left in the middle of a connection is taken for a broken one, and never resumed.
+    int shutdown = SSL_get_shutdown(ssl);
+    SSL_set_shutdown(ssl, shutdown | SSL_SENT_SHUTDOWN);
+    int done = SSL_set_session(ssl, session);
+    SSL_set_shutdown(ssl, shutdown);
+    SSL_free_buffers(ssl);
+    ERR_clear_error();
+    return done;
 }
 
 // MARK: Reading PEM
@@ -304,8 +388,8 @@ static int add_lists(X509_STORE *store, const void *crl, int length, int64_t *ne
 }
 
 X509_STORE *apus_tls_make_store(
-    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, int depth, int *error,
-    int64_t *next_update) {
+    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, bool leaf_only, int depth,
+    int *error, int64_t *next_update) {
     *next_update = INT64_MAX;
     X509_STORE *store = X509_STORE_new();
     STACK_OF(X509) *trusted = apus_tls_read_certificates(library, ca, ca_length);
@@ -318,7 +402,7 @@ X509_STORE *apus_tls_make_store(
     if (*error == 0 && crl != NULL) {
         int count = add_lists(store, crl, crl_length, next_update);
         if (count <= 0) *error = count == 0 ? 4 : 2;
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+        flags |= X509_V_FLAG_CRL_CHECK | (leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL);
     }
     if (*error != 0) {
         X509_STORE_free(store);

@@ -71,6 +71,13 @@ package final class PeerIdentity: Sendable {
         encodedCertificate = PEMText.percentEncoded(PEMText.certificate(own))
     }
 
+    /// Memory that this takes, to the nearest KiB or so.
+    var approximateSize: Int {
+        // An array costs 32 bytes before its first element.
+        512 + 2 * names.reduce(0) { $0 + $1.text.count + 48 } + chain.reduce(0) { $0 + $1.count + 32 }
+            + encodedCertificate.count + subject.count + issuer.count
+    }
+
     /// The certificate as PEM text.
     package var pem: [UInt8] { PEMText.certificate(chain[0]) }
 

@@ -90,7 +90,8 @@ enum TLSCallbacks {
     ) -> Int32 {
         guard let owner = stream(of: ssl), let name, let vector else { return -1 }
         return owner._withUnsafeGuaranteedRef { stream in
-            let ticket = SessionTicket(context: stream.context, now: stream.wallSeconds)
+            let ticket = SessionTicket(
+                context: stream.context, workspace: stream.workspace, now: stream.wallSeconds)
             return isSealing == 1
                 ? ticket.seal(name: name, vector: vector, cipher: cipher, authentication: authentication)
                 : ticket.open(name: name, vector: vector, cipher: cipher, authentication: authentication)

@@ -24,7 +24,7 @@ package final class TLSContext: @unchecked Sendable {
     let certificates: LocalCertificates
     let trust: TrustAnchors?
     let pins: PeerPins
-    let ticketSecret: [UInt8]
+    let ticketKeys: SessionTicketKeys
 
     private static let nextID = Atomic<UInt64>(1)
 
@@ -38,6 +38,7 @@ package final class TLSContext: @unchecked Sendable {
         guard options.minimumVersion <= options.maximumVersion else { throw .emptyVersionRange }
         guard options.role == .client || !options.certificates.isEmpty else { throw .noCertificate }
         pins = try PeerPins(options)
+        ticketKeys = try SessionTicketKeys(options)
         certificates = try LocalCertificates(options.certificates)
         trust = try TrustAnchors.make(options)
         certificateDetails = certificates.all.compactMap { CertificateDetails($0.leaf, path: $0.path) }
@@ -51,11 +52,7 @@ package final class TLSContext: @unchecked Sendable {
         else { throw .libraryFailed }
         handle = made
         id = TLSContext.nextID.add(1, ordering: .relaxed).newValue
-        var secret = [UInt8](repeating: 0, count: 32)
-        let isRandom = RAND_priv_bytes_ex(library.context, &secret, 32, 0) == 1
-        ticketSecret = secret
         self.warnings = warnings + TLSParameters.apply(options, to: made)
-        guard isRandom else { throw .libraryFailed }
         try install()
     }
 
@@ -71,8 +68,9 @@ package final class TLSContext: @unchecked Sendable {
         SSL_CTX_set_verify(handle, verifyMode, nil)
         let isServer = options.role == .server
         SSL_CTX_set_cert_verify_callback(handle, { TLSCallbacks.verify($0, $1) }, nil)
-        let scope = Digest(words: (UInt64(bitPattern: Int64(options.hashValue)), id, 0, 0)).bytes
-        apus_tls_context_set_resumption(handle, isServer, options.allowsResumption, scope, scope.count)
+        let scope = sessionScope.bytes
+        apus_tls_context_set_resumption(
+            handle, isServer, options.allowsResumption, options.keepsSessions, options.sessionTimeoutSeconds, scope, scope.count)
         if isServer {
             if let trust { apus_tls_context_name_authorities(handle, trust.store) }
             SSL_CTX_set_msg_callback(handle) { isWritten, _, type, bytes, count, ssl, _ in
@@ -102,6 +100,37 @@ package final class TLSContext: @unchecked Sendable {
             return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
         }
         return trust != nil || !pins.isEmpty || options.role == .client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE
+    }
+
+    /// The session id context: a session is resumed only where this is the same, so never past another demand on clients.
+    ///
+    /// With keys of the process it is this context alone. Configured keys are there to be shared, so then it is all that
+    /// decides whether a client is taken, and who the server is; the names of `SANPolicy` are compared again anyway.
+    private var sessionScope: Digest {
+        let own = Digest(words: (UInt64(bitPattern: Int64(options.hashValue)), id, 0, 0))
+        guard options.role == .server, !options.ticketKeys.isEmpty else { return own }
+        var facts: [UInt8] = []
+        func add(_ part: [UInt8]) {
+            withUnsafeBytes(of: UInt64(part.count).littleEndian) { facts += $0 }
+            facts += part
+        }
+        add([
+            options.requiresClientCertificate, options.acceptsUntrusted, options.allowsExpired,
+            options.checksRevocationOfLeafOnly, options.trustedCA != nil, options.revocationLists != nil,
+        ].map { $0 ? 1 : 0 })
+        withUnsafeBytes(of: options.maxVerifyDepth.littleEndian) { facts += $0 }
+        add(options.trustedCA ?? [])
+        add(options.revocationLists ?? [])
+        for list in [options.publicKeyPins, options.certificateHashes] {
+            withUnsafeBytes(of: UInt64(list.count).littleEndian) { facts += $0 }
+            for pin in list { add(Array(pin.utf8)) }
+        }
+        // Names and not bytes: a renewed certificate still is the same server.
+        for certificate in certificates.all {
+            add(certificate.identity.subject)
+            for name in certificate.identity.names { add([name.kind.rawValue] + name.text) }
+        }
+        return facts.withUnsafeBytes { Digest(of: $0) } ?? own
     }
 
     static func lastReason() -> String {

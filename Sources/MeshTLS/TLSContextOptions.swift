@@ -34,6 +34,8 @@ package struct TLSContextOptions: Hashable, Sendable {
     package var trustedCAPath = "<inline>"
     /// PEM of revocation lists; every certificate of a chain is looked up then.
     package var revocationLists: [UInt8]?
+    /// `only_verify_leaf_cert_crl`: the lists are asked about the peer's own certificate and no other. Default: false.
+    package var checksRevocationOfLeafOnly = false
     /// `require_client_certificate`. Default: false, which still verifies a certificate that comes.
     package var requiresClientCertificate = false
     /// `trust_chain_verification: ACCEPT_UNTRUSTED`: a failed verification is remembered and not fatal.
@@ -58,8 +60,19 @@ package struct TLSContextOptions: Hashable, Sendable {
     package var curves: [String] = []
     /// Session tickets (server) or a session cache (client). Default: on.
     package var allowsResumption = true
-    /// How long one ticket key seals new tickets; the one before it still opens them. - Unit: seconds. Default: 2 hours.
+    /// A server keeps the sessions of TLS 1.2 clients that take no tickets. `disable_stateful_session_resumption`, inverted.
+    /// Default: true.
+    package var keepsSessions = true
+    /// `session_ticket_keys`, 80 bytes each: name 16, HMAC-SHA-256 key 32, AES-256 key 32. The first one seals, all open.
+    /// Empty: keys of the process, that change with the period.
+    package var ticketKeys: [[UInt8]] = []
+    /// How long one ticket key of the process seals new tickets; the one before it still opens them. - Unit: seconds.
+    /// Default: 2 hours.
     package var ticketKeyPeriodSeconds: UInt64 = 7200
+    /// `session_timeout`: how long after its handshake a session may be resumed. - Unit: seconds. Default: 2 hours.
+    package var sessionTimeoutSeconds: UInt32 = 7200
+    /// `max_session_keys`: sessions a client keeps for one server name and endpoint. Default: 1.
+    package var maxSessions = 1
 
     package init(role: Role) { self.role = role }
 }
@@ -87,6 +100,8 @@ package enum TLSContextError: Error, Equatable, Sendable, CustomStringConvertibl
     case emptyVersionRange
     /// A protocol name that is empty or over 255 bytes.
     case badProtocolName
+    /// A session ticket key has not 80 bytes. - Parameters: its index, its length.
+    case badTicketKey(Int, Int)
     /// OpenSSL could not be set up or has no memory.
     case libraryFailed
 
@@ -103,6 +118,7 @@ package enum TLSContextError: Error, Equatable, Sendable, CustomStringConvertibl
         case .badCertificateHash(let text): "verify_certificate_hash \"\(text)\" is not 64 hexadecimal digits"
         case .emptyVersionRange: "the minimum TLS version is above the maximum"
         case .badProtocolName: "an ALPN protocol name must have 1 to 255 bytes"
+        case .badTicketKey(let index, let count): "session_ticket_keys.keys[\(index)] has \(count) bytes; allowed: 80"
         case .libraryFailed: "OpenSSL could not be set up"
         }
     }

@@ -12,6 +12,8 @@ extension TLSStream {
     func verifyPeer(_ store: OpaquePointer) -> Bool {
         guard let leaf = X509_STORE_CTX_get0_cert(store) else { return false }
         let refusal = check(leaf, X509_STORE_CTX_get0_untrusted(store), store)
+        // The connection would keep it for as long as it lives.
+        X509_STORE_CTX_set0_verified_chain(store, nil)
         if let refusal {
             failure = refusal
             // The result stays with the session, so that a resumed one is known to be of an untrusted peer.
@@ -134,7 +136,7 @@ extension TLSStream {
     // MARK: Resumption
 
     /// Whether a session may be resumed: its peer's certificate must be good for this connection and this moment, since no
-    /// one verifies it again. (CA, revocation lists and pins are the context's, and a session never leaves its context.)
+    /// one verifies it again. (CA, revocation lists and pins are what they were then: `TLSContext.sessionScope`.)
     func acceptsSession(_ session: OpaquePointer) -> Bool {
         guard let peer = SSL_SESSION_get0_peer(session) else {
             // Where a certificate is demanded, a session without one is no way around that.
@@ -151,7 +153,13 @@ extension TLSStream {
 
     /// The same once more after the handshake, for the peer that is really there.
     func acceptResumedPeer(_ ssl: OpaquePointer) -> Bool {
-        guard let session = SSL_get_session(ssl), acceptsSession(session) else { return false }
+        guard let session = SSL_get_session(ssl) else { return false }
+        guard acceptsSession(session) else {
+            if let peer = SSL_SESSION_get0_peer(session), let identity = identity(of: peer) {
+                failure = checkNamesAndPins(identity, peer)
+            }
+            return false
+        }
         if let peer = SSL_SESSION_get0_peer(session) {
             let known = identity(of: peer)
             peerIdentity = known

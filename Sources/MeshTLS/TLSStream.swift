@@ -52,6 +52,13 @@ package final class TLSStream: ByteStream, EndOfTurn {
     /// What was agreed on; set when the handshake is complete.
     package private(set) var parameters: TLSSessionParameters?
 
+    /// Nothing of the handshake is left in `ssl`.
+    private var isParked = false
+    /// A client got what the next connection resumes with.
+    private var hasTicket = false
+    /// The certificate of ours that the peer saw, where there are several.
+    private var usedCertificate: OpaquePointer?
+
     /// The client's hello is longer than any sound one.
     var isHelloTooLong = false
     private var isShutdownSent = false
@@ -134,17 +141,17 @@ package final class TLSStream: ByteStream, EndOfTurn {
 
     /// A client's session, for the next connection like this one.
     func keepSession(_ session: OpaquePointer) -> Bool {
-        guard let sessionKey else { return false }
-        workspace.keep(session, for: sessionKey)
+        // A parked session does not know the peer, and so could not be checked.
+        guard let sessionKey, !isParked else { return false }
+        hasTicket = true
+        workspace.keep(session, for: sessionKey, atMost: context.options.maxSessions)
         return true
     }
 
     /// Our certificate on this connection, nil when we have none.
     package var localIdentity: PeerIdentity? {
-        guard let ssl, context.certificates.needsChoice, let used = SSL_get_certificate(ssl) else {
-            return context.certificates.all.first?.identity
-        }
-        return context.certificates.all.first { $0.leaf == used }?.identity
+        guard context.certificates.needsChoice, let usedCertificate else { return context.certificates.all.first?.identity }
+        return context.certificates.all.first { $0.leaf == usedCertificate }?.identity
     }
 
     // MARK: Transport
@@ -219,13 +226,18 @@ package final class TLSStream: ByteStream, EndOfTurn {
         SSL_set_msg_callback(ssl, nil)
         // A session of TLS 1.2 may be resumed again and again, and no new ticket came.
         if agreed.isResumed, agreed.version == .tls12, let sessionKey, let session = SSL_get1_session(ssl) {
-            workspace.keep(session, for: sessionKey)
+            workspace.keep(session, for: sessionKey, atMost: context.options.maxSessions)
         }
+        if context.certificates.needsChoice { usedCertificate = SSL_get_certificate(ssl) }
+        // In TLS 1.3 a client's tickets are made from its session, and come later.
+        if context.options.role == .server || agreed.version == .tls12 || !context.options.allowsResumption { park(ssl) }
         transport.reportsDrained = reportsDrained
         if isReadingPaused { pauseTransport() }
         if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
         handler?._withUnsafeGuaranteedRef { $0.onConnected(self) }
     }
+
+    private func park(_ ssl: OpaquePointer) { isParked = workspace.parking.park(ssl) }
 
     // MARK: Reading
 
@@ -291,7 +303,8 @@ package final class TLSStream: ByteStream, EndOfTurn {
 
     private func didRead(_ ssl: OpaquePointer, _ result: Int32) {
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ: break
+        case SSL_ERROR_WANT_READ:
+            if hasTicket, !isParked { park(ssl) }
         case SSL_ERROR_ZERO_RETURN: hasPeerClosed = true
         default:
             isFailing = true

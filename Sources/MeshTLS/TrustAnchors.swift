@@ -30,7 +30,7 @@ final class TrustAnchors: @unchecked Sendable {
                     library, ca.baseAddress, Int32(clamping: ca.count),
                     // An empty list is a list that holds nothing, and an error.
                     lists == nil ? nil : crl.baseAddress ?? ca.baseAddress, Int32(clamping: crl.count),
-                    options.maxVerifyDepth, &failure, &nextUpdate)
+                    options.checksRevocationOfLeafOnly, options.maxVerifyDepth, &failure, &nextUpdate)
             }
         }
         guard let store else {

@@ -64,6 +64,26 @@ struct HostileTLSTests {
         other.close()
     }
 
+    /// BoringSSL takes hellos of 16 KiB, OpenSSL alone ones of 128.
+    @Test(arguments: [(58, true), (70, false), (250, false)])
+    func case56AHelloOverSixteenKiBIsRefused(protocols: Int, isAccepted: Bool) throws {
+        let rig = try Rig.mutual(authority) { _, client in
+            client.protocols = (0..<protocols).map { bytes("\($0)") + [UInt8](repeating: 0x61, count: 250) }
+        }
+        let link = rig.connect()
+        #expect(link.isEstablished == isAccepted)
+        if !isAccepted {
+            #expect(link.server.failure?.stat == .connectionError && link.serverSide.reasons == [.tlsFailed])
+            // The server said nothing but its alert: a record of two bytes.
+            #expect(link.serverPipe.sentBytes == 7)
+            // SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER
+            #expect(link.client.failure.map { $0.code & 0xFFF } == 1047)
+        }
+        link.close()
+        rig.loop.turn()
+        #expect(rig.loop.pool.outstandingSlabs == 0)
+    }
+
     @Test(arguments: [[UInt8](repeating: 0x61, count: 256), [0x61, 0, 0x62], [], [UInt8](repeating: 0x2E, count: 255)])
     func case56NamesThatCannotBeSentAreLeftOut(name: [UInt8]) throws {
         let rig = try Rig.mutual(authority)

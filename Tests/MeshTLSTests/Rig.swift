@@ -66,6 +66,13 @@ final class Rig {
 
     /// Makes a connection and runs it until nothing moves.
     func connect(_ prepare: (PipeStream, PipeStream) -> Void = { _, _ in }) -> Link {
+        let link = begin(prepare)
+        loop.turn()
+        return link
+    }
+
+    /// Makes a connection whose first byte is still to come.
+    func begin(_ prepare: (PipeStream, PipeStream) -> Void = { _, _ in }) -> Link {
         let pair = PipeStream.pair(on: loop)
         prepare(pair.client, pair.server)
         let link = Link(
@@ -77,7 +84,6 @@ final class Rig {
                 accepting: pair.server, context: serverContext, workspace: serverWorkspace, policy: serverPolicy))
         link.server.start(handler: link.serverSide)
         link.client.start(handler: link.clientSide)
-        loop.turn()
         return link
     }
 }

@@ -80,6 +80,27 @@ struct VerificationTests {
         link.close()
     }
 
+    /// `only_verify_leaf_cert_crl`: an intermediate without a list of its issuer's is no obstacle then.
+    @Test func revocationCanBeAskedOfTheLeafAlone() throws {
+        let intermediate = try authority.issue(nil, commonName: "intermediate", isAuthority: true)
+        let good = try authority.issue("URI:spiffe://x", issuer: intermediate)
+        let bad = try authority.issue("URI:spiffe://y", issuer: intermediate)
+        let list = try authority.revocationList(of: [bad], issuer: intermediate)
+        func rig(_ leaf: TestCertificate, leafOnly: Bool) throws -> Rig {
+            try Rig.mutual(authority) { server, client in
+                server.revocationLists = list
+                server.checksRevocationOfLeafOnly = leafOnly
+                client.certificates = [leaf.source(chain: [intermediate])]
+            }
+        }
+        // X509_V_ERR_UNABLE_TO_GET_CRL, then X509_V_ERR_CERT_REVOKED
+        #expect(refusal(try rig(good, leafOnly: false))?.verifyResult == 3)
+        #expect(refusal(try rig(bad, leafOnly: true))?.verifyResult == 23)
+        let link = try rig(good, leafOnly: true).connect()
+        #expect(link.isEstablished)
+        link.close()
+    }
+
     @Test func anIntermediateInTheChainIsFollowed() throws {
         let intermediate = try authority.issue(nil, commonName: "intermediate", isAuthority: true)
         let leaf = try authority.issue("URI:spiffe://x", issuer: intermediate)
@@ -195,6 +216,51 @@ struct VerificationTests {
             rig.loop.turn()
         }
         #expect(small.peerCount <= 4 && small.verifications == 12)
+    }
+
+    @Test func halfOfTheMemoryIsAlwaysFresh() throws {
+        let rig = try Rig.mutual(authority) { server, client in
+            server.allowsResumption = false
+            client.allowsResumption = false
+        }
+        let contexts = try (0..<4).map { index in
+            var options = rig.clientContext.options
+            options.certificates = [try authority.issue("URI:spiffe://x/\(index)").source()]
+            return try TLSContext(options, now: TestAuthority.now)
+        }
+        let workspace = TLSWorkspace(peers: 8, sessions: 4)
+        for index in 0..<40 {
+            let pair = PipeStream.pair(on: rig.loop)
+            let link = Link(
+                clientPipe: pair.client, serverPipe: pair.server,
+                client: TLSStream(
+                    connecting: pair.client, context: contexts[index % 4], workspace: rig.clientWorkspace,
+                    policy: rig.clientPolicy, parameters: rig.parameters),
+                server: TLSStream(
+                    accepting: pair.server, context: rig.serverContext, workspace: workspace, policy: rig.serverPolicy))
+            link.server.start(handler: link.serverSide)
+            link.client.start(handler: link.clientSide)
+            rig.loop.turn()
+            #expect(link.isEstablished)
+            link.close()
+            rig.loop.turn()
+        }
+        #expect(workspace.verifications == 4 && workspace.rememberedVerifications == 36)
+    }
+
+    @Test func aCertificateOfThousandsOfNamesIsNotRemembered() throws {
+        let names = (0..<2_000).map { "URI:spiffe://cluster.local/ns/a/\($0)" }.joined(separator: ",")
+        let rig = try Rig.mutual(authority, client: try authority.issue(names)) { server, client in
+            server.allowsResumption = false
+            client.allowsResumption = false
+        }
+        for _ in 0..<2 {
+            let link = rig.connect()
+            #expect(link.isEstablished && link.server.peerIdentity?.names.count == 2_000)
+            link.close()
+            rig.loop.turn()
+        }
+        #expect(rig.serverWorkspace.verifications == 2 && rig.serverWorkspace.peerCount == 0)
     }
 }
 

@@ -32,7 +32,11 @@ package final class ManualLoop: EventLoop {
             now: MonotonicInstant(nanoseconds: milliseconds * 1_000_000),
             // 2026-01-01T00:00:00Z
             wallClock: 1_767_225_600_000_000_000)
+        TestRoots.keep(self)
     }
+
+    /// Ends of connections that are not closed: two of them hold each other, and a test may forget them.
+    var open: [ObjectIdentifier: PipeStream] = [:]
 
     // MARK: Peers
 

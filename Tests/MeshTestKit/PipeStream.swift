@@ -46,6 +46,7 @@ package final class PipeStream: ByteStream {
         let server = PipeStream(manual: loop, localAddress: serverAddress, remoteAddress: clientAddress)
         client.peer = server
         server.peer = client
+        for end in [client, server] { loop.open[ObjectIdentifier(end)] = end }
         return (client, server)
     }
 
@@ -170,6 +171,8 @@ package final class PipeStream: ByteStream {
     // MARK: Closing
 
     override package func closeTransport(reset: Bool) {
+        // Its callers still use this object.
+        if let ended = manual.open.removeValue(forKey: ObjectIdentifier(self)) { manual.keepUntilEndOfTurn(ended) }
         guard let peer else { return }
         self.peer = nil
         peer.peer = nil

@@ -44,7 +44,9 @@ package final class TestCertificate {
 }
 
 package enum TestKey {
-    package static func ec() -> OpaquePointer? { make("EC") { EVP_PKEY_CTX_set_group_name($0, "P-256") } }
+    package static func ec(_ curve: String = "P-256") -> OpaquePointer? {
+        make("EC") { EVP_PKEY_CTX_set_group_name($0, curve) }
+    }
     package static func rsa() -> OpaquePointer? { make("RSA") { EVP_PKEY_CTX_set_rsa_keygen_bits($0, 2048) } }
 
     private static func make(_ name: String, _ prepare: (OpaquePointer?) -> Int32) -> OpaquePointer? {
@@ -104,12 +106,15 @@ package final class TestAuthority {
         return TestCertificate(certificate: made, key: key)
     }
 
-    /// A revocation list of the root.
-    package func revocationList(of revoked: [TestCertificate], to: Int64 = 86_400) throws -> [UInt8] {
+    /// A revocation list of the root, or of another issuer.
+    package func revocationList(
+        of revoked: [TestCertificate], issuer: TestCertificate? = nil, to: Int64 = 86_400
+    ) throws -> [UInt8] {
+        let issuer = issuer ?? root
         let list = try #require(X509_CRL_new())
         defer { X509_CRL_free(list) }
         X509_CRL_set_version(list, 1)
-        X509_CRL_set_issuer_name(list, X509_get_subject_name(root.certificate))
+        X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer.certificate))
         let time = ASN1_TIME_new()
         defer { ASN1_TIME_free(time) }
         ASN1_TIME_set(time, Int(TestAuthority.now - 3600))
@@ -125,7 +130,7 @@ package final class TestAuthority {
             X509_CRL_add0_revoked(list, entry)
         }
         X509_CRL_sort(list)
-        try #require(X509_CRL_sign(list, root.key, EVP_sha256()) > 0)
+        try #require(X509_CRL_sign(list, issuer.key, EVP_sha256()) > 0)
         return TestCertificate.text { PEM_write_bio_X509_CRL($0, list) }
     }
 }

@@ -12,21 +12,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Gives the process's OpenSSL a provider that offers only the key types and decoders that TLS needs. OpenSSL 3.0 looks
-/// through every decoder under every name for every certificate and session it reads. False when OpenSSL cannot be set
+/// Gives the process's OpenSSL a provider that offers only the algorithms that TLS needs. OpenSSL 3.0 looks through every
+/// decoder, every algorithm and every name for every certificate and session it reads. False when OpenSSL cannot be set
 /// up. Call once, before anything else of OpenSSL.
 bool apus_tls_set_up(void);
+
+/// Has OpenSSL take its memory from blocks that are kept for each thread. False when it has taken some already, or a
+/// sanitizer watches memory. Nothing depends on it.
+bool apus_tls_keep_memory(void);
 
 // MARK: Contexts
 
 /// A context with the options every context has: no renegotiation, no compression, no chain built per handshake, buffers
 /// given back when idle.
 SSL_CTX *apus_tls_context_new(OSSL_LIB_CTX *library, bool is_server, int min_version, int max_version);
-/// Sets whether sessions are resumed, and how long one may be. - Parameter id: session id context, at most 32 bytes.
-void apus_tls_context_set_resumption(SSL_CTX *context, bool is_server, bool on, const uint8_t *id, size_t id_length);
-/// Adds a certificate with its chain and key; 0 when OpenSSL refuses them.
+/// Sets whether sessions are resumed, by tickets or by a memory of the server (`keeps`), and for how many seconds one may
+/// be. - Parameter id: session id context, at most 32 bytes.
+void apus_tls_context_set_resumption(
+    SSL_CTX *context, bool is_server, bool tickets, bool keeps, uint32_t timeout, const uint8_t *id, size_t id_length);
 /// Has a server tell clients by whom their certificate is to be signed: the certificates of `store`.
 void apus_tls_context_name_authorities(SSL_CTX *context, X509_STORE *store);
+/// Adds a certificate with its chain and key; 0 when OpenSSL refuses them.
 int apus_tls_context_add(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain, EVP_PKEY *key);
 /// Makes a connection offer this certificate beside those already chosen for it; 0 when OpenSSL refuses.
 int apus_tls_use(SSL *ssl, X509 *leaf, STACK_OF(X509) *chain, EVP_PKEY *key);
@@ -46,6 +52,14 @@ int apus_tls_peer_signature(SSL *ssl, int *hash, int *key_type);
 /// Stores that in the session, for OpenSSL does not. Always 1.
 int apus_tls_keep_peer_signature(SSL *ssl, SSL_SESSION *session);
 
+// MARK: After the handshake
+
+/// Whether `apus_tls_park` works with the OpenSSL in use.
+bool apus_tls_can_park(void);
+/// Gives a connection whose handshake is complete a session it shares with others, and frees its own with the peer's
+/// certificate, and its buffers. - Parameter context: of the method that was negotiated. 0 when it stays as it is.
+int apus_tls_park(SSL *ssl, SSL_CTX *context, SSL_SESSION *session);
+
 // MARK: Reading PEM
 
 /// All certificates in a PEM text. NULL when one is malformed; an empty stack when there is none.
@@ -53,10 +67,10 @@ STACK_OF(X509) *apus_tls_read_certificates(OSSL_LIB_CTX *library, const void *pe
 /// The first private key in a PEM text (PKCS#8, SEC1 or PKCS#1; never encrypted). NULL when there is none.
 EVP_PKEY *apus_tls_read_key(OSSL_LIB_CTX *library, const void *pem, int length);
 /// A store of the trusted certificates and the revocation lists. - Parameter error: 1 a CA, 2 a CRL could not be read,
-/// 3 there is no CA, 4 there is no CRL. - Parameter next_update: earliest end of a list, in seconds; INT64_MAX for none.
+/// 3 there is no CA, 4 there is no CRL. - Parameter leaf_only: the lists are asked about leaves. - Parameter next_update: earliest end of a list, in seconds; INT64_MAX for none.
 X509_STORE *apus_tls_make_store(
-    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, int depth, int *error,
-    int64_t *next_update);
+    OSSL_LIB_CTX *library, const void *ca, int ca_length, const void *crl, int crl_length, bool leaf_only, int depth,
+    int *error, int64_t *next_update);
 
 // MARK: Certificates
 

@@ -60,9 +60,9 @@ extension ConfigCompiler {
     /// Follows the files of everything in force. Call when that has changed.
     func watchFiles() {
         contexts.prune()
-        var files: Set<String> = []
-        for chain in secureChains.values.joined() { files.formUnion(chain.compiled.tls?.files ?? []) }
-        for cluster in clusters.values { files.formUnion(cluster.tls?.files ?? []) }
+        var files: [String: FileStamp] = [:]
+        for chain in secureChains.values.joined() { files.merge(chain.compiled.tls?.files ?? [:]) { first, _ in first } }
+        for cluster in clusters.values { files.merge(cluster.tls?.files ?? [:]) { first, _ in first } }
         watch.watch(files)
     }
 
@@ -86,7 +86,7 @@ extension ConfigCompiler {
         guard !changed.isEmpty else { return outcome }
         var delta = nextDelta()
         for (listener, chains) in secureChains {
-            for (index, chain) in chains.enumerated() where chain.compiled.tls?.files.isDisjoint(with: changed) == false {
+            for (index, chain) in chains.enumerated() where changed.contains(where: { chain.compiled.tls?.files[$0] != nil }) {
                 let name = "listener '\(listener)' filter chain '\(chain.name)'"
                 do throws(TLSConfigError) {
                     let tls = try contexts.make(chain.config, owner: .listener(chain.statName))
@@ -102,7 +102,7 @@ extension ConfigCompiler {
             }
         }
         for (name, cluster) in clusters {
-            guard let tls = cluster.tls, !tls.files.isDisjoint(with: changed), let config = cluster.cluster.tls,
+            guard let tls = cluster.tls, changed.contains(where: { tls.files[$0] != nil }), let config = cluster.cluster.tls,
                 let id = clusterID(name)
             else { continue }
             do throws(TLSConfigError) {

@@ -4,14 +4,15 @@ package import MeshTLS
 /// The files that TLS contexts in force were made of, and when they last looked different.
 ///
 /// Certificates are renewed by replacing files. Control asks `changed` about once a second: a few system calls for a few
-/// files, where notifications would have to follow every link of a mounted secret.
+/// files, where notifications would have to follow every link of a mounted secret. It sees a file that was renamed into
+/// place, one that was written over, and a link anywhere on the path that leads elsewhere now (Kubernetes turns `..data`),
+/// which is more than `watched_directory` announces.
 struct TLSFileWatch {
     private var stamps: [String: FileStamp] = [:]
 
-    /// Watches exactly `files`. One that is new counts as seen now.
-    mutating func watch(_ files: Set<String>) {
-        stamps = stamps.filter { files.contains($0.key) }
-        for file in files where stamps[file] == nil { stamps[file] = FileStamp(file) }
+    /// Watches exactly `files`. One that is new counts as seen when it looked so, which is before it was read.
+    mutating func watch(_ files: [String: FileStamp]) {
+        stamps = files.merging(stamps.filter { files[$0.key] != nil }) { _, seen in seen }
     }
 
     var isEmpty: Bool { stamps.isEmpty }

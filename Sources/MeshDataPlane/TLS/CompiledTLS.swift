@@ -7,10 +7,10 @@ package final class CompiledDownstreamTLS: Sendable {
     let context: TLSContext
     let policy: SANPolicy
     let stats: TLSStats
-    /// Files that were read to make it.
-    package let files: Set<String>
+    /// Files that were read to make it, each as it looked before.
+    let files: [String: FileStamp]
 
-    init(context: TLSContext, policy: SANPolicy, stats: TLSStats, files: Set<String>) {
+    init(context: TLSContext, policy: SANPolicy, stats: TLSStats, files: [String: FileStamp]) {
         self.context = context
         self.policy = policy
         self.stats = stats
@@ -23,12 +23,12 @@ package final class CompiledUpstreamTLS: Sendable {
     let context: TLSContext
     let policy: SANPolicy
     let stats: TLSStats
-    package let files: Set<String>
+    let files: [String: FileStamp]
     let serverName: String
     let usesHostNameAsServerName: Bool
     let validatesServerName: Bool
 
-    init(_ config: UpstreamTLS, context: TLSContext, policy: SANPolicy, stats: TLSStats, files: Set<String>) {
+    init(_ config: UpstreamTLS, context: TLSContext, policy: SANPolicy, stats: TLSStats, files: [String: FileStamp]) {
         self.context = context
         self.policy = policy
         self.stats = stats

@@ -17,46 +17,86 @@ final class TLSContextFactory {
     private struct Shared { weak var context: TLSContext? }
 
     private let catalog: StatCatalog
+    private let read: (String) -> Result<[UInt8], FileBytes.FileFailure>
     private var contexts: [TLSContextOptions: Shared] = [:]
     /// What was understood otherwise than written, in words; the owner empties it.
     var warnings: [String] = []
 
-    init(catalog: StatCatalog) { self.catalog = catalog }
+    /// - Parameter read: how a file is read.
+    init(catalog: StatCatalog, read: @escaping (String) -> Result<[UInt8], FileBytes.FileFailure> = FileBytes.read) {
+        self.catalog = catalog
+        self.read = read
+    }
 
     // MARK: Sides
 
     /// - Parameter owner: scope of the listener's stats.
     func make(_ config: DownstreamTLS, owner: StatScopeName) throws(TLSConfigError) -> CompiledDownstreamTLS {
-        var sources = TLSSources()
-        var options = try common(config.context, role: .server, &sources)
-        options.requiresClientCertificate = config.requiresClientCertificate
-        options.allowsResumption = config.tickets != .disabled
-        if case .keys = config.tickets {
-            warnings.append("session_ticket_keys: tickets are sealed with keys of the process, no other process opens them")
-        }
-        if let seconds = config.sessionTimeoutSeconds {
-            // A ticket lives from one to two periods of its key.
-            options.ticketKeyPeriodSeconds = min(options.ticketKeyPeriodSeconds, max(1, UInt64(seconds) / 2))
-            if seconds == 0 { options.allowsResumption = false }
+        let (options, files) = try atOneMoment { (sources: inout TLSSources) throws(TLSConfigError) -> TLSContextOptions in
+            var options = try common(config.context, role: .server, &sources)
+            options.requiresClientCertificate = config.requiresClientCertificate
+            options.keepsSessions = config.keepsSessions
+            switch config.tickets {
+            case .ownKeys: break
+            case .disabled: options.allowsResumption = false
+            case .keys(let keys):
+                for (index, key) in keys.enumerated() {
+                    options.ticketKeys.append(try sources.bytes(key, "session_ticket_keys.keys[\(index)]"))
+                }
+            }
+            // 0 is the library's default, as in BoringSSL.
+            if let seconds = config.sessionTimeoutSeconds, seconds > 0 {
+                options.sessionTimeoutSeconds = seconds
+                // A key opens tickets for one to two periods: as long as they live, but no key longer than BoringSSL's two days.
+                options.ticketKeyPeriodSeconds = min(UInt64(seconds), 172_800)
+            }
+            return options
         }
         return CompiledDownstreamTLS(
             context: try context(options), policy: try policy(config.context.validation),
-            stats: TLSStats(of: owner, isUpstream: false, catalog: catalog), files: sources.files)
+            stats: TLSStats(of: owner, isUpstream: false, catalog: catalog), files: files)
     }
 
     /// - Parameter owner: scope of the cluster's stats.
     func make(_ config: UpstreamTLS, owner: StatScopeName) throws(TLSConfigError) -> CompiledUpstreamTLS {
-        var sources = TLSSources()
-        var options = try common(config.context, role: .client, &sources)
-        options.allowsResumption = config.maxSessionKeys > 0
+        let (options, files) = try atOneMoment { (sources: inout TLSSources) throws(TLSConfigError) -> TLSContextOptions in
+            var options = try common(config.context, role: .client, &sources)
+            options.allowsResumption = config.maxSessionKeys > 0
+            options.maxSessions = Int(config.maxSessionKeys)
+            return options
+        }
         let validation = config.context.validation
         if config.validatesServerName, validation?.trustedCA == nil {
             throw TLSConfigError(reason: "auto_sni_san_validation: found no trusted_ca; names mean nothing without one")
         }
         return CompiledUpstreamTLS(
             config, context: try context(options), policy: try policy(validation),
-            stats: TLSStats(of: owner, isUpstream: true, catalog: catalog), files: sources.files)
+            stats: TLSStats(of: owner, isUpstream: true, catalog: catalog), files: files)
     }
+
+    /// Reads files until none of them changed in the meantime, so that a certificate and a key that are replaced together
+    /// are read together. After a few times takes what is there: a pair that does not fit is refused, and its files are
+    /// remembered as they were before they were read, so the next look finds them changed.
+    private func atOneMoment(
+        _ gather: (inout TLSSources) throws(TLSConfigError) -> TLSContextOptions
+    ) throws(TLSConfigError) -> (TLSContextOptions, [String: FileStamp]) {
+        let said = warnings.count
+        for _ in 1..<TLSContextFactory.readings {
+            var sources = TLSSources(read: read)
+            do throws(TLSConfigError) {
+                let options = try gather(&sources)
+                if sources.areUnchanged { return (options, sources.files) }
+            } catch {
+                if sources.areUnchanged { throw error }
+            }
+            warnings.removeSubrange(said...)
+        }
+        var sources = TLSSources(read: read)
+        return (try gather(&sources), sources.files)
+    }
+
+    /// A renewal is over in a moment; what changes all the time is not waited for.
+    private static let readings = 5
 
     private func policy(_ validation: CertificateValidation?) throws(TLSConfigError) -> SANPolicy {
         guard let names = validation?.names, !names.isEmpty else { return SANPolicy.any }
@@ -116,9 +156,7 @@ final class TLSContextFactory {
         options.publicKeyPins = validation.keyPins.map { TLSSources.base64($0) }
         options.certificateHashes = validation.certificateHashes.map { TLSSources.hexadecimal($0) }
         options.allowsExpired = validation.allowsExpired
-        if validation.checksRevocationOfLeafOnly {
-            warnings.append("only_verify_leaf_cert_crl is not honoured: every certificate of a chain is looked up")
-        }
+        options.checksRevocationOfLeafOnly = validation.checksRevocationOfLeafOnly
     }
 
     private func apply(_ parameters: TLSParameters, to options: inout TLSContextOptions) throws(TLSConfigError) {
@@ -143,14 +181,21 @@ final class TLSContextFactory {
 
 /// The bytes that one context is made of, and the files they came from.
 struct TLSSources {
-    private(set) var files: Set<String> = []
+    private let read: (String) -> Result<[UInt8], FileBytes.FileFailure>
+    /// Each with what it looked like before it was read.
+    private(set) var files: [String: FileStamp] = [:]
+
+    init(read: @escaping (String) -> Result<[UInt8], FileBytes.FileFailure>) { self.read = read }
+
+    /// Whether every file still looks as it did.
+    var areUnchanged: Bool { files.allSatisfy { FileStamp($0.key) == $0.value } }
 
     mutating func bytes(_ source: TLSDataSource, _ place: String) throws(TLSConfigError) -> [UInt8] {
         switch source {
         case .inline(let bytes): return bytes
         case .file(let path):
-            files.insert(path)
-            switch FileBytes.read(path) {
+            if files[path] == nil { files[path] = FileStamp(path) }
+            switch read(path) {
             case .success(let bytes): return bytes
             case .failure(let failure): throw TLSConfigError(reason: "\(place): cannot read '\(path)': \(failure.reason)")
             }

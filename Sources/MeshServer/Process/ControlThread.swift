@@ -241,10 +241,12 @@ final class ControlThread: TimerTarget {
         arm(.overload, milliseconds: watch.interval)
     }
 
-    /// Memory that the process has without any traffic is not theirs, and a tenth is left for what is no buffer.
+    /// Memory that the process has without any traffic is not theirs, and a quarter is left for what is no buffer, what one turn
+    /// brings, and buffers of other sizes that wait to be used again.
     private func setMemoryBudgets() {
         guard let memoryLimit else { return }
-        let free = memoryLimit / 10 * 9 - min(ProcessMemory.resident() ?? 0, memoryLimit / 10 * 9)
+        let most = memoryLimit / 4 * 3
+        let free = most - min(ProcessMemory.resident() ?? 0, most)
         tellWorkers(.memoryBudget(max(Int(clamping: free) / workerCount, ControlThread.leastBudget)))
     }
 

@@ -30,6 +30,7 @@ final class DataPlaneRig: ListeningSocketSource, LogFileSource {
             registry: FilterRegistry(http: []), catalog: catalog, pages: catalog.makePages(), workers: 1,
             node: NodeIdentity(), sockets: self, logFiles: self,
             publish: { worker.apply($0) })
+        TestRoots.keep(self)
     }
 
     /// One listener at `listenAddress` with one TCP chain to one endpoint, after `change`.
