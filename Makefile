@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 
-.PHONY: run build test bench fuzz soak restarts asan packages venv clean asan-suites
+.PHONY: run build test bench fuzz soak restarts asan asan-suites packages venv clean
 
 ## Installs what is missing, builds, starts the demo.
 run: build
@@ -37,8 +37,6 @@ soak: build venv
 restarts: build venv
 	APUS_BINARY=$(CURDIR)/$(BINARY) APUS_RESTARTS=100 .venv/bin/python -m pytest -q -s -p no:cacheprovider Tests/PeerTests/test_restart.py
 
-## The unit tests under the address sanitizer. Leaks are not its business: test rigs refer to themselves; slabs are counted
-## in every test, and `make soak` watches memory.
 ## The unit tests under the address sanitizer, with leaks.
 asan: packages
 	Scripts/sanitize.sh unit
