@@ -86,7 +86,7 @@ let package = Package(
         tests("MeshHTTP2Tests", ["MeshHTTP2", "MeshHTTP", "MeshIO", "MeshTestKit"]),
         tests("MeshUVTests", ["MeshUV", "MeshIO"]),
         tests("MeshTLSTests", ["MeshTLS", "MeshIO", "COpenSSL", "MeshTestKit"]),
-        tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshIO", "MeshTestKit"]),
+        tests("MeshModelTests", ["MeshModel", "MeshHTTP", "MeshRegex", "MeshIO", "MeshTestKit"]),
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
         tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshTLS", "MeshIO", "MeshStats", "MeshTestKit"]),
         tests("MeshServerTests", ["MeshServer", "MeshDataPlane", "MeshXDS", "MeshStats", "MeshProto", "MeshModel", "MeshIO"]),

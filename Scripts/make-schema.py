@@ -51,6 +51,11 @@ ROOTS = [
     "envoy.admin.v3.EcdsConfigDump", "envoy.admin.v3.Listeners", "envoy.admin.v3.Clusters", "envoy.admin.v3.ServerInfo",
     "xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct",
 ]
+# What Envoy 1.40 has and the published xds-protos do not: by message its fields as the table prints them, by enum its values.
+NEWER_FIELDS = {
+    "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions": {3: ("flush_access_log_on_start", "bool")},
+}
+NEWER_VALUES = {"envoy.data.accesslog.v3.AccessLogType": [" 14 TcpConnectionStart"]}
 # Regular expressions among the rules that Apus checks, by the name the reader of the table knows them by.
 PATTERNS = {"^[^?#]+[^?#/]$": "path_separated_prefix"}
 SCALARS = {
@@ -212,7 +217,7 @@ class Table:
 
     def add_enum(self, enum):
         lines = [" %d %s" % (v.number, v.name) for v in enum.values if not v.name.startswith("hidden_envoy")]
-        self.enums[enum.full_name] = lines
+        self.enums[enum.full_name] = lines + NEWER_VALUES.get(enum.full_name, [])
 
     def block(self, m):
         ours = self.honoured.get(m.full_name)
@@ -243,7 +248,11 @@ class Table:
             if not o.name.startswith("_"):
                 required = o.GetOptions().Extensions[validate_pb2.required] and not disabled
                 lines.append(" oneof %s%s" % (o.name, " required" if required else ""))
-        unknown = set(ours or {}) - {f.number for f in m.fields}
+        newer = NEWER_FIELDS.get(m.full_name, {})
+        for number, (name, kind) in newer.items():
+            is_ours = (ours or {}).get(number) == (name, kind)
+            lines.append(" %d %s %s%s" % (number, name, kind, " +" if is_ours else ""))
+        unknown = set(ours or {}) - {f.number for f in m.fields} - set(newer)
         if unknown:
             sys.exit("%s: field numbers %s are not in the official message" % (m.full_name, sorted(unknown)))
         return lines

@@ -207,7 +207,7 @@ def dump(pid, directory, number):
 def measure(peer, requests, scenario):
     build_tools()
     http2 = scenario == "http2"
-    backend, proxy, client = Backend(h2=http2), Proxy(peer, 7, label=f"callgrind-{peer}", door="h2" if http2 else "http"), None
+    backend, proxy, client = Backend(h2=http2), Proxy(peer, 7, label=f"callgrind-{peer}", door={"http2": "h2", "http1-logged": "logged"}.get(scenario, "http")), None
     for old in proxy.directory.glob("callgrind.out*"):
         old.unlink()
     try:
@@ -245,7 +245,8 @@ def measure(peer, requests, scenario):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000, help="N (default 1,000)")
-    parser.add_argument("--scenario", choices=("http1", "http2"), default="http1", help="HTTP/1 to HTTP/1 (default), or HTTP/2 to HTTP/2")
+    parser.add_argument("--scenario", choices=("http1", "http2", "http1-logged"), default="http1",
+                        help="HTTP/1 to HTTP/1 (default), HTTP/2 to HTTP/2, or HTTP/1 with Istio's access log to a file")
     parser.add_argument("--binary", default="apus", help="which proxy; the thresholds are for apus only")
     parser.add_argument("--top", type=int, default=0, help="show the N dearest functions even if nothing failed")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks/micro/callgrind.sh [--scenario http1|http2] [--requests N] [--binary apus|nginx|haproxy|nghttpx] [--top N]: user
+# Benchmarks/micro/callgrind.sh [--scenario http1|http2|http1-logged] [--requests N] [--binary apus|nginx|haproxy|nghttpx] [--top N]: user
 # instructions, retain/release pairs and allocations per request, held against thresholds.json. APUS_BINARY names another binary.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -64,6 +64,7 @@ def binary_of(peer):
     """Path of the executable of a peer, or None if this machine has none."""
     path = {
         "apus": lambda: os.environ.get("APUS_BINARY", str(ROOT / ".build/release/apus")),
+        "bare": lambda: os.environ.get("APUS_BINARY", str(ROOT / ".build/release/apus")),
         "baseline": lambda: os.environ.get("APUS_BASELINE"),
         "envoy": envoy_binary,
         "haproxy": lambda: os.environ.get("HAPROXY_BINARY") or shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]),
@@ -82,7 +83,7 @@ def with_symbols(command):
 
 def version_of(peer):
     """One line that names the peer's version, for the head of a result."""
-    arguments = {"apus": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v", "nghttpx": "--version"}.get(peer)
+    arguments = {"apus": "--version", "bare": "--version", "baseline": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v", "nghttpx": "--version"}.get(peer)
     if arguments is None:
         return f"{peer}: forwards bytes, parses nothing (Benchmarks/peers/tools/forward.c)"
     done = subprocess.run([binary_of(peer), arguments], capture_output=True, text=True)
@@ -204,9 +205,10 @@ class Backend:
 
 
 # The doors of a proxy: which of its listeners a scenario loads, and what is behind it. Those of the second line are in the
-# configurations "-h2"; a proxy that runs one of them has not read the other.
+# configurations "-h2", "logged" is in "-logged"; a proxy that runs one of them has not read the other.
 DOORS = {"http": BACKEND_HTTP, "tcp": BACKEND_TCP, "bulk": BACKEND_BULK,
-         "h2": BACKEND_H2, "to_mtls": BACKEND_MTLS, "mtls": BACKEND_HTTP}
+         "h2": BACKEND_H2, "to_mtls": BACKEND_MTLS, "mtls": BACKEND_HTTP,
+         "logged": BACKEND_HTTP}
 H2_DOORS = ("h2", "to_mtls", "mtls")
 
 
@@ -215,6 +217,8 @@ class Proxy:
 
     def __init__(self, peer, slot, routes=CATCH_ALL, label=None, door="http", symbols=False):
         self.symbols = symbols
+        # "bare" is Apus without what the scenario is about: without the access log.
+        door = "http" if peer == "bare" else door
         self.peer, self.label, self.door = peer, label or peer, door
         base = 28100 + 10 * slot
         self.admin, self.ports = base + 9, {name: base + i for i, name in enumerate(DOORS)}
@@ -241,11 +245,13 @@ class Proxy:
                 frontend=f"127.0.0.1,{self.port}" + ("" if self.door == "mtls" else ";no-tls"), verify_client="yes" if self.door == "mtls" else "no",
                 backend=f"127.0.0.1,{DOORS[self.door]};;" + {"h2": "proto=h2", "to_mtls": "proto=h2;tls;sni=localhost", "mtls": "proto=http/1.1"}[self.door])
         kind = "-h2" if self.door in H2_DOORS else ""
-        name = {"haproxy": f"haproxy{kind}.cfg", "nginx": f"nginx{kind}.conf", "nghttpx": "nghttpx.conf"}.get(self.peer, f"envoy{kind}.yaml")
+        own = "-logged" if self.door == "logged" else kind
+        (self.directory / "access.log").unlink(missing_ok=True)
+        name = {"haproxy": f"haproxy{kind}.cfg", "nginx": f"nginx{kind}.conf", "nghttpx": "nghttpx.conf"}.get(self.peer, f"envoy{own}.yaml")
         config = self.directory / name
         # $routes is text of any length and may hold "$" of a regex: substituted values are not read again.
         config.write_text(string.Template((CONFIGS / (name + ".in")).read_text()).safe_substitute(values))
-        if self.peer in ("apus", "baseline"):
+        if self.peer in ("apus", "bare", "baseline"):
             return [binary, "-c", config, "--concurrency", "1", "--log-level", "error"]
         if self.peer == "envoy":
             return [binary, "-c", config, "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"]

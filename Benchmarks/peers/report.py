@@ -8,7 +8,7 @@ import statistics
 import plot
 from scenarios import BEST
 
-NAMES = {"apus": "Apus", "baseline": "Apus before", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "nghttpx": "nghttpx",
+NAMES = {"apus": "Apus", "bare": "Apus without log", "baseline": "Apus before", "envoy": "Envoy", "haproxy": "HAProxy", "nginx": "nginx", "nghttpx": "nghttpx",
          "forward": "floor (forwards bytes)"}
 
 
@@ -74,7 +74,7 @@ METRIC_NAMES = {"cpu": "CPU", "p50": "p50", "change": "change", "idle": "idle", 
 def best_of(runs, metric):
     """The peer, of those that were measured, with the lowest median; None where there is none."""
     found = [(median(mine), label) for label in labels_of(runs)
-             if label.split(" ")[0] not in ("apus", "baseline", "forward") and (mine := values(runs, label, metric))]
+             if label.split(" ")[0] not in ("apus", "bare", "baseline", "forward") and (mine := values(runs, label, metric))]
     return min(found)[1] if found else None
 
 
@@ -153,7 +153,7 @@ def remarks(scenario, runs, failures):
 
 def load_table(scenario, runs):
     labels = labels_of(runs)
-    against = [p for p in ("baseline", "envoy", "haproxy", "nginx", "nghttpx") if p in labels]
+    against = [p for p in ("bare", "baseline", "envoy", "haproxy", "nginx", "nghttpx") if p in labels]
     bulk = scenario.kind == "bulk"
     head = ["", "proxy CPU-s per GB" if bulk else "proxy CPU µs per request"] + [f"× {NAMES[p]}, paired" for p in against]
     head += ["GB/s" if bulk else "requests/s"] + ([] if bulk else ["p50 µs", "p99 µs"]) + ["proxy util", "load util", "RSS MB", "runs"]

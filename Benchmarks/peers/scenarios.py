@@ -3,7 +3,7 @@
 import dataclasses
 
 EVERYONE = ("apus", "envoy", "haproxy", "nginx")
-ALL_PEERS = EVERYONE + ("nghttpx", "forward")
+ALL_PEERS = EVERYONE + ("nghttpx", "forward", "bare")
 WITH_FLOOR = EVERYONE + ("forward",)
 H2_BOTH_SIDES = ("apus", "envoy", "haproxy", "nghttpx")  # nginx has no HTTP/2 upstream
 
@@ -55,6 +55,9 @@ SCENARIOS = (
     Scenario(
         "h1-tiny", "HTTP/1 → HTTP/1, 2-byte body, 64 connections, saturated", "wrk", WITH_FLOOR,
         targets=(Target("cpu", 0.40, "envoy"), Target("cpu", 1.0, "haproxy"))),
+    Scenario(
+        "h1-logged", "HTTP/1 → HTTP/1, 2-byte body, 64 connections, saturated, Istio's access log to a file", "wrk",
+        ("apus", "bare", "envoy"), door="logged", targets=(Target("cpu", 1.20, "bare"),)),
     Scenario(
         "h1-8000", "HTTP/1 → HTTP/1, 2-byte body, 8,000 requests/s open loop (Poisson), 64 connections", "rate", WITH_FLOOR,
         rate=8000, saturated=False, targets=(Target("cpu", 1.0, "nginx"), Target("p50", 1.05, "nginx"))),

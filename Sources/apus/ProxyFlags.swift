@@ -96,6 +96,8 @@ struct ProxyFlags: ParsableCommand {
     var skipHotRestartParentStats = false
     @Flag(help: "Without effect, for there are no stack traces in the log.")
     var logStacktraceSingleEntry = false
+    @Option(help: "Who is told in x-apus-reason, when it asks with x-apus-explain: off, trusted or all.")
+    var explainReplies = "off"
     @Flag(help: "Print the version.")
     var version = false
     @Flag(help: "Print the version of hot restart.")
@@ -157,6 +159,10 @@ struct ProxyFlags: ParsableCommand {
             throw ValidationError("error: unknown IP address version '\(localAddressIPVersion)'")
         }
         options.localAddressIPVersion = version
+        guard let explanations = ServerOptions.Explanations(rawValue: explainReplies) else {
+            throw ValidationError("error: unknown explain-replies '\(explainReplies)'; off, trusted or all")
+        }
+        options.explanations = explanations
         options.cpusetThreads = cpusetThreads
         options.skipDeprecatedLogs = skipDeprecatedLogs
         options.enableCoreDump = enableCoreDump

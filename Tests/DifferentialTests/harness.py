@@ -103,6 +103,8 @@ class Case:
     upstream_requests: int = 0
     #: log file (by name) whose lines belong to the observation
     log: str | None = None
+    #: makes a line of that log comparable
+    log_view: Callable | None = None
     #: the observation is only the order of response bodies, from the smallest rotation on: a random start does not matter
     rotation: bool = False
     #: the observation is only which response bodies came at all
@@ -224,7 +226,7 @@ class Side:
                 upstream.reset_records()
                 upstream.close_connections()
         if log_path:
-            observation.add_log(log_path, log_start)
+            observation.add_log(log_path, log_start, case.log_view)
         if case.rotation:
             observation.reduce_to_rotation()
         if case.spread:
@@ -411,7 +413,7 @@ class Observation:
         if record.reset is not None:
             self.add("upstream stream", f"reset, code {record.reset}")
 
-    def add_log(self, path, start):
+    def add_log(self, path, start, view=None):
         """What the log gained, once it gained something and then nothing for 0.1 s (the flush interval is 20 ms)."""
         deadline = time.monotonic() + 3
         text = b""
@@ -424,6 +426,8 @@ class Observation:
             elif text and time.monotonic() - changed > 0.1:
                 break
         for line in filter(None, text.decode("latin-1").split("\n")):
+            if view:
+                line = view(line)
             line = _TLS_ERROR.sub("<TLS error>", _TIMESTAMP.sub("<time>", _UUID.sub("<uuid>", line)))
             # The default format: bytes received, bytes sent, duration, service time.
             self.add(

@@ -45,8 +45,26 @@ final class Heads {
 }
 
 /// A format context with fixed answers.
-final class FixedContext: FormatContext {
+final class FixedContext: AccessLogSubject {
     var headers: [String: String] = [:]
+    var metadata = MetadataTable()
+    var logStatus: UInt16 = 0
+    var logMilliseconds: UInt64 = 0
+    var logFlags: UInt64 = 0
+    var logType = AccessLogType.notSet
+    var logGRPCStatus: UInt32 = 2
+    var isTraced = false
+    var stableRandom: UInt64?
+
+    func meets(_ predicate: HeaderPredicate) -> Bool { false }
+
+    func appendMetadata(
+        _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
+    ) -> Bool {
+        guard let split = MetadataSource.split(argument) else { return false }
+        return metadata.append(split.path, quotes: quotes, to: sink)
+    }
+
     var values: [FormatCommand: String] = [:]
     private var lent: [UInt8] = []
 

@@ -8,8 +8,10 @@ import Glibc
 /// Values that HTTP and TCP logs write alike.
 enum FormatValues {
     /// `2026-08-22T12:00:00.123Z`, or by `argument` as a strftime format.
-    static func appendTime(_ wallClock: UInt64, format argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool {
-        FormatTime.append(microseconds: Int64(wallClock / 1000), format: argument, to: sink)
+    static func appendTime(
+        _ wallClock: UInt64, format argument: UnsafeRawBufferPointer, isLocal: Bool = false, to sink: ByteSink
+    ) -> Bool {
+        FormatTime.append(microseconds: Int64(wallClock / 1000), format: argument, isLocal: isLocal, to: sink)
         return true
     }
 
@@ -32,16 +34,19 @@ enum FormatValues {
 
     /// Short names of the flags, comma between them; `-` for none, in headers too.
     static func append(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
-        appendNames(flags, ResponseFlags.shortNames, to: sink)
+        guard flags.isEmpty else { return appendNames(flags, ResponseFlagNames.short, to: sink) }
+        sink.append(UInt8(ascii: "-"))
+        return true
     }
 
     /// Long names of the flags (`%RESPONSE_FLAGS_LONG%`).
     static func appendLong(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
-        appendNames(flags, ResponseFlags.longNames, to: sink)
+        guard flags.isEmpty else { return appendNames(flags, ResponseFlagNames.long, to: sink) }
+        sink.append(UInt8(ascii: "-"))
+        return true
     }
 
     private static func appendNames(_ flags: ResponseFlags, _ names: [StaticString], to sink: ByteSink) -> Bool {
-        if flags.isEmpty { sink.append("-") }
         var isFirst = true
         for (index, name) in names.enumerated() where flags.rawValue & (1 << UInt64(index)) != 0 {
             if !isFirst { sink.append(",") }
@@ -86,8 +91,20 @@ enum FormatValues {
         case .downstreamDirectRemotePort: appendPort(facts.directRemoteAddress, to: sink)
         case .requestedServerName:
             appendText(facts.serverName, to: sink)
+        // Only addresses of Envoy's internal listeners have one.
+        case .downstreamLocalEndpointID, .downstreamDirectLocalEndpointID, .customFlags: true
+        case .bytesRetransmitted, .packetsRetransmitted: appendNumber(0, to: sink)
         default: append(command, downstream: facts.tls, to: sink)
         }
+    }
+
+    /// Nanoseconds from `start` to `end`, in units; false unless both are known and in this order.
+    static func append(
+        _ span: DurationSpan, start: MonotonicInstant?, end: MonotonicInstant?, to sink: ByteSink
+    ) -> Bool {
+        guard let start, let end, start.nanoseconds > 0, end.nanoseconds >= start.nanoseconds else { return false }
+        sink.append(decimal: (end.nanoseconds - start.nanoseconds) / max(span.unit, 1))
+        return true
     }
 
     static func appendText(_ text: String, to sink: ByteSink) -> Bool {

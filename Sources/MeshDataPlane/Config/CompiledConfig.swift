@@ -21,7 +21,7 @@ package final class CompiledListener: Sendable {
     /// One list of sockets per worker, one socket per address; empty for a listener that is not bound.
     let sockets: [[ListeningSocket]]
     let stats: ListenerStats
-    let accessLogs: [CompiledAccessLog]
+    let accessLogs: CompiledAccessLogs
     let filtersTimeout: UInt64
     let filterStats: ListenerFilterStats
     /// Shared by all workers; nil without a limit.
@@ -30,7 +30,7 @@ package final class CompiledListener: Sendable {
     init(
         listener: Listener, matcher: FilterChainTable, chains: [ChainID], defaultChain: ChainID?,
         sockets: [[ListeningSocket]], stats: ListenerStats, filterStats: ListenerFilterStats,
-        accessLogs: [CompiledAccessLog]
+        accessLogs: CompiledAccessLogs
     ) {
         self.listener = listener
         self.matcher = matcher
@@ -53,6 +53,7 @@ package final class CompiledChain: Sendable {
     }
 
     let name: String
+    let metadata: MetadataTable
     let terminal: Terminal
     /// Bytes a connection may have waiting in one direction (`per_connection_buffer_limit_bytes`).
     let bufferLimit: Int
@@ -64,10 +65,11 @@ package final class CompiledChain: Sendable {
     let forwardedElement: ForwardedClientCertificate?
 
     init(
-        name: String, terminal: Terminal, bufferLimit: Int, tls: CompiledDownstreamTLS? = nil,
-        transportTimeout: UInt64 = 0
+        name: String, metadata: MetadataTable = MetadataTable(), terminal: Terminal, bufferLimit: Int,
+        tls: CompiledDownstreamTLS? = nil, transportTimeout: UInt64 = 0
     ) {
         self.name = name
+        self.metadata = metadata
         self.terminal = terminal
         self.bufferLimit = bufferLimit
         self.tls = tls
@@ -82,7 +84,8 @@ package final class CompiledChain: Sendable {
     /// The same chain with another TLS context.
     func with(_ tls: CompiledDownstreamTLS) -> CompiledChain {
         CompiledChain(
-            name: name, terminal: terminal, bufferLimit: bufferLimit, tls: tls, transportTimeout: transportTimeout)
+            name: name, metadata: metadata, terminal: terminal, bufferLimit: bufferLimit, tls: tls,
+            transportTimeout: transportTimeout)
     }
 }
 
@@ -93,7 +96,9 @@ package final class CompiledHTTP: Sendable {
     let filters: [any HTTPFilterConfig]
     let stats: HTTPConnectionManagerStats
     let listenerStats: HTTPListenerStats
-    let accessLogs: [CompiledAccessLog]
+    let accessLogs: CompiledAccessLogs
+    /// Nil where local replies stay as they are.
+    let localReplies: CompiledLocalReplies?
     let serverName: ConstantBytes
     let via: ConstantBytes
     let router: RouterOptions
@@ -121,7 +126,8 @@ package final class CompiledHTTP: Sendable {
 
     init(
         terminal: HTTPTerminal, routes: RoutesID, filters: [any HTTPFilterConfig], stats: HTTPConnectionManagerStats,
-        listenerStats: HTTPListenerStats, accessLogs: [CompiledAccessLog], router: RouterOptions, node: NodeIdentity
+        listenerStats: HTTPListenerStats, accessLogs: CompiledAccessLogs, router: RouterOptions, node: NodeIdentity,
+        runtime: Runtime
     ) {
         self.listenerStats = listenerStats
         self.terminal = terminal
@@ -129,6 +135,7 @@ package final class CompiledHTTP: Sendable {
         self.filters = filters
         self.stats = stats
         self.accessLogs = accessLogs
+        localReplies = terminal.localReplies.map { CompiledLocalReplies($0, runtime: runtime) }
         self.router = router
         serverName = ConstantBytes(terminal.serverName)
         via = ConstantBytes(terminal.via)
@@ -165,11 +172,11 @@ package final class CompiledTCP: Sendable {
     /// By position in `terminal.clusters`.
     let clusters: [ClusterID]
     let stats: TCPProxyStats
-    let accessLogs: [CompiledAccessLog]
+    let accessLogs: CompiledAccessLogs
     let idleTimeout: UInt64
     let maxDuration: UInt64
 
-    init(terminal: TCPTerminal, clusters: [ClusterID], stats: TCPProxyStats, accessLogs: [CompiledAccessLog]) {
+    init(terminal: TCPTerminal, clusters: [ClusterID], stats: TCPProxyStats, accessLogs: CompiledAccessLogs) {
         self.terminal = terminal
         self.clusters = clusters
         self.stats = stats
@@ -233,10 +240,27 @@ package final class CompiledCluster: Sendable {
     }
 }
 
-/// One access log: where it goes and how a line looks.
+/// One access log: where it goes, how a line looks, and which records it takes.
 package struct CompiledAccessLog: Sendable {
     let file: LogFileID
-    let format: FormatTemplate
+    let format: AccessLogFormat
+    let filter: AccessLogFilter?
+}
+
+/// The access logs of a listener, connection manager or TCP proxy, and when they get records besides the last.
+package struct CompiledAccessLogs: Sendable {
+    let logs: ContiguousArray<CompiledAccessLog>
+    /// 0 for never. - Unit: nanoseconds.
+    let flushInterval: UInt64
+    let options: AccessLogOptions
+
+    init(_ logs: ContiguousArray<CompiledAccessLog>, _ options: AccessLogOptions = AccessLogOptions()) {
+        self.logs = logs
+        self.options = options
+        flushInterval = logs.isEmpty ? 0 : options.flushInterval.timeoutNanoseconds
+    }
+
+    var isEmpty: Bool { logs.isEmpty }
 }
 
 /// A destination of the log writer, by number.

@@ -261,7 +261,7 @@ package final class ConfigCompiler: ConfigSink {
         }
         let id = chainNames.find(name) ?? chainNames.mention(name)
         let compiled = CompiledChain(
-            name: chain.name, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes), tls: tls,
+            name: chain.name, metadata: chain.metadata, terminal: terminal, bufferLimit: Int(listener.bufferLimitBytes), tls: tls,
             transportTimeout: chain.transportConnectTimeout.timeoutNanoseconds)
         delta.chains.append((id, compiled))
         return id
@@ -307,8 +307,8 @@ package final class ConfigCompiler: ConfigSink {
         let stats = catalog.declare(.http(http.statPrefix)) { HTTPConnectionManagerStats(in: &$0) }
         return CompiledHTTP(
             terminal: http, routes: routes, filters: filters, stats: stats,
-            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs),
-            router: router, node: node)
+            listenerStats: catalog.declare(.listenerHTTP(listener, http.statPrefix)) { HTTPListenerStats(in: &$0) }, accessLogs: try compile(http.accessLogs, http.accessLogOptions),
+            router: router, node: node, runtime: runtime)
     }
 
     private func decodeRouter(_ filter: TypedConfig) throws(Refusal) -> RouterOptions {
@@ -326,18 +326,21 @@ package final class ConfigCompiler: ConfigSink {
         let stats = catalog.declare(.tcp(tcp.statPrefix)) { TCPProxyStats(in: &$0) }
         return CompiledTCP(
             terminal: tcp, clusters: tcp.clusters.map { clusterNames.mention($0.cluster) }, stats: stats,
-            accessLogs: try compile(tcp.accessLogs))
+            accessLogs: try compile(tcp.accessLogs, tcp.accessLogOptions))
     }
 
-    private func compile(_ logs: [AccessLogConfig]) throws(Refusal) -> [CompiledAccessLog] {
-        var compiled: [CompiledAccessLog] = []
+    private func compile(
+        _ logs: [AccessLogConfig], _ options: AccessLogOptions = AccessLogOptions()
+    ) throws(Refusal) -> CompiledAccessLogs {
+        var compiled: ContiguousArray<CompiledAccessLog> = []
         for log in logs {
             do {
-                compiled.append(CompiledAccessLog(file: try logFiles.open(log.destination), format: log.format))
+                let file = try logFiles.open(log.destination)
+                compiled.append(CompiledAccessLog(file: file, format: log.format, filter: log.filter?.bound(to: runtime)))
             } catch {
                 throw Refusal(reason: error.reason)
             }
         }
-        return compiled
+        return CompiledAccessLogs(compiled, options)
     }
 }

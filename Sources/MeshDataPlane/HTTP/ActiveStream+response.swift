@@ -44,7 +44,10 @@ extension ActiveStream {
         }
         addUpstreamHeaders(manager)
         passResponseHead(manager, from: filters.count - 1, endStream: endStream)
-        if phase.contains(.tunnel) { releaseUpgradeBytes() }
+        if phase.contains(.tunnel) {
+            if manager.config.accessLogs.options.logsTunnel { log(.downstreamTunnelEstablished, manager) }
+            releaseUpgradeBytes()
+        }
     }
 
     func onUpstreamBody(_ slice: consuming SlabSlice) {
@@ -116,6 +119,13 @@ extension ActiveStream {
         if phase.contains(.inRouter) { finishRouterReply(status: reply.status) }
         // As Envoy: what the route adds sees no status yet, and has no say in what describes the reply.
         var body = body
+        var contentType: UnsafeRawBufferPointer?
+        var reply = reply
+        if let policy = manager.config.localReplies {
+            (body, contentType) = rewriteReply(policy, body)
+            reply.status = response.status
+        }
+        if worker.explanations != .off { explainReply(manager) }
         if isGRPC {
             turnReplyIntoGRPC(reply, message: body)
             body = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -124,7 +134,7 @@ extension ActiveStream {
         if body.count > 0 {
             setLength(body.count)
             if !response.headers.contains(.contentType) {
-                response.headers.append(.contentType, "text/plain", from: pool)
+                response.headers.append(.contentType, contentType ?? UnsafeRawBufferPointer("text/plain"), from: pool)
             }
         }
         response.framing = body.count > 0 ? .length(UInt64(body.count)) : .none

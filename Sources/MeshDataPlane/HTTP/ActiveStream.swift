@@ -83,6 +83,8 @@ package final class ActiveStream: TimerTarget {
     private(set) lazy var upstream = UpstreamRequest(stream: self)
 
     var filters = FilterChainState()
+    /// The body of a reply, while another is made from it.
+    var localReplyBody: UnsafeRawBufferPointer?
 
     // What the HTTP/2 codec keeps with its streams.
     /// Name of the stream in its session.
@@ -99,6 +101,8 @@ package final class ActiveStream: TimerTarget {
     private var durationTimer = TimerID.none
     /// `request_timeout` of a multiplexed connection, made when one is configured.
     private var requestTimer = TimerID.none
+    /// Of the records of what goes on, made when such are configured.
+    private var logTimer = TimerID.none
     /// Nanoseconds without a byte in either direction before the stream ends; 0 for never.
     var idleTimeout: UInt64 = 0
     private var lastActivity = MonotonicInstant(nanoseconds: 0)
@@ -111,6 +115,7 @@ package final class ActiveStream: TimerTarget {
         static let route: UInt32 = 1
         static let duration: UInt32 = 2
         static let request: UInt32 = 3
+        static let log: UInt32 = 4
     }
 
     init(worker: Worker) {
@@ -162,6 +167,7 @@ package final class ActiveStream: TimerTarget {
         lastActivity = loop.now
         // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
         if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleLimit(manager))) }
+        if manager.config.accessLogs.flushInterval > 0 { armLogTimer(manager) }
         if manager.config.maxStreamDuration > 0 {
             timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
         }
@@ -175,6 +181,7 @@ package final class ActiveStream: TimerTarget {
         if routeTimeout > 0 { timers.cancel(routeTimer) }
         timers.cancel(durationTimer)
         timers.cancel(requestTimer)
+        timers.cancel(logTimer)
         if !phase.contains(.upstreamEnded), phase.contains(.routed) { upstream.cancel() }
         if filters.count > 0 { filters.end(self) }
         manager.record(self)
@@ -209,6 +216,7 @@ package final class ActiveStream: TimerTarget {
         timers.free(&routeTimer)
         timers.free(&durationTimer)
         timers.free(&requestTimer)
+        timers.free(&logTimer)
     }
 
     // MARK: Timers
@@ -262,6 +270,11 @@ package final class ActiveStream: TimerTarget {
         timers.arm(requestTimer, at: loop.now.advanced(byNanoseconds: nanoseconds))
     }
 
+    private func armLogTimer(_ manager: HTTPConnectionManager) {
+        if logTimer.isNone { logTimer = timers.make(target: self, tag: TimerTag.log) }
+        timers.arm(logTimer, at: loop.now.advanced(byNanoseconds: manager.config.accessLogs.flushInterval))
+    }
+
     func cancelRequestTimeout() { timers.cancel(requestTimer) }
 
     func cancelRouteTimeout() { timers.cancel(routeTimer) }
@@ -295,6 +308,9 @@ package final class ActiveStream: TimerTarget {
             stats.add(manager.config.stats.requestsIdleTimeout)
             info.flags.insert(.streamIdleTimeout)
             fail(with: phase.contains(.requestReceived) ? .streamIdleWhileWaiting : .streamIdleWhileReceiving)
+        case TimerTag.log:
+            log(.downstreamPeriodic, manager)
+            armLogTimer(manager)
         case TimerTag.request:
             stats.add(manager.config.stats.requestsTimeout)
             fail(with: .requestTimeout)

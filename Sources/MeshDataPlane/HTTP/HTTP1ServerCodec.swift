@@ -66,6 +66,10 @@ final class HTTP1ServerCodec: ServerCodec {
         if let incoming { return incoming._withUnsafeGuaranteedRef { step($0, manager) } }
         let stream = manager.worker.takeStream()
         incoming = stream
+        stream._withUnsafeGuaranteedRef {
+            $0.info.wireReceivedBefore = transport.receivedBytes &- UInt64(transport.input.count)
+            $0.info.wireSentBefore = transport.sentBytes &+ UInt64(transport.output.byteCount)
+        }
         manager.headStarted()
         return stream._withUnsafeGuaranteedRef { step($0, manager) }
     }

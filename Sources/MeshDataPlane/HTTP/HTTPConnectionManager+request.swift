@@ -18,6 +18,12 @@ extension HTTPConnectionManager {
         HopByHop.removeFields(from: &stream.request.headers, keepsUpgrade: stream.request.isUpgrade, pool: pool)
         ForwardedHeaders.apply(to: &stream.request, manager: self)
         ForwardedCertificates.apply(to: &stream.request.headers, manager: self)
+        if worker.explanations == .trusted, !stream.isTrusted(self) {
+            // A stranger's wish must not come true behind the next proxy, which trusts us.
+            StaticString("x-apus-explain").withUTF8Buffer {
+                stream.request.headers.removeAll(named: UnsafeRawBufferPointer($0))
+            }
+        }
         addRequestID(stream)
         if config.terminal.addUserAgent { addUserAgent(&stream.request.headers) }
         if config.via.bytes.count > 0 { appendVia(&stream.request.headers) }

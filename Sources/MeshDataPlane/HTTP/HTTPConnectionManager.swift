@@ -14,7 +14,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     let config: CompiledHTTP
     let transport: ByteStream
     let facts: ConnectionFacts
-    private let account: ConnectionAccount
+    let account: ConnectionAccount
     let pressure: WorkerPressure
     /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
     /// `codecReference` reads without counting.
@@ -312,6 +312,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             return
         }
         guard !stream.phase.contains(.responseStarted) else { return }
+        if config.accessLogs.options.logsBeginning { stream.log(.downstreamStart, self) }
         if isMultiplexed, !endStream, config.requestTimeout > 0 { stream.armRequestTimeout(config.requestTimeout) }
         stream.onRequestHead(self, endStream: endStream)
     }
@@ -351,9 +352,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
             counts.requestDuration, loop.now.nanoseconds(since: stream.info.start) / 1_000_000)
-        if !config.accessLogs.isEmpty {
-            for log in config.accessLogs { worker.logs.write(log, stream) }
-        }
+        if !config.accessLogs.isEmpty { stream.log(.downstreamEnd, self) }
     }
 
     /// Whether several streams may be open at once.
@@ -366,6 +365,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     func sendHead(_ stream: ActiveStream, endStream: Bool) {
         decideClose(stream)
         finishResponseHead(stream)
+        stream.info.downstreamSendBegin = loop.now
         if stream.isTunnel {
             stats.add(counts.upgradesTotal)
             stats.increment(counts.upgradesActive)

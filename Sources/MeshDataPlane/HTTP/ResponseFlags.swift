@@ -40,21 +40,4 @@ package struct ResponseFlags: OptionSet, Sendable {
     package static let dnsResolutionFailed = ResponseFlags(rawValue: 1 << 26)
     package static let dropOverload = ResponseFlags(rawValue: 1 << 27)
     package static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
-
-    /// Short names in bit order.
-    package static let shortNames: [StaticString] = [
-        "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH",
-        "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
-    ]
-
-    /// Long names in bit order.
-    package static let longNames: [StaticString] = [
-        "FailedLocalHealthCheck", "NoHealthyUpstream", "UpstreamRequestTimeout", "LocalReset", "UpstreamRemoteReset",
-        "UpstreamConnectionFailure", "UpstreamConnectionTermination", "UpstreamOverflow", "NoRouteFound",
-        "DelayInjected", "FaultInjected", "RateLimited", "UnauthorizedExternalService", "RateLimitServiceError",
-        "DownstreamConnectionTermination", "UpstreamRetryLimitExceeded", "StreamIdleTimeout",
-        "InvalidEnvoyRequestHeaders", "DownstreamProtocolError", "UpstreamMaxStreamDurationReached",
-        "ResponseFromCacheFilter", "NoFilterConfigFound", "DurationTimeout", "UpstreamProtocolError", "NoClusterFound",
-        "OverloadManagerTerminated", "DnsResolutionFailed", "DropOverload", "DownstreamRemoteReset",
-    ]
 }

@@ -34,6 +34,27 @@ package struct StreamInfo {
     package var upstreamFirstByte: MonotonicInstant? = nil
     package var upstreamLastByte: MonotonicInstant? = nil
 
+    /// Which record is written now.
+    package var logType = AccessLogType.notSet
+    /// The connection to the upstream: its number; when it was begun, made, and its handshake done. Zeros without one.
+    package var upstreamConnectionID: UInt64 = 0
+    package var upstreamConnectBegin = MonotonicInstant(nanoseconds: 0)
+    package var upstreamConnectEnd = MonotonicInstant(nanoseconds: 0)
+    /// When a connection was asked for, and when the head of the response went to the client. Zeros before.
+    package var upstreamAsked = MonotonicInstant(nanoseconds: 0)
+    package var downstreamSendBegin = MonotonicInstant(nanoseconds: 0)
+    /// What the client's connection had received and been given when this stream began (HTTP/1).
+    package var wireReceivedBefore: UInt64 = 0
+    package var wireSentBefore: UInt64 = 0
+    /// Bytes on the wire to the upstream and back (HTTP/1).
+    package var upstreamWireSent: UInt64 = 0
+    package var upstreamWireReceived: UInt64 = 0
+    /// How the connection of the last attempt stood when it was lost; nil when it was not.
+    package var lostConnection: LostConnection?
+
+    /// What the endpoint is called, and its metadata, where it has either; retained by hand as below.
+    private var upstreamHost: Unmanaged<HostFacts>?
+
     /// What the handshake with the upstream ended with; retained by hand, so that plain streams count nothing.
     private var upstreamSession: Unmanaged<ConnectionTLS>?
 
@@ -47,9 +68,47 @@ package struct StreamInfo {
         upstreamSession = Unmanaged.passRetained(tls)
     }
 
+    /// Nil where the endpoint has neither a name nor metadata, or there was none.
+    var upstreamHostFacts: HostFacts? { upstreamHost?.takeUnretainedValue() }
+
+    mutating func setUpstreamHost(_ facts: HostFacts?) {
+        guard facts != nil || upstreamHost != nil else { return }
+        upstreamHost?.release()
+        upstreamHost = facts.map { Unmanaged.passRetained($0) }
+    }
+
     /// Ready for the next stream.
     package mutating func reset() {
+        if let upstreamHost { upstreamHost.release() }
         if let upstreamSession { upstreamSession.release() }
         self = StreamInfo()
+    }
+}
+
+/// What an endpoint is called, for logs. Made for endpoints that have a name or metadata, and only then.
+final class HostFacts: Sendable {
+    let name: ConstantBytes
+    let metadata: MetadataTable
+
+    init?(_ endpoint: Endpoint) {
+        guard !endpoint.hostname.isEmpty || !endpoint.metadata.isEmpty else { return nil }
+        name = ConstantBytes(endpoint.hostname)
+        metadata = endpoint.metadata
+    }
+}
+
+/// An upstream connection that ended with a request on it.
+package struct LostConnection: Equatable, Sendable {
+    /// How long it had been open. - Unit: milliseconds.
+    package var ageMilliseconds: UInt64
+    /// Requests it had been given, this one included.
+    package var requests: UInt32
+    /// Bytes of this request that the kernel had taken; of a connection that is shared, -1 where that is not known.
+    package var sentBytes: Int64
+
+    package init(ageMilliseconds: UInt64, requests: UInt32, sentBytes: Int64) {
+        self.ageMilliseconds = ageMilliseconds
+        self.requests = requests
+        self.sentBytes = sentBytes
     }
 }

@@ -164,11 +164,11 @@ package final class ActiveListener: ListenHandler {
     private func refuse(_ stream: ByteStream, _ facts: ConnectionFacts, account: ConnectionAccount) {
         worker.stats.add(compiled.stats.noFilterChainMatch)
         if !compiled.accessLogs.isEmpty {
-            let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
+            let record = ConnectionLogRecord(account, facts: facts)
             record.flags = .noRouteFound
             record.details = "filter_chain_not_found"
             record.receivedBytes = stream.receivedBytes
-            for log in compiled.accessLogs { worker.logs.write(log, record) }
+            worker.logs.write(compiled.accessLogs, record)
         }
         stream.close()
     }

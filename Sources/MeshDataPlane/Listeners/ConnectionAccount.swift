@@ -13,6 +13,8 @@ final class ConnectionAccount: EndOfTurn {
     private(set) var listener: ActiveListener
     /// When the connection was accepted.
     let start: MonotonicInstant
+    /// `%CONNECTION_ID%`.
+    let number = ConnectionNumber.next()
     private let countsGlobally: Bool
     private var isServed = false
     private var isEnded = false
@@ -95,13 +97,13 @@ final class ConnectionAccount: EndOfTurn {
     private func log() {
         guard let served else { return }
         self.served = nil
-        let record = self.record ?? ConnectionLogRecord(loop: listener.worker.loop, start: start, facts: served.facts)
+        let record = self.record ?? ConnectionLogRecord(self, facts: served.facts)
         if self.record == nil {
             record.chainName = served.chain
             record.receivedBytes = served.stream.receivedBytes
             record.sentBytes = served.stream.sentBytes
         }
-        for log in listener.compiled.accessLogs { listener.worker.logs.write(log, record) }
+        listener.worker.logs.write(listener.compiled.accessLogs, record)
     }
 
     func onEndOfTurn() { ended = nil }

@@ -7,10 +7,13 @@ import MeshStats
 /// What an access log of a connection knows: that of a TCP proxy, or of the listener.
 ///
 /// Made when the connection ends, so it costs nothing where nothing is logged.
-final class ConnectionLogRecord: FormatContext {
+final class ConnectionLogRecord: AccessLogSubject {
     private let loop: EventLoop
     private let start: MonotonicInstant
-    private let facts: ConnectionFacts
+    private let number: UInt64
+    let facts: ConnectionFacts
+    private let listener: CompiledListener
+    var type = AccessLogType.notSet
     var flags: ResponseFlags = []
     var details: StaticString?
     var receivedBytes: UInt64 = 0
@@ -28,10 +31,17 @@ final class ConnectionLogRecord: FormatContext {
     var upstreamFailure: Int32 = 0
     var upstreamTLS: ConnectionTLS?
 
-    /// - Parameter start: when the connection was accepted.
-    init(loop: EventLoop, start: MonotonicInstant, facts: ConnectionFacts) {
-        self.loop = loop
-        self.start = start
+    /// Ended by the idle timeout.
+    var idled = false
+    var chainMetadata = MetadataTable()
+    var upstreamHost: HostFacts?
+    var upstreamNumber: UInt64 = 0
+
+    init(_ account: ConnectionAccount, facts: ConnectionFacts) {
+        loop = account.listener.worker.loop
+        start = account.start
+        number = account.number
+        listener = account.listener.compiled
         self.facts = facts
     }
 
@@ -42,10 +52,12 @@ final class ConnectionLogRecord: FormatContext {
 
     func append(_ command: FormatCommand, argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool {
         switch command {
-        case .startTime:
+        case .startTime, .startTimeLocal:
             let lived = min(loop.now.nanoseconds(since: start), loop.wallClock)
-            return FormatValues.appendTime(loop.wallClock - lived, format: argument, to: sink)
-        case .emitTime: return FormatValues.appendTime(loop.wallClock, format: argument, to: sink)
+            return FormatValues.appendTime(
+                loop.wallClock - lived, format: argument, isLocal: command == .startTimeLocal, to: sink)
+        case .emitTime, .emitTimeLocal:
+            return FormatValues.appendTime(loop.wallClock, format: argument, isLocal: command == .emitTimeLocal, to: sink)
         case .duration: return FormatValues.append(from: start, to: loop.now, to: sink)
         // Envoy prints 0 where there never was a response.
         case .responseCode: return FormatValues.appendNumber(0, to: sink)
@@ -54,6 +66,24 @@ final class ConnectionLogRecord: FormatContext {
             sink.append(details)
             return true
         case .responseFlags: return FormatValues.append(flags, to: sink)
+        case .responseFlagsLong: return FormatValues.appendLong(flags, to: sink)
+        case .accessLogType:
+            sink.append(type.name)
+            return true
+        case .connectionID: return FormatValues.appendNumber(number, to: sink)
+        case .upstreamConnectionID: return FormatValues.appendNumber(upstreamNumber, to: sink)
+        case .listenerName: return FormatValues.appendText(listener.listener.name, to: sink)
+        case .requestHeadersBytes, .responseHeadersBytes, .responseTrailersBytes, .downstreamHeaderBytesSent,
+            .downstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .upstreamHeaderBytesReceived:
+            return FormatValues.appendNumber(0, to: sink)
+        case .localReplyBody: return true
+        case .commonDuration:
+            guard let span = DurationSpan(argument) else { return false }
+            return FormatValues.append(span, start: time(of: span.start), end: time(of: span.end), to: sink)
+        case .metadata, .clusterMetadata, .upstreamMetadata:
+            return appendMetadata(command, argument: argument, quotes: false, to: sink)
+        case .reason: return ReplyReason.append(self, to: sink)
+        case .explanation: return ReplyReason.appendExplanation(self, to: sink)
         case .bytesReceived, .downstreamWireBytesReceived: return FormatValues.appendNumber(receivedBytes, to: sink)
         case .bytesSent, .downstreamWireBytesSent: return FormatValues.appendNumber(sentBytes, to: sink)
         case .upstreamRequestAttemptCount: return FormatValues.appendNumber(UInt64(attempts), to: sink)
@@ -67,17 +97,70 @@ final class ConnectionLogRecord: FormatContext {
         }
     }
 
+    func appendMetadata(
+        _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
+    ) -> Bool {
+        let source: MetadataSource
+        var path = argument
+        switch command {
+        case .clusterMetadata: source = .cluster
+        case .upstreamMetadata: source = .upstreamHost
+        default:
+            guard let split = MetadataSource.split(argument) else { return false }
+            (source, path) = split
+        }
+        switch source {
+        case .cluster: return cluster?.cluster.metadata.append(path, quotes: quotes, to: sink) ?? false
+        case .upstreamHost: return upstreamHost?.metadata.append(path, quotes: quotes, to: sink) ?? false
+        case .listener: return listener.listener.metadata.append(path, quotes: quotes, to: sink)
+        case .listenerFilterChain: return chainMetadata.append(path, quotes: quotes, to: sink)
+        case .route, .virtualHost, .dynamic: return false
+        }
+    }
+
+    private func time(of point: TimePoint) -> MonotonicInstant? {
+        switch point {
+        case .downstreamConnectBegin, .downstreamReceiveBegin: start
+        case .downstreamConnectEnd: type == .tcpConnectionEnd ? loop.now : nil
+        default: nil
+        }
+    }
+
+    // MARK: Filters
+
+    var logStatus: UInt16 { 0 }
+    var logMilliseconds: UInt64 { loop.now.nanoseconds(since: start) / 1_000_000 }
+    var logFlags: UInt64 { flags.rawValue }
+    var logType: AccessLogType { type }
+    var logGRPCStatus: UInt32 { UInt32(GRPCStatus.unknown.rawValue) }
+    var isTraced: Bool { false }
+    var stableRandom: UInt64? { nil }
+
+    /// There are no headers: as with any request that has none of that name.
+    func meets(_ predicate: HeaderPredicate) -> Bool {
+        predicate.holds(HeaderBlock()) { _ in false }
+    }
+
+    /// The other end of the upstream connection, where there was one.
+    private var upstreamPeer: Address? { upstreamLocalAddress == nil ? nil : upstreamAddress }
+
     private func appendUpstream(_ command: FormatCommand, to sink: ByteSink) -> Bool {
         switch command {
         case .upstreamWireBytesReceived: return FormatValues.appendNumber(upstreamReceivedBytes, to: sink)
         case .upstreamWireBytesSent: return FormatValues.appendNumber(upstreamSentBytes, to: sink)
         case .upstreamCluster: return FormatValues.appendText(cluster?.cluster.statName ?? "", to: sink)
         case .upstreamClusterRaw: return FormatValues.appendText(cluster?.cluster.name ?? "", to: sink)
-        case .upstreamHost, .upstreamRemoteAddress:
-            return FormatValues.append(upstreamAddress, includingPort: true, to: sink)
-        case .upstreamRemoteAddressWithoutPort:
-            return FormatValues.append(upstreamAddress, includingPort: false, to: sink)
-        case .upstreamRemotePort: return FormatValues.appendPort(upstreamAddress, to: sink)
+        case .upstreamHostName, .upstreamHostNameWithoutPort:
+            guard let upstreamHost, upstreamHost.name.bytes.count > 0 else {
+                return FormatValues.append(upstreamAddress, includingPort: command == .upstreamHostName, to: sink)
+            }
+            sink.append(upstreamHost.name.bytes)
+            return true
+        case .upstreamRemoteEndpointID: return upstreamPeer != nil
+        case .upstreamHost: return FormatValues.append(upstreamAddress, includingPort: true, to: sink)
+        case .upstreamRemoteAddress: return FormatValues.append(upstreamPeer, includingPort: true, to: sink)
+        case .upstreamRemoteAddressWithoutPort: return FormatValues.append(upstreamPeer, includingPort: false, to: sink)
+        case .upstreamRemotePort: return FormatValues.appendPort(upstreamPeer, to: sink)
         case .upstreamLocalAddress: return FormatValues.append(upstreamLocalAddress, includingPort: true, to: sink)
         case .upstreamLocalAddressWithoutPort:
             return FormatValues.append(upstreamLocalAddress, includingPort: false, to: sink)

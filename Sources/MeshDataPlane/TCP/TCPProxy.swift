@@ -38,6 +38,10 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private var lastActivity: MonotonicInstant
     /// Looks at the counts of a flow that may pass without us; made with the first large chunk.
     private var countTimer = TimerID.none
+    /// Of the records of what goes on; made when such are configured.
+    private var logTimer = TimerID.none
+    /// Ended because nothing moved.
+    private var idled = false
     /// Bytes of the downstream that listener filters consumed.
     private let skippedBytes: UInt64
     /// Bytes from either side that the stats have.
@@ -63,6 +67,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         static let progress: UInt32 = 0
         static let duration: UInt32 = 1
         static let count: UInt32 = 2
+        static let log: UInt32 = 3
     }
 
     /// Client bytes held while the upstream is being connected: one large slab, which stays contiguous. The kernel's
@@ -96,6 +101,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             durationTimer = worker.loop.timers.make(target: self, tag: TimerTag.duration)
             worker.loop.timers.arm(durationTimer, at: account.start.advanced(byNanoseconds: config.maxDuration))
         }
+        if config.accessLogs.options.logsStart { log(.tcpConnectionStart) }
+        if config.accessLogs.flushInterval > 0 { armLogTimer() }
         let target = config.clusters.count > 1 ? config.terminal.target(random: worker.random.next()) : 0
         guard target < config.clusters.count, let cluster = worker.clusters.cluster(config.clusters[target]) else {
             worker.stats.add(config.stats.connectionsNoRoute)
@@ -105,6 +112,11 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         self.cluster = cluster
         connect(to: cluster)
         hold()
+    }
+
+    private func armLogTimer() {
+        if logTimer.isNone { logTimer = worker.loop.timers.make(target: self, tag: TimerTag.log) }
+        worker.loop.timers.arm(logTimer, at: worker.loop.now.advanced(byNanoseconds: config.accessLogs.flushInterval))
     }
 
     private func connect(to cluster: WorkerCluster) {
@@ -156,6 +168,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         worker.loop.timers.free(&timer)
         worker.loop.timers.free(&durationTimer)
         worker.loop.timers.free(&countTimer)
+        worker.loop.timers.free(&logTimer)
         // What is cut short must not look complete.
         let (cutsDown, cutsUp) = (unsentDown > 0, unsentUp > 0)
         if resetsDownstream || cutsDown { downstream.reset() } else { downstream.close() }
@@ -164,30 +177,38 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             if resetsUpstream || cutsUp { upstream.stream.reset() } else { upstream.stream.close() }
             upstream.end(isLocal: !byUpstream)
         }
-        log()
+        log(.tcpConnectionEnd)
         account.end(self)
     }
 
-    private func log() {
-        guard !config.accessLogs.isEmpty || account.needsRecord else { return }
-        let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
+    /// A record of the connection as it is; at its end the listener's logs get it too.
+    private func log(_ type: AccessLogType) {
+        let isLast = type == .tcpConnectionEnd
+        guard !config.accessLogs.isEmpty || (isLast && account.needsRecord) else { return }
+        let record = ConnectionLogRecord(account, facts: facts)
+        record.type = type
         record.flags = flags
         record.chainName = chain.name
+        record.chainMetadata = chain.metadata
+        record.idled = idled
         record.cluster = cluster?.compiled
         record.upstreamAddress = upstreamAddress
         record.attempts = attempts
         record.upstreamFailure = transportFailure
         record.upstreamTLS = upstream?.tls
+        record.upstreamHost = upstream?.endpoint.facts
         // Bytes that never had an upstream do not count as received; Envoy has not read them.
         if let upstream, upstream.isConnected {
-            record.receivedBytes = downstream.receivedBytes &- skippedBytes
+            // When the connection is made, what was held for it is not passed on yet.
+            record.receivedBytes = type == .tcpUpstreamConnected ? countedUp : downstream.receivedBytes &- skippedBytes
             record.sentBytes = downstream.sentBytes
             record.upstreamLocalAddress = upstream.stream.localAddress
             record.upstreamReceivedBytes = upstream.stream.receivedBytes
             record.upstreamSentBytes = upstream.stream.sentBytes
+            record.upstreamNumber = upstream.number
         }
-        for log in config.accessLogs { worker.logs.write(log, record) }
-        account.record = record
+        worker.logs.write(config.accessLogs, record)
+        if isLast { account.record = record }
     }
 
     // A byte stream has no point at which to go away; it ends with the drain time.
@@ -334,6 +355,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         guard phase == .connecting, let upstream else { return }
         phase = .joined
         upstream.connected()
+        if config.accessLogs.options.logsBeginning { log(.tcpUpstreamConnected) }
         lastActivity = worker.loop.now
         if config.idleTimeout > 0 {
             worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: config.idleTimeout))
@@ -414,6 +436,9 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             finish()
         } else if tag == TimerTag.count {
             _ = sawUncountedBytes()
+        } else if tag == TimerTag.log {
+            log(.tcpPeriodic)
+            armLogTimer()
         } else if phase == .connecting {
             connectFailed(byTimeout: true)
         } else {
@@ -439,6 +464,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
             return
         }
         worker.stats.add(config.stats.idleTimeout)
+        idled = true
         finish()
     }
 }

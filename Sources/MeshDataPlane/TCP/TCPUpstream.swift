@@ -11,6 +11,7 @@ final class TCPUpstream {
     let cluster: WorkerCluster
     let endpoint: ActiveEndpoint
     let stream: ByteStream
+    let number = ConnectionNumber.next()
     private let start: MonotonicInstant
     private(set) var isConnected = false
     private var isEnded = false

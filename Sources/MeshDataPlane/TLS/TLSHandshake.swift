@@ -86,7 +86,7 @@ package final class TLSHandshake: DownstreamConnection, TimerTarget {
     private func end(_ reason: Int32) {
         leave()
         if account.needsRecord {
-            let record = ConnectionLogRecord(loop: worker.loop, start: account.start, facts: facts)
+            let record = ConnectionLogRecord(account, facts: facts)
             record.chainName = chain.name
             record.transportFailure = reason
             account.record = record

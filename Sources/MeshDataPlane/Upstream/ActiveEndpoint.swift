@@ -7,6 +7,8 @@ import MeshStats
 /// An endpoint of a cluster on one worker: its pools and what they are doing.
 final class ActiveEndpoint {
     let endpoint: Endpoint
+    /// What logs print of it beside its address.
+    let facts: HostFacts?
     /// The cluster owns its endpoints.
     unowned(unsafe) let cluster: WorkerCluster
     private var pools: ContiguousArray<ConnectionPool> = []
@@ -25,6 +27,7 @@ final class ActiveEndpoint {
     /// - Parameter activeRequests: the cluster's count of this endpoint; nil for one that no balancer knows.
     init(endpoint: Endpoint, cluster: WorkerCluster, activeRequests: UnsafeMutablePointer<UInt32>?) {
         self.endpoint = endpoint
+        facts = HostFacts(endpoint)
         self.cluster = cluster
         stats = cluster.stats
         hostTable = cluster.compiled.hosts

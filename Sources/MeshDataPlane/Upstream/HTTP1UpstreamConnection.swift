@@ -29,7 +29,6 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     private var timer = TimerID.none
     private var started: MonotonicInstant
     private var lastActivity: MonotonicInstant
-    private(set) var requestsServed: UInt32 = 0
     private var isReceiving = false
 
     init(pool: HTTP1ConnectionPool) {
@@ -67,6 +66,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         timers.cancel(timer)
         tls = pool.cluster.connected(stream)
         lastActivity = loop.now
+        connected = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         let longest = compiled.maxConnectionDuration
         if longest > 0 { timers.arm(timer, at: started.advanced(byNanoseconds: longest)) }
@@ -80,6 +80,10 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         self.request = Unmanaged.passUnretained(request)
         isReusable = true
         requestsServed &+= 1
+        if let stream {
+            request.wireSentBefore = stream.sentBytes &+ UInt64(stream.output.byteCount)
+            request.wireReceivedBefore = stream.receivedBytes &- UInt64(stream.input.count)
+        }
         if pool.key.wireProtocol == .tcp {
             isTunnel = true
             isReusable = false
@@ -176,9 +180,26 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     /// The connection cannot be used again: the rest of the response could not be told from the next one.
     override func abandon(_ request: UpstreamRequest) {
+        measure(request)
         self.request = nil
         stats.add(counts.requestsSentReset)
         end(failure: nil, isLocal: true)
+    }
+
+    /// Tells the stream how many bytes its request and response were on the wire.
+    private func measure(_ request: UpstreamRequest) {
+        guard let stream else { return }
+        request.stream._withUnsafeGuaranteedRef {
+            $0.info.upstreamWireSent = stream.sentBytes &+ UInt64(stream.output.byteCount) &- request.wireSentBefore
+            $0.info.upstreamWireReceived =
+                stream.receivedBytes &- UInt64(stream.input.count) &- request.wireReceivedBefore
+        }
+    }
+
+    override func lost(_ request: UpstreamRequest) -> LostConnection {
+        var lost = super.lost(request)
+        if let stream { lost.sentBytes = Int64(clamping: stream.sentBytes &- min(request.wireSentBefore, stream.sentBytes)) }
+        return lost
     }
 
     private func end(failure: UpstreamFailure?, isLocal: Bool) {
@@ -186,6 +207,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         let was = phase
         phase = .closed
         let hadRequest = request
+        hadRequest?._withUnsafeGuaranteedRef { measure($0) }
         request = nil
         timers.free(&timer)
         if was != .connecting {
@@ -291,6 +313,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     /// The response is whole.
     private func finish(_ request: UpstreamRequest, _ stream: ByteStream) {
+        measure(request)
         self.request = nil
         if compiled.maxRequestsPerConnection > 0, requestsServed >= compiled.maxRequestsPerConnection {
             isReusable = false

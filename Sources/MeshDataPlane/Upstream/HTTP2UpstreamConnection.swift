@@ -29,7 +29,6 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
     private var transport: ByteStream?
     private var phase = Phase.connecting
     private var active = 0
-    private var requestsServed: UInt32 = 0
     private var timer = TimerID.none
     private let started: MonotonicInstant
     private var lastActivity: MonotonicInstant
@@ -78,6 +77,7 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         timers.cancel(timer)
         tls = pool.cluster.connected(stream)
         lastActivity = loop.now
+        connected = loop.now
         stats.record(counts.connectDuration, loop.now.nanoseconds(since: started) / 1_000_000)
         phase = .open
         if pool.cluster.choosesByALPN, tls?.applicationProtocol != "h2" {

@@ -17,9 +17,15 @@ class UpstreamConnection: StreamHandler {
 
     /// What the handshake ended with; nil on a plain connection. Set by `onConnected`.
     final var tls: ConnectionTLS?
+    /// For logs: its number, when it was begun, and when it was there; what it was given.
+    final let number = ConnectionNumber.next()
+    final let begun: MonotonicInstant
+    final var connected = MonotonicInstant(nanoseconds: 0)
+    final var requestsServed: UInt32 = 0
 
     init(pool: ConnectionPool) {
         self.pool = pool
+        begun = pool.cluster.loop.now
         super.init()
     }
 
@@ -31,6 +37,21 @@ class UpstreamConnection: StreamHandler {
 
     /// Opens the connection; the pool hears of the result.
     func connect() {}
+
+    /// What logs print of the connection.
+    final func describe(to info: inout StreamInfo) {
+        info.upstreamConnectionID = number
+        info.upstreamConnectBegin = begun
+        info.upstreamConnectEnd = connected
+        info.setUpstreamHost(pool.endpoint.facts)
+    }
+
+    /// How the connection stands, now that `request` has lost it.
+    func lost(_ request: UpstreamRequest) -> LostConnection {
+        LostConnection(
+            ageMilliseconds: pool.cluster.loop.now.nanoseconds(since: begun) / 1_000_000, requests: requestsServed,
+            sentBytes: -1)
+    }
 
     // MARK: Requests
 

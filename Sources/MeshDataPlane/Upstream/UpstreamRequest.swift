@@ -26,6 +26,9 @@ final class UpstreamRequest {
     /// Whether every byte of the request was handed to the connection.
     private(set) var isRequestComplete = false
     var hasResponseTrailers = false
+    /// What an HTTP/1 connection had sent and received when the request began.
+    var wireSentBefore: UInt64 = 0
+    var wireReceivedBefore: UInt64 = 0
 
     // What an HTTP/2 connection keeps with its requests.
     /// Name of the stream in its session.
@@ -86,7 +89,10 @@ final class UpstreamRequest {
         canReplayBody = true
         isPaused = false
         unconsumed = 0
-        withStream { $0.info.attempts &+= 1 }
+        withStream {
+            $0.info.attempts &+= 1
+            $0.info.upstreamAsked = loop.now
+        }
         self.pool = Unmanaged.passRetained(pool)
         stats.increment(pool.counts.requestsActive)
         pool.start(self)
@@ -112,6 +118,7 @@ final class UpstreamRequest {
         stream.info.upstreamAddress = pool.address
         stream.info.upstreamLocalAddress = connection.localAddress
         stream.info.upstreamVersion = pool.version
+        connection.describe(to: &stream.info)
         if let tls = connection.tls { stream.info.setUpstreamTLS(tls) }
         stream.info.upstreamHeadSent = loop.now
         isHeadSent = true
@@ -203,6 +210,9 @@ final class UpstreamRequest {
     ///
     /// - Parameter mayReplay: the upstream has not looked at the request, so that it may be sent again (RFC 9113 §8.7).
     func onConnectionFailure(_ failure: UpstreamFailure, mayReplay: Bool = false) {
+        if let connection {
+            withStream { $0.info.lostConnection = connection._withUnsafeGuaranteedRef { $0.lost(self) } }
+        }
         connection = nil
         withCounts { stats.add($0.requestsReceivedReset) }
         if mayReplay, replay() { return }

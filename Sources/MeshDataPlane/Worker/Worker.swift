@@ -55,7 +55,13 @@ package enum WorkerEvent: Sendable {
 /// Where rendered access-log lines go. Called on worker threads; must not block.
 package protocol AccessLogSink: AnyObject, Sendable {
     /// Takes whole lines for one file. Returns false when the queue is full and the lines were dropped.
-    func write(_ lines: [UInt8], to file: LogFileID) -> Bool
+    ///
+    /// - Parameter byTimer: because the flush interval passed, not because there were many.
+    func write(_ lines: [UInt8], to file: LogFileID, byTimer: Bool) -> Bool
+}
+
+extension AccessLogSink {
+    package func write(_ lines: [UInt8], to file: LogFileID) -> Bool { write(lines, to: file, byTimer: false) }
 }
 
 /// The only reference to a worker that other threads hold.
@@ -86,6 +92,8 @@ package final class Worker: EndOfTurn {
     var dates = DateCache()
     /// Text under construction: paths, list values. Nobody keeps bytes in it across a call.
     let scratch = ByteSink(capacity: 4096)
+    /// The body of a reply that `local_reply_config` made.
+    let replyBody = ByteSink(capacity: 256)
     var random: RandomSource
 
     private(set) var chains = SlotTable<CompiledChain, CompiledChain>()
@@ -101,6 +109,8 @@ package final class Worker: EndOfTurn {
     let hostAddress: Address
     /// Process-wide connection limit and count, shared by all workers.
     let connectionLimit: ConnectionLimit
+    /// Who may ask why a reply is what it is.
+    let explanations: ReplyExplanations
 
     /// What overload and health demand of connections; `calm` is for listeners that bypass the overload manager.
     let pressure = WorkerPressure()
@@ -132,7 +142,7 @@ package final class Worker: EndOfTurn {
     package init(
         index: Int, loop: EventLoop, handle: WorkerHandle, stats: StatPages, declarations: WorkerStats,
         sink: any AccessLogSink, logFlushBytes: Int = 64 << 10, logFlushInterval: UInt64 = 1_000_000_000,
-        connectionLimit: ConnectionLimit, seed: UInt64, hostAddress: Address,
+        explanations: ReplyExplanations = .off, connectionLimit: ConnectionLimit, seed: UInt64, hostAddress: Address,
         report: @escaping (WorkerEvent) -> Void, stopLoop: @escaping () -> Void
     ) {
         self.index = index
@@ -143,12 +153,13 @@ package final class Worker: EndOfTurn {
         self.http1Stats = declarations.http1
         http2Stats = declarations.http2
         self.connectionLimit = connectionLimit
+        self.explanations = explanations
         self.report = report
         self.hostAddress = hostAddress
         self.stopLoop = stopLoop
         random = RandomSource(seed: seed)
         logs = AccessLogBuffers(
-            loop: loop, sink: sink, flushBytes: logFlushBytes, flushInterval: logFlushInterval)
+            loop: loop, sink: sink, flushBytes: logFlushBytes, flushInterval: logFlushInterval, seed: seed &+ 2)
         clusters = ClusterManager(
             loop: loop, stats: stats, http2Memory: http2Memory, seed: seed &+ 1)
         mailbox = handle.mailbox

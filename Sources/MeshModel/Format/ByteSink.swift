@@ -25,6 +25,9 @@ package final class ByteSink {
         UnsafeRawBufferPointer(start: base + min(offset, count), count: count - min(offset, count))
     }
 
+    /// The last byte; 0 when there is none.
+    package var last: UInt8 { count > 0 ? base[count - 1] : 0 }
+
     /// Forgets what was written.
     package func removeAll() { count = 0 }
 

@@ -10,6 +10,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case startTime = "START_TIME"
     case startTimeLocal = "START_TIME_LOCAL"
     case emitTime = "EMIT_TIME"
+    case emitTimeLocal = "EMIT_TIME_LOCAL"
     case `protocol` = "PROTOCOL"
     case upstreamProtocol = "UPSTREAM_PROTOCOL"
     case responseCode = "RESPONSE_CODE"
@@ -36,7 +37,6 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamHost = "UPSTREAM_HOST"
     case upstreamHostName = "UPSTREAM_HOST_NAME"
     case upstreamHostNameWithoutPort = "UPSTREAM_HOST_NAME_WITHOUT_PORT"
-    case upstreamHostsAttempted = "UPSTREAM_HOSTS_ATTEMPTED"
     case upstreamCluster = "UPSTREAM_CLUSTER"
     case upstreamClusterRaw = "UPSTREAM_CLUSTER_RAW"
     case upstreamConnectionID = "UPSTREAM_CONNECTION_ID"
@@ -81,6 +81,20 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case virtualHostName = "VIRTUAL_HOST_NAME"
     case virtualClusterName = "VIRTUAL_CLUSTER_NAME"
     case filterChainName = "FILTER_CHAIN_NAME"
+    case listenerName = "LISTENER_NAME"
+    case path = "PATH"
+    case queryParameter = "QUERY_PARAM"
+    case queryParameters = "QUERY_PARAMS"
+    /// A request header without its query. Needs the formatter `envoy.formatter.req_without_query`.
+    case requestWithoutQuery = "REQ_WITHOUT_QUERY"
+    case customFlags = "CUSTOM_FLAGS"
+    case downstreamLocalEndpointID = "DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID"
+    case downstreamDirectLocalEndpointID = "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID"
+    case upstreamRemoteEndpointID = "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID"
+    /// Not Envoy's; `%DYNAMIC_METADATA(apus:reason)%` is the same and passes in both.
+    case reason = "APUS_REASON"
+    /// As `reason`, for `%DYNAMIC_METADATA(apus:explanation)%`.
+    case explanation = "APUS_EXPLANATION"
     case grpcStatus = "GRPC_STATUS"
     case grpcStatusNumber = "GRPC_STATUS_NUMBER"
     case accessLogType = "ACCESS_LOG_TYPE"
@@ -125,17 +139,58 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     /// A command of `valuelessNames`.
     case unavailable = ""
 
-    /// Whether something in parentheses, or a length, may follow the name.
-    var takesArgument: Bool {
+    /// What may follow a command's name.
+    struct Syntax: OptionSet {
+        let rawValue: UInt8
+        /// Something in parentheses may follow.
+        static let parameters = Syntax(rawValue: 1)
+        /// Something in parentheses must follow.
+        static let required = Syntax(rawValue: 3)
+        /// A length may follow.
+        static let length = Syntax(rawValue: 4)
+    }
+
+    var syntax: Syntax {
         switch self {
-        case .startTime, .startTimeLocal, .emitTime, .commonDuration, .responseCodeDetails, .grpcStatus,
-            .dynamicMetadata,
+        case .startTime, .startTimeLocal, .emitTime, .emitTimeLocal, .responseCodeDetails, .grpcStatus,
             .downstreamPeerCertificateStart, .downstreamPeerCertificateEnd, .upstreamPeerCertificateStart,
-            .upstreamPeerCertificateEnd, .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata,
-            .metadata, .localReplyBody:
-            true
-        default: false
+            .upstreamPeerCertificateEnd, .requestedServerName, .queryParameters:
+            [.parameters]
+        case .commonDuration: [.required]
+        case .dynamicMetadata, .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata, .metadata,
+            .queryParameter, .requestWithoutQuery:
+            [.required, .length]
+        case .path: [.parameters, .length]
+        default: []
         }
+    }
+
+    /// What a command's value is in JSON.
+    enum ValueKind { case text, number, structured }
+
+    /// - Parameter argument: the text between the parentheses.
+    func valueKind(_ argument: UnsafeRawBufferPointer) -> ValueKind {
+        switch self {
+        case .responseCode, .bytesReceived, .bytesSent, .bytesRetransmitted, .packetsRetransmitted, .duration,
+            .commonDuration, .requestDuration, .requestTxDuration, .responseDuration, .responseTxDuration,
+            .roundtripDuration, .downstreamHandshakeDuration, .upstreamConnectionPoolReadyDuration,
+            .requestHeadersBytes, .responseHeadersBytes, .responseTrailersBytes, .upstreamConnectionID,
+            .upstreamLocalPort, .upstreamRemotePort, .upstreamRequestAttemptCount, .upstreamWireBytesReceived,
+            .upstreamWireBytesSent, .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .downstreamLocalPort,
+            .downstreamDirectLocalPort, .downstreamRemotePort, .downstreamDirectRemotePort,
+            .downstreamWireBytesReceived, .downstreamWireBytesSent, .downstreamHeaderBytesReceived,
+            .downstreamHeaderBytesSent, .connectionID, .grpcStatusNumber:
+            .number
+        case .grpcStatus: argument.equalsIgnoringCase("NUMBER") ? .number : .text
+        case .metadata, .clusterMetadata, .upstreamMetadata: .structured
+        default: .text
+        }
+    }
+
+    /// Every name a format may use, for the nearest one to a wrong one.
+    package static var allNames: [String] {
+        allCases.map(\.rawValue).filter { !$0.isEmpty } + Array(valuelessNames)
+            + ["REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "HOSTNAME", "ENVIRONMENT"]
     }
 
     /// Commands that are accepted and have no value.
@@ -145,7 +200,12 @@ package enum FormatCommand: String, CaseIterable, Sendable {
         "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256", "DOWNSTREAM_PEER_ISSUER_SERIAL", "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
         "DOWNSTREAM_TLS_GROUP", "DOWNSTREAM_TLS_SESSION_ID", "UPSTREAM_TLS_GROUP", "UPSTREAM_TLS_SESSION_ID",
         "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_SERVER_NAME", "UPSTREAM_DETECTED_CLOSE_TYPE",
-        "UPSTREAM_LOCAL_CLOSE_REASON",
+        "UPSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "DOWNSTREAM_CX_RTT", "UPSTREAM_HOSTS_ATTEMPTED",
+        "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT", "UPSTREAM_HOST_NAMES_ATTEMPTED",
+        "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", "UPSTREAM_CONNECTION_IDS_ATTEMPTED", "ROUTE_RESOLUTION_COUNT",
+        "ROUTE_RESOLUTION_TIME_US", "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+        "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT", "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+        "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
     ]
 }
 
@@ -168,6 +228,13 @@ package protocol FormatContext: AnyObject {
     /// - Parameter argument: the text between the parentheses, empty without any.
     func append(_ command: FormatCommand, argument: UnsafeRawBufferPointer, to sink: ByteSink) -> Bool
 
+    /// Appends metadata of the configuration, for `METADATA` and its like; false as above.
+    ///
+    /// - Parameter quotes: for JSON: strings are quoted.
+    func appendMetadata(
+        _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
+    ) -> Bool
+
     /// Appends the gRPC status of a response whose head is being changed and cannot be asked for it; false as above.
     ///
     /// - Parameter field: the head's `grpc-status`.
@@ -179,4 +246,9 @@ extension FormatContext {
     package func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool {
         false
     }
+
+    /// For contexts without metadata.
+    package func appendMetadata(
+        _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
+    ) -> Bool { false }
 }

@@ -8,6 +8,8 @@ package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible 
     package var problem: String
     /// Bytes into the string where it was found.
     package var offset: Int
+    /// The command that is none, if that is the matter.
+    package var unknownCommand: String?
 
     package var description: String { "\(problem) at position \(offset)" }
 }
@@ -35,23 +37,30 @@ extension FormatTemplate {
 
     /// Compiles a format string.
     ///
+    /// - Parameter extensions: commands that formatters of the configuration add.
     /// - Throws: `FormatError` for an unknown command or a `%` that begins none (`%%` is a percent sign).
-    package static func compile(_ source: String) throws(FormatError) -> FormatTemplate {
-        var compiler = FormatCompiler(source: Array(source.utf8))
+    package static func compile(
+        _ source: String, extensions: Set<FormatCommand> = []
+    ) throws(FormatError) -> FormatTemplate {
+        var compiler = FormatCompiler(source: Array(source.utf8), extensions: extensions)
         try compiler.run()
         return FormatTemplate(source: source, segments: compiler.segments, text: compiler.text)
     }
 }
 
 /// Turns a format string into segments and their text.
-private struct FormatCompiler {
+struct FormatCompiler {
     let source: [UInt8]
+    let extensions: Set<FormatCommand>
     var segments: [FormatSegment] = []
     var text: [UInt8] = []
     private var position = 0
     private var literalStart = 0
 
-    init(source: [UInt8]) { self.source = source }
+    init(source: [UInt8], extensions: Set<FormatCommand>) {
+        self.source = source
+        self.extensions = extensions
+    }
 
     mutating func run() throws(FormatError) {
         while position < source.count {
@@ -127,10 +136,13 @@ private struct FormatCompiler {
         _ name: String, argument: ArraySlice<UInt8>?, maxLength: Int32, at start: Int
     ) throws(FormatError) {
         switch name {
-        case "REQ": try addHeader(.request, argument, maxLength, at: start)
-        case "RESP": try addHeader(.response, argument, maxLength, at: start)
-        case "TRAILER": try addHeader(.responseTrailers, argument, maxLength, at: start)
+        case "REQ", "REQUEST_HEADER": try addHeader(.request, argument, maxLength, at: start)
+        case "RESP", "RESPONSE_HEADER": try addHeader(.response, argument, maxLength, at: start)
+        case "TRAILER", "RESPONSE_TRAILER": try addHeader(.responseTrailers, argument, maxLength, at: start)
         case "HOSTNAME":
+            guard argument == nil, maxLength < 0 else {
+                throw FormatError(problem: "%HOSTNAME% takes no parameters and no length", offset: start)
+            }
             var buffer = [CChar](repeating: 0, count: 256)
             let known = gethostname(&buffer, buffer.count - 1) == 0
             addConstant(
@@ -141,23 +153,46 @@ private struct FormatCompiler {
             }
             let value = getenv(String(decoding: argument, as: UTF8.self)).map { Array(String(cString: $0).utf8) }
             addConstant(value ?? [UInt8(ascii: "-")], maxLength)
-        default:
-            let known =
-                FormatCommand(rawValue: name) ?? (FormatCommand.valuelessNames.contains(name) ? .unavailable : nil)
-            guard let known else { throw FormatError(problem: "unknown command %\(name)%", offset: start) }
-            guard known.takesArgument || known == .unavailable || (argument == nil && maxLength < 0) else {
-                throw FormatError(problem: "%\(name)% takes no parameters and no length", offset: start)
-            }
-            if known == .grpcStatus, let argument, argument.withUnsafeBytes({ GRPCStatusForm(argument: $0) }) == nil {
-                throw FormatError(problem: "%GRPC_STATUS% takes CAMEL_STRING, SNAKE_STRING or NUMBER", offset: start)
-            }
-            endLiteral()
-            var segment = FormatSegment(kind: .command(known))
-            segment.first = add(argument ?? [])
-            segment.maxLength = maxLength
-            segments.append(segment)
-            literalStart = text.count
+        default: try addCommand(name, argument: argument, maxLength: maxLength, at: start)
         }
+    }
+
+    private mutating func addCommand(
+        _ name: String, argument: ArraySlice<UInt8>?, maxLength: Int32, at start: Int
+    ) throws(FormatError) {
+        let found =
+            FormatCommand(rawValue: name) ?? (FormatCommand.valuelessNames.contains(name) ? .unavailable : nil)
+        guard let command = found, command != .requestWithoutQuery || extensions.contains(command) else {
+            throw FormatError(problem: "unknown command %\(name)%", offset: start, unknownCommand: name)
+        }
+        let syntax = command.syntax
+        if command != .unavailable {
+            guard syntax.contains(.parameters) || argument == nil else {
+                throw FormatError(problem: "%\(name)% takes no parameters", offset: start)
+            }
+            guard !syntax.contains(.required) || !(argument ?? []).isEmpty else {
+                throw FormatError(problem: "%\(name)% needs parameters", offset: start)
+            }
+            guard syntax.contains(.length) || maxLength < 0 else {
+                throw FormatError(problem: "%\(name)% takes no length", offset: start)
+            }
+        }
+        if let problem = (argument ?? []).withUnsafeBytes({ FormatArguments.problem(of: command, $0) }) {
+            throw FormatError(problem: problem, offset: start)
+        }
+        endLiteral()
+        var segment = FormatSegment(kind: .command(command))
+        if command == .requestWithoutQuery {
+            let names = try headerNames(argument, at: start)
+            (segment.first, segment.firstToken) = addName(names[0])
+            if names.count == 2 { (segment.second, segment.secondToken) = addName(names[1]) }
+        } else {
+            segment.first = add(argument ?? [])
+            segment.kind = .command(FormatArguments.meant(by: command, argument ?? []))
+        }
+        segment.maxLength = maxLength
+        segments.append(segment)
+        literalStart = text.count
     }
 
     private mutating func addConstant(_ value: [UInt8], _ maxLength: Int32) {
@@ -167,17 +202,22 @@ private struct FormatCompiler {
     private mutating func addHeader(
         _ headers: FormatHeaders, _ argument: ArraySlice<UInt8>?, _ maxLength: Int32, at start: Int
     ) throws(FormatError) {
-        let names = (argument ?? []).split(separator: UInt8(ascii: "?"), omittingEmptySubsequences: false)
-        guard names.count <= 2, let main = names.first, !main.isEmpty else {
-            throw FormatError(problem: "a header command takes one name and at most one alternative", offset: start)
-        }
+        let names = try headerNames(argument, at: start)
         endLiteral()
         var segment = FormatSegment(kind: .header(headers))
-        (segment.first, segment.firstToken) = addName(main)
+        (segment.first, segment.firstToken) = addName(names[0])
         if names.count == 2 { (segment.second, segment.secondToken) = addName(names[1]) }
         segment.maxLength = maxLength
         segments.append(segment)
         literalStart = text.count
+    }
+
+    private func headerNames(_ argument: ArraySlice<UInt8>?, at start: Int) throws(FormatError) -> [ArraySlice<UInt8>] {
+        let names = (argument ?? []).split(separator: UInt8(ascii: "?"), omittingEmptySubsequences: false)
+        guard names.count <= 2, let main = names.first, !main.isEmpty else {
+            throw FormatError(problem: "a header command takes one name and at most one alternative", offset: start)
+        }
+        return names
     }
 
     private mutating func addName(_ name: ArraySlice<UInt8>) -> (FormatSegment.TextRange, HeaderToken) {

@@ -8,7 +8,7 @@ package import MeshHTTP
 package final class FormatTemplate: Equatable, @unchecked Sendable {
     /// The text it was made from.
     package let source: String
-    private let segments: UnsafeMutableBufferPointer<FormatSegment>
+    let segments: UnsafeMutableBufferPointer<FormatSegment>
     private let text: UnsafeMutableRawBufferPointer
 
     init(source: String, segments: [FormatSegment], text: [UInt8]) {
@@ -33,7 +33,7 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
         return slice(segments[0].first)
     }
 
-    private func slice(_ range: FormatSegment.TextRange) -> UnsafeRawBufferPointer {
+    func slice(_ range: FormatSegment.TextRange) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: text[Int(range.start)..<Int(range.start) + Int(range.count)])
     }
 
@@ -43,18 +43,25 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
     package func write(to sink: ByteSink, context: some FormatContext, missing: StaticString) {
         for index in 0..<segments.count {
             let segment = segments.baseAddress.unsafelyUnwrapped + index
-            let start = sink.count
-            let found: Bool
-            switch segment.pointee.kind {
-            case .literal:
+            if segment.pointee.kind == .literal {
                 sink.append(slice(segment.pointee.first))
                 continue
-            case .header(let headers):
-                found = appendHeader(segment, headers, context, to: sink)
-            case .command(let command):
-                found = context.append(command, argument: slice(segment.pointee.first), to: sink)
             }
+            let start = sink.count
+            let found = appendValue(segment, context, to: sink)
             finish(segment, from: start, found: found, missing: missing, to: sink)
+        }
+    }
+
+    /// The value of a segment that is no literal, as long as it is; false, with nothing appended, without one.
+    func appendValue(
+        _ segment: UnsafeMutablePointer<FormatSegment>, _ context: some FormatContext, to sink: ByteSink
+    ) -> Bool {
+        switch segment.pointee.kind {
+        case .literal: return false
+        case .header(let headers): return appendHeader(segment, headers, context, to: sink)
+        case .command(.requestWithoutQuery): return appendWithoutQuery(segment, context, to: sink)
+        case .command(let command): return context.append(command, argument: slice(segment.pointee.first), to: sink)
         }
     }
 
@@ -76,6 +83,8 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
                 found = appendHeader(segment, of: block, to: sink)
             case .header(let headers):
                 found = appendHeader(segment, headers, context, to: sink)
+            case .command(.requestWithoutQuery):
+                found = appendWithoutQuery(segment, context, to: sink)
             case .command(let command) where own == .response && (command == .grpcStatus || command == .grpcStatusNumber):
                 found = appendGRPCStatus(segment, command, of: block, context, to: sink)
             case .command(let command):
@@ -106,6 +115,15 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
             let value = context.headerValue(headers, token: segment.pointee.secondToken, name: slice(second))
         else { return false }
         sink.append(value)
+        return true
+    }
+
+    private func appendWithoutQuery(
+        _ segment: UnsafeMutablePointer<FormatSegment>, _ context: some FormatContext, to sink: ByteSink
+    ) -> Bool {
+        let start = sink.count
+        guard appendHeader(segment, .request, context, to: sink) else { return false }
+        sink.truncate(to: start + PathText.lengthWithoutQuery(sink.bytes(from: start)))
         return true
     }
 
@@ -154,7 +172,22 @@ struct FormatSegment {
         var count: UInt32 = 0
     }
 
+    /// How a JSON format treats the segment.
+    enum Role: UInt8 {
+        /// Text as it stands.
+        case plain
+        /// Begins a member that is taken back where its value is left out.
+        case member
+        /// Ends an object or list that is taken back when it is empty.
+        case close
+        /// A whole value, with its own quotes.
+        case value
+        /// Part of a string.
+        case part
+    }
+
     var kind: Kind
+    var role = Role.plain
     /// The literal, the header's name or the command's argument.
     var first = TextRange()
     /// The alternative header's name.

@@ -9,6 +9,8 @@ package struct Cluster: Equatable, Sendable {
     package var name: String
     /// Scope `cluster.<this>.` of the stats. Source: `alt_stat_name`; default: the name.
     package var statName: String
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     package var discovery: Discovery
     /// Source: `connect_timeout`. Default: 5 s.
     package var connectTimeout: Duration = .seconds(5)

@@ -9,6 +9,8 @@ package struct Endpoint: Hashable, Sendable {
     /// 1 or more. Source: `load_balancing_weight`. Default: 1.
     package var weight: UInt32
     package var health: EndpointHealth
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
 
     package init(_ address: Address, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.address = address

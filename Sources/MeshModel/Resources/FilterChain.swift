@@ -6,6 +6,8 @@
 package struct FilterChain: Equatable, Sendable {
     /// Source: `name`; may be empty.
     package var name: String
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// Source: `filter_chain_match`; absent means everything matches.
     package var match = FilterChainMatch()
     /// Source: `transport_socket`. Default: nil (plain).

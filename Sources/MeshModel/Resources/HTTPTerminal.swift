@@ -59,6 +59,10 @@ package struct HTTPTerminal: Equatable, Sendable {
     package var streamErrorOnInvalidMessage = false
     /// Source: `access_log`.
     package var accessLogs: [AccessLogConfig] = []
+    /// Source: `access_log_options` and the fields it replaces.
+    package var accessLogOptions = AccessLogOptions()
+    /// Source: `local_reply_config`. Default: nil.
+    package var localReplies: LocalReplyPolicy?
 
     /// Source: `HttpConnectionManager.CodecType`.
     package enum Codec: UInt8, Sendable {

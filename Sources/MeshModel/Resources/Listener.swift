@@ -52,6 +52,8 @@ package struct Listener: Equatable, Sendable {
     package var statPrefix = ""
     /// Logs of connections which no chain took over. Source: `access_log`.
     package var accessLogs: [AccessLogConfig] = []
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// One socket per worker by SO_REUSEPORT. Source: `enable_reuse_port`. Default: true.
     package var reusePort = true
     /// Spread connections exactly evenly over workers. Source: `connection_balance_config.exact_balance`. Default:

@@ -47,6 +47,8 @@ package struct VirtualHost: Equatable, Sendable {
     package var includeRequestAttemptCount = false
     /// Source: `include_attempt_count_in_response`. Default: false.
     package var includeAttemptCountInResponse = false
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// Source: `typed_per_filter_config`.
     package var perFilterConfigs: [TypedConfig] = []
 
@@ -78,6 +80,8 @@ package struct Route: Equatable, Sendable {
     package var decoratorOperation = ""
     /// Whether the decorator's operation is sent upstream. Source: `decorator.propagate`. Default: true.
     package var decoratorPropagates = true
+    /// Source: `metadata`.
+    package var metadata = MetadataTable()
     /// Scope of per-route stats. Source: `stat_prefix`. Default: empty (none).
     package var statPrefix = ""
     /// Source: `typed_per_filter_config`.

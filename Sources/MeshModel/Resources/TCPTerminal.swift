@@ -18,6 +18,8 @@ package struct TCPTerminal: Equatable, Sendable {
     package var hashesSourceIP = false
     /// Source: `access_log`.
     package var accessLogs: [AccessLogConfig] = []
+    /// Source: `access_log_options` and the fields it replaces.
+    package var accessLogOptions = AccessLogOptions()
 
     package init(statPrefix: String, clusters: [WeightedTarget]) {
         self.statPrefix = statPrefix

@@ -78,6 +78,8 @@ package struct CompiledRoute: BitwiseCopyable, Sendable {
 
     /// Route name for logs and stats.
     package var name = TableRange()
+    /// Index into `RouteTable.metadata`; -1 for none.
+    package var metadata: Int32 = -1
     /// Value of x-envoy-decorator-operation; empty sets none.
     package var decoratorOperation = TableRange()
     package var decoratorPropagates = true
@@ -100,6 +102,8 @@ package struct HeaderName: BitwiseCopyable, Sendable {
 /// A virtual host's compiled form.
 package struct CompiledVirtualHost: BitwiseCopyable, Sendable {
     package var name = TableRange()
+    /// Index into `RouteTable.metadata`; -1 for none.
+    package var metadata: Int32 = -1
     package var tlsRequirement = TLSRequirement.none
     package var includesAttemptCount = false
     package var includesAttemptCountInResponse = false

@@ -14,6 +14,11 @@ struct CompiledStringMatcher: BitwiseCopyable {
 
     /// Whether `value` meets the condition. `pattern` is `text`'s bytes.
     func matches(_ value: UnsafeRawBufferPointer, pattern: UnsafeRawBufferPointer, regexes: RegexPool) -> Bool {
+        kind == .regex ? regexes.matchesAll(Int(regex), of: value) : matches(value, pattern: pattern)
+    }
+
+    /// The same for what is no regex.
+    func matches(_ value: UnsafeRawBufferPointer, pattern: UnsafeRawBufferPointer) -> Bool {
         switch kind {
         case .exact:
             return value.count == pattern.count && matches(value, at: 0, pattern)
@@ -29,8 +34,7 @@ struct CompiledStringMatcher: BitwiseCopyable {
                 offset += 1
             }
             return false
-        case .regex:
-            return regexes.matchesAll(Int(regex), of: value)
+        case .regex: return false
         }
     }
 
@@ -117,4 +121,12 @@ struct CompiledQueryMatcher: BitwiseCopyable {
         }
         return nil
     }
+}
+
+/// Reading a query string.
+package enum QueryText {
+    /// The value of the first parameter of a name, undecoded; empty without `=`, nil when it is absent.
+    package static func value(
+        of name: UnsafeRawBufferPointer, in query: UnsafeRawBufferPointer
+    ) -> UnsafeRawBufferPointer? { CompiledQueryMatcher.value(of: name, in: query) }
 }

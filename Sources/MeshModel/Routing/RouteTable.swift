@@ -35,6 +35,8 @@ package final class RouteTable: @unchecked Sendable {
     private let heldRuntimeValues: [RuntimeValue]
     /// Keeps the formats alive that `operations` point to.
     private let formats: [FormatTemplate]
+    /// Metadata of routes and virtual hosts, for logs.
+    package let metadata: [MetadataTable]
     let requestOperations: TableRange
     let responseOperations: TableRange
     let outermostFirst: Bool
@@ -77,6 +79,7 @@ package final class RouteTable: @unchecked Sendable {
         heldRuntimeValues = builder.runtimeValues
         runtimeValues = FlatArray(builder.runtimeValues.map { Unmanaged.passUnretained($0) })
         formats = builder.formats
+        metadata = builder.metadata
         requestOperations = builder.requestOperations
         responseOperations = builder.responseOperations
         outermostFirst = configuration.mostSpecificHeaderMutationsWin

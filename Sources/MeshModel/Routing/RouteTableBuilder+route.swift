@@ -7,6 +7,7 @@ extension RouteTableBuilder {
         var compiled = CompiledRoute()
         compiled.virtualHost = Int32(virtualHosts.count)
         compiled.name = add(route.name)
+        compiled.metadata = add(route.metadata)
         compiled.decoratorOperation = add(route.decoratorOperation)
         compiled.decoratorPropagates = route.decoratorPropagates
         compiled.statPrefix = add(route.statPrefix)

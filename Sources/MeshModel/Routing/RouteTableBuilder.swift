@@ -21,6 +21,7 @@ struct RouteTableBuilder {
     var queryMatchers: [CompiledQueryMatcher] = []
     var operations: [HeaderOperation] = []
     var formats: [FormatTemplate] = []
+    var metadata: [MetadataTable] = []
     var names: [HeaderName] = []
     var tree = PathTreeBuilder()
     var requestOperations = TableRange()
@@ -62,6 +63,12 @@ struct RouteTableBuilder {
     mutating func add(_ string: String) -> TableRange { add(Array(string.utf8)) }
 
     static func lowercase(_ string: String) -> [UInt8] { string.utf8.map { ASCII.lowercase($0) } }
+
+    mutating func add(_ table: MetadataTable) -> Int32 {
+        if table.isEmpty { return -1 }
+        metadata.append(table)
+        return Int32(metadata.count - 1)
+    }
 
     /// `host` is the old name of `:authority`.
     mutating func addName(_ name: String) -> HeaderName {
@@ -129,6 +136,7 @@ struct RouteTableBuilder {
     private mutating func add(_ host: VirtualHost, at path: String) throws(ResourceError) {
         var compiled = CompiledVirtualHost()
         compiled.name = add(host.name)
+        compiled.metadata = add(host.metadata)
         compiled.tlsRequirement = host.tlsRequirement
         compiled.includesAttemptCount = host.includeRequestAttemptCount
         compiled.includesAttemptCountInResponse = host.includeAttemptCountInResponse

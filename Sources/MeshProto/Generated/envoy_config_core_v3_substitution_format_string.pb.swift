@@ -22,6 +22,18 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+package nonisolated struct Envoy_Config_Core_V3_JsonFormatOptions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var sortProperties: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Envoy_Config_Core_V3_SubstitutionFormatString: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -55,6 +67,19 @@ package nonisolated struct Envoy_Config_Core_V3_SubstitutionFormatString: Sendab
 
   package var omitEmptyValues: Bool = false
 
+  package var contentType: String = String()
+
+  package var formatters: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+
+  package var jsonFormatOptions: Envoy_Config_Core_V3_JsonFormatOptions {
+    get {_jsonFormatOptions ?? Envoy_Config_Core_V3_JsonFormatOptions()}
+    set {_jsonFormatOptions = newValue}
+  }
+  /// Returns true if `jsonFormatOptions` has been explicitly set.
+  package var hasJsonFormatOptions: Bool {self._jsonFormatOptions != nil}
+  /// Clears the value of `jsonFormatOptions`. Subsequent reads from it will return its default value.
+  package mutating func clearJsonFormatOptions() {self._jsonFormatOptions = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Format: Equatable, Sendable {
@@ -65,15 +90,47 @@ package nonisolated struct Envoy_Config_Core_V3_SubstitutionFormatString: Sendab
   }
 
   package init() {}
+
+  fileprivate var _jsonFormatOptions: Envoy_Config_Core_V3_JsonFormatOptions? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.core.v3"
 
+nonisolated extension Envoy_Config_Core_V3_JsonFormatOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".JsonFormatOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}sort_properties\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.sortProperties) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sortProperties != false {
+      try visitor.visitSingularBoolField(value: self.sortProperties, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_JsonFormatOptions, rhs: Envoy_Config_Core_V3_JsonFormatOptions) -> Bool {
+    if lhs.sortProperties != rhs.sortProperties {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubstitutionFormatString"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{4}\u{2}text_format_source\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{3}content_type\0\u{3}text_format_source\0\u{1}formatters\0\u{3}json_format_options\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -103,6 +160,7 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
         }
       }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.omitEmptyValues) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.contentType) }()
       case 5: try {
         var v: Envoy_Config_Core_V3_DataSource?
         var hadOneofValue = false
@@ -116,6 +174,8 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
           self.format = .textFormatSource(v)
         }
       }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.formatters) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._jsonFormatOptions) }()
       default: break
       }
     }
@@ -140,8 +200,17 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
     if self.omitEmptyValues != false {
       try visitor.visitSingularBoolField(value: self.omitEmptyValues, fieldNumber: 3)
     }
+    if !self.contentType.isEmpty {
+      try visitor.visitSingularStringField(value: self.contentType, fieldNumber: 4)
+    }
     try { if case .textFormatSource(let v)? = self.format {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    if !self.formatters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.formatters, fieldNumber: 6)
+    }
+    try { if let v = self._jsonFormatOptions {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -149,6 +218,9 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
   package static func ==(lhs: Envoy_Config_Core_V3_SubstitutionFormatString, rhs: Envoy_Config_Core_V3_SubstitutionFormatString) -> Bool {
     if lhs.format != rhs.format {return false}
     if lhs.omitEmptyValues != rhs.omitEmptyValues {return false}
+    if lhs.contentType != rhs.contentType {return false}
+    if lhs.formatters != rhs.formatters {return false}
+    if lhs._jsonFormatOptions != rhs._jsonFormatOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

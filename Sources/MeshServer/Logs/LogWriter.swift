@@ -18,6 +18,8 @@ package final class LogWriter: AccessLogSink, LogFileSource {
         let destination: AccessLogConfig.Destination
         var descriptor: Int32
         var queue: [UInt8] = []
+        /// Bytes the thread has taken and not written yet: they count towards the limit.
+        var taken = 0
     }
 
     private struct State {
@@ -30,6 +32,7 @@ package final class LogWriter: AccessLogSink, LogFileSource {
     /// What happened since the thread last published it as stats.
     private struct Counts {
         var bufferedWrites: UInt64 = 0
+        var timerFlushes: UInt64 = 0
         var droppedLines: UInt64 = 0
     }
 
@@ -71,22 +74,25 @@ package final class LogWriter: AccessLogSink, LogFileSource {
         }
     }
 
-    package func write(_ lines: [UInt8], to file: LogFileID) -> Bool {
-        let (taken, wakes) = state.withLock { state -> (Bool, Bool) in
+    package func write(_ lines: [UInt8], to file: LogFileID, byTimer: Bool) -> Bool {
+        let (isTaken, wakes) = state.withLock { state -> (Bool, Bool) in
             guard file.rawValue >= 0, file.rawValue < state.files.count else { return (false, false) }
             let waiting = state.files[file.rawValue].queue.count
-            guard waiting + lines.count <= LogWriter.queueLimit else {
-                state.counts.droppedLines += UInt64(lines.count { $0 == 0x0A })
+            guard waiting + state.files[file.rawValue].taken + lines.count <= LogWriter.queueLimit else {
+                state.counts.droppedLines += LogWriter.lineCount(lines[...])
                 return (false, false)
             }
             state.counts.bufferedWrites += 1
+            if byTimer { state.counts.timerFlushes += 1 }
             state.files[file.rawValue].queue += lines
             // One wake-up is enough for what gathers until the thread looks.
             return (true, waiting == 0)
         }
         if wakes { pipe.wake() }
-        return taken
+        return isTaken
     }
+
+    private static func lineCount(_ bytes: ArraySlice<UInt8>) -> UInt64 { UInt64(bytes.count { $0 == 0x0A }) }
 
     /// Opens every file again (SIGUSR1).
     package func reopen() {
@@ -113,56 +119,125 @@ package final class LogWriter: AccessLogSink, LogFileSource {
 
     // MARK: The log thread
 
+    /// What the thread has taken for one file. A reader of stdout that does not read holds up its own lines only.
+    private struct Output {
+        var descriptor: Int32
+        /// A regular file takes everything at once, at the disk's pace; anything else is asked first.
+        var isRegular: Bool
+        var bytes: [UInt8] = []
+        var written = 0
+
+        var isEmpty: Bool { written == bytes.count }
+    }
+
     private func run() {
+        var outputs: [Output] = []
+        var patience: Int32 = -1
         while true {
-            var events = pollfd(fd: pipe.reader, events: Int16(POLLIN), revents: 0)
-            poll(&events, 1, -1)
-            pipe.drain()
-            let (stops, reopens, batches, counts) = state.withLock { state in
-                var batches: [(descriptor: Int32, bytes: [UInt8])] = []
-                for index in state.files.indices where !state.files[index].queue.isEmpty {
-                    batches.append((state.files[index].descriptor, state.files[index].queue))
-                    state.files[index].queue = []
-                }
-                let result = (state.isStopping, state.wantsReopen, batches, state.counts)
-                state.wantsReopen = false
-                state.counts = Counts()
-                return result
-            }
+            wait(for: outputs, patience)
+            let (stops, reopens, counts) = take(into: &outputs)
             pages.add(stats.bufferedWrites, counts.bufferedWrites)
+            pages.add(stats.timerFlushes, counts.timerFlushes)
             pages.add(stats.droppedLines, counts.droppedLines)
-            for batch in batches { write(batch.bytes, to: batch.descriptor, isStopping: stops) }
-            if reopens { reopenFiles() }
-            if stops { return }
+            var hasProgress = false
+            for index in outputs.indices where !outputs[index].isEmpty {
+                if write(&outputs[index]) { hasProgress = true }
+            }
+            publish(outputs)
+            if reopens { reopenFiles(&outputs) }
+            guard stops else { continue }
+            let isDone = outputs.allSatisfy(\.isEmpty)
+            // A file that has taken nothing for as long as we wait for it takes nothing any more.
+            if isDone || (patience >= 0 && !hasProgress) {
+                for index in outputs.indices where !outputs[index].isEmpty { lose(&outputs[index]) }
+                return
+            }
+            patience = LogWriter.stopPatience
         }
     }
 
-    private func write(_ bytes: [UInt8], to descriptor: Int32, isStopping: Bool) {
-        bytes.withUnsafeBytes { all in
-            var rest = all[...]
-            // A pipe that polls writable takes 4 KiB (PIPE_BUF) without blocking, however its flags are set; a regular file
-            // takes everything.
-            let piece = LogWriter.isRegularFile(descriptor) ? Int.max : 4_096
-            while !rest.isEmpty {
-                if piece < Int.max, !waitForRoom(descriptor, isStopping: isStopping) {
-                    pages.add(stats.failedWrites)
-                    return
-                }
-                let some = UnsafeRawBufferPointer(rebasing: rest.prefix(piece))
-                let count = Glibc.write(descriptor, some.baseAddress, some.count)
-                if count > 0 {
-                    rest = rest.dropFirst(count)
-                } else if count < 0, errno == EINTR {
-                    continue
-                } else if count < 0, errno == EAGAIN, piece < Int.max {
-                    continue
-                } else {
-                    pages.add(stats.failedWrites)
-                    return
-                }
-            }
-            pages.add(stats.completedWrites)
+    /// Until there is something to take, or a blocked file has room.
+    private func wait(for outputs: [Output], _ patience: Int32) {
+        var events = [pollfd(fd: pipe.reader, events: Int16(POLLIN), revents: 0)]
+        for output in outputs where !output.isEmpty {
+            events.append(pollfd(fd: output.descriptor, events: Int16(POLLOUT), revents: 0))
         }
+        poll(&events, nfds_t(events.count), patience)
+        if events[0].revents != 0 { pipe.drain() }
+    }
+
+    private func take(into outputs: inout [Output]) -> (stops: Bool, reopens: Bool, Counts) {
+        state.withLock { state in
+            for index in state.files.indices {
+                if index == outputs.count {
+                    let descriptor = state.files[index].descriptor
+                    outputs.append(Output(descriptor: descriptor, isRegular: LogWriter.isRegularFile(descriptor)))
+                }
+                guard !state.files[index].queue.isEmpty else { continue }
+                state.files[index].taken += state.files[index].queue.count
+                if outputs[index].isEmpty {
+                    outputs[index].bytes = state.files[index].queue
+                    outputs[index].written = 0
+                } else {
+                    outputs[index].bytes += state.files[index].queue
+                }
+                state.files[index].queue = []
+            }
+            defer {
+                state.wantsReopen = false
+                state.counts = Counts()
+            }
+            return (state.isStopping, state.wantsReopen, state.counts)
+        }
+    }
+
+    /// Writes what the file takes without holding up the others; false when it took nothing.
+    private func write(_ output: inout Output) -> Bool {
+        // A pipe that polls writable takes 4 KiB (PIPE_BUF) without blocking, however its flags are set.
+        let piece = output.isRegular ? Int.max : 4_096
+        let start = output.written
+        while !output.isEmpty {
+            if !output.isRegular {
+                var events = pollfd(fd: output.descriptor, events: Int16(POLLOUT), revents: 0)
+                guard poll(&events, 1, 0) > 0 else { break }
+            }
+            let count = output.bytes[output.written...].prefix(piece).withUnsafeBytes {
+                Glibc.write(output.descriptor, $0.baseAddress, $0.count)
+            }
+            if count > 0 {
+                output.written += count
+            } else if count < 0, errno == EINTR || (errno == EAGAIN && !output.isRegular) {
+                continue
+            } else {
+                lose(&output)
+                return true
+            }
+        }
+        if output.isEmpty {
+            pages.add(stats.completedWrites)
+            output.bytes = []
+            output.written = 0
+        }
+        return output.written != start || output.isEmpty
+    }
+
+    /// What waits is lost: the disk is full, the pipe has no reader, or the process ends.
+    private func lose(_ output: inout Output) {
+        pages.add(stats.failedWrites)
+        pages.add(stats.droppedLines, LogWriter.lineCount(output.bytes[output.written...]))
+        output.bytes = []
+        output.written = 0
+    }
+
+    private func publish(_ outputs: [Output]) {
+        var total = 0
+        state.withLock { state in
+            for index in outputs.indices {
+                state.files[index].taken = outputs[index].bytes.count - outputs[index].written
+                total += state.files[index].taken + state.files[index].queue.count
+            }
+        }
+        pages.set(stats.totalBuffered, UInt64(total))
     }
 
     private static func isRegularFile(_ descriptor: Int32) -> Bool {
@@ -170,16 +245,7 @@ package final class LogWriter: AccessLogSink, LogFileSource {
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    /// Waits until stdout takes more; false when the process ends and it does not.
-    private func waitForRoom(_ descriptor: Int32, isStopping: Bool) -> Bool {
-        while true {
-            var events = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            if poll(&events, 1, LogWriter.stopPatience) > 0 { return true }
-            if isStopping || state.withLock({ $0.isStopping }) { return false }
-        }
-    }
-
-    private func reopenFiles() {
+    private func reopenFiles(_ outputs: inout [Output]) {
         let destinations = state.withLock { $0.files.map(\.destination) }
         for (index, destination) in destinations.enumerated() {
             guard case .file = destination else { continue }
@@ -193,6 +259,9 @@ package final class LogWriter: AccessLogSink, LogFileSource {
                 return state.files[index].descriptor
             }
             close(old)
+            guard index < outputs.count else { continue }
+            outputs[index].descriptor = fresh
+            outputs[index].isRegular = LogWriter.isRegularFile(fresh)
         }
     }
 }
@@ -203,13 +272,17 @@ struct LogWriterStats: Sendable {
     let completedWrites: CounterID
     let failedWrites: CounterID
     let reopenFailed: CounterID
+    let timerFlushes: CounterID
     let droppedLines: CounterID
+    let totalBuffered: GaugeID
 
     init(in scope: inout StatScope) {
         bufferedWrites = scope.counter("write_buffered", "Batches of lines taken from workers.")
         completedWrites = scope.counter("write_completed", "Batches written.")
-        failedWrites = scope.counter("write_failed", "Batches lost to an error of the file.")
+        failedWrites = scope.counter("write_failed", "Times that what waited for a file was lost to an error of it.")
         reopenFailed = scope.counter("reopen_failed", "Files that could not be opened again.")
-        droppedLines = scope.counter("write_dropped", "Lines dropped because a file's queue was full.")
+        timerFlushes = scope.counter("flushed_by_timer", "Batches handed over by the flush interval, not by their size.")
+        droppedLines = scope.counter("write_dropped", "Lines lost: a file's queue was full, or the file took nothing more.")
+        totalBuffered = scope.gauge("write_total_buffered", "Bytes that wait for their files.")
     }
 }

@@ -22,6 +22,11 @@ package struct ServerOptions: Equatable, Sendable {
         case v4, v6
     }
 
+    /// Who is told in a header why a reply is what it is, when it asks.
+    package enum Explanations: String, Sendable, CaseIterable {
+        case off, trusted, all
+    }
+
     /// `-c`; nil when only `--config-yaml` is given.
     package var configPath: String?
     /// `--config-yaml`, merged over the file.
@@ -63,6 +68,8 @@ package struct ServerOptions: Equatable, Sendable {
     package var fileFlushIntervalMilliseconds: UInt32 = 10_000
     /// `--file-flush-min-size-kb`. Default: 64 KiB.
     package var fileFlushMinSizeKilobytes: UInt32 = 64
+    /// `--explain-replies`: who may ask in a header why a reply of the proxy is what it is. Not one of Envoy's.
+    package var explanations = Explanations.off
     package var localAddressIPVersion = IPVersion.v4
     package var cpusetThreads = false
     package var skipDeprecatedLogs = false

@@ -24,8 +24,17 @@ struct WorkerThread {
             Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
                 logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,
-                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, connectionLimit: limit, seed: seed,
+                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, explanations: WorkerThread.explanations(options.explanations),
+                connectionLimit: limit, seed: seed,
                 hostAddress: hostAddress, report: report, stopLoop: { [unowned loop] in loop.stop() })
+        }
+    }
+
+    private static func explanations(_ option: ServerOptions.Explanations) -> ReplyExplanations {
+        switch option {
+        case .off: .off
+        case .trusted: .trusted
+        case .all: .everyone
         }
     }
 

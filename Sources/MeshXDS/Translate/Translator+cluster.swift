@@ -8,6 +8,7 @@ extension Translator {
     package func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at path: String) throws(ConfigError) -> Cluster {
         var cluster = Cluster(name: message.name, discovery: try discovery(message, at: path))
         if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
+        cluster.metadata = metadata(message.metadata)
         if message.hasConnectTimeout { cluster.connectTimeout = message.connectTimeout.duration }
         if message.hasPerConnectionBufferLimitBytes {
             cluster.bufferLimitBytes = message.perConnectionBufferLimitBytes.value
@@ -169,8 +170,10 @@ extension Translator {
             case .degraded: .degraded
             default: .healthy
             }
-        return Endpoint(
+        var endpoint = Endpoint(
             try address(host.address, at: path + ".endpoint.address"), hostname: host.hostname,
             weight: message.hasLoadBalancingWeight ? message.loadBalancingWeight.value : 1, health: health)
+        endpoint.metadata = metadata(message.metadata)
+        return endpoint
     }
 }

@@ -51,6 +51,10 @@ extension Translator {
             ? message.httpProtocolOptions.overrideStreamErrorOnInvalidHTTPMessage.value
             : message.streamErrorOnInvalidHTTPMessage.value
         terminal.accessLogs = try accessLogs(message.accessLog, at: path + ".access_log")
+        terminal.accessLogOptions = try accessLogOptions(message, at: path)
+        if message.hasLocalReplyConfig {
+            terminal.localReplies = try localReplyPolicy(message.localReplyConfig, at: path + ".local_reply_config")
+        }
         return terminal
     }
 

@@ -37,6 +37,7 @@ extension Translator {
         }
         setOptions(of: &listener, message)
         listener.listenerFilters = try listenerFilters(message.listenerFilters, at: path + ".listener_filters")
+        listener.metadata = metadata(message.metadata)
         listener.accessLogs = try accessLogs(message.accessLog, at: path + ".access_log")
         return listener
     }
@@ -174,6 +175,7 @@ extension Translator {
         }
         let match = try filterChainMatch(message.filterChainMatch, at: path + ".filter_chain_match")
         var chain = FilterChain(name: message.name, match: match, terminal: terminal)
+        chain.metadata = metadata(message.metadata)
         chain.networkFilters = networkFilters
         if message.hasTransportSocket {
             chain.tls = try downstreamTLS(message.transportSocket, at: path + ".transport_socket")

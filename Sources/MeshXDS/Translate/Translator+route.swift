@@ -48,6 +48,7 @@ extension Translator {
             }
         host.includeRequestAttemptCount = message.includeRequestAttemptCount
         host.includeAttemptCountInResponse = message.includeAttemptCountInResponse
+        host.metadata = metadata(message.metadata)
         host.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
         for (index, route) in message.routes.enumerated() {
             host.routes.append(try self.route(route, bodyLimit: bodyLimit, at: "\(path).routes[\(index)]"))
@@ -75,6 +76,7 @@ extension Translator {
         }
         var route = Route(match: match, action: action)
         route.name = message.name
+        route.metadata = metadata(message.metadata)
         route.headers = try headers(
             message.requestHeadersToAdd, message.requestHeadersToRemove, message.responseHeadersToAdd,
             message.responseHeadersToRemove, at: path)
@@ -114,7 +116,7 @@ extension Translator {
         return lower
     }
 
-    private func additions(
+    func additions(
         _ messages: [Envoy_Config_Core_V3_HeaderValueOption], at path: String
     ) throws(ConfigError) -> [HeaderMutation] {
         var result: [HeaderMutation] = []

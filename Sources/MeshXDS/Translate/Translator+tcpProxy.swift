@@ -30,6 +30,7 @@ extension Translator {
             if case .sourceIp? = $0.policySpecifier { true } else { false }
         }
         terminal.accessLogs = try accessLogs(message.accessLog, at: path + ".access_log")
+        terminal.accessLogOptions = try accessLogOptions(message, at: path)
         return terminal
     }
 }

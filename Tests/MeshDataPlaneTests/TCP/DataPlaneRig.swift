@@ -159,7 +159,7 @@ final class DataPlaneRig: ListeningSocketSource, LogFileSource {
 final class LineSink: AccessLogSink {
     let text = Mutex("")
 
-    func write(_ lines: [UInt8], to file: LogFileID) -> Bool {
+    func write(_ lines: [UInt8], to file: LogFileID, byTimer: Bool) -> Bool {
         text.withLock { $0 += String(decoding: lines, as: UTF8.self) }
         return true
     }
