@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 
-.PHONY: run build test bench fuzz soak asan asan-suites packages venv clean
+.PHONY: run build test bench fuzz soak restarts asan asan-suites packages venv clean
 
 ## Installs what is missing, builds, starts the demo.
 run: build
@@ -32,6 +32,10 @@ fuzz: packages
 ## Memory over 1,000,000 requests and after a burst.
 soak: build venv
 	Benchmarks/run.sh --peer apus --scenario rss-flat --scenario rss-burst
+
+## A hundred rolling restarts under wrk, ab and h2load; `make test` does ten.
+restarts: build venv
+	APUS_BINARY=$(CURDIR)/$(BINARY) APUS_RESTARTS=100 .venv/bin/python -m pytest -q -s -p no:cacheprovider Tests/PeerTests/test_restart.py
 
 ## The unit tests under the address sanitizer, with leaks.
 asan: packages

@@ -40,7 +40,7 @@ count() {
     unit)
         ok=$(grep -cE '^✔ Test .* passed after' "$log")
         bad=$(grep -cE '^✘ Test .* failed after' "$log") ;;
-    differential | upstreams | stats | admin | hostile | conformance | peers | bench-report)
+    differential | upstreams | stats | admin | hostile | faults | conformance | peers | bench-report)
         local line
         line=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
         ok=$(grep -oE '[0-9]+ passed' <<< "$line" | grep -oE '[0-9]+' || echo 0)
@@ -76,6 +76,7 @@ step upstreams pytest Tests/UpstreamTests
 step stats pytest Tests/StatsTests
 step admin pytest Tests/AdminTests
 step hostile pytest Tests/HostileTests
+step faults pytest Tests/FaultTests
 step conformance pytest Tests/ConformanceTests
 step peers pytest Tests/PeerTests
 [ -e Benchmarks/peers/test_report.py ] && step bench-report pytest Benchmarks/peers/test_report.py

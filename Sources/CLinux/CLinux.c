@@ -97,10 +97,38 @@ int apus_original_destination(int descriptor, int family, struct sockaddr_storag
 }
 
 int apus_stop_handshakes(int descriptor) {
-    // "return 0": zero bytes of every packet are kept. Connections in the accept queue were made before and have no filter.
-    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-    struct sock_fprog program = {.len = 1, .filter = &drop};
+    // A filter of a TCP socket sees the segment from its TCP header on: byte 13 has the flags. SYN alone is dropped, so that
+    // a handshake that has begun can end. Accepted sockets inherit the filter, and get no SYN.
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
     return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
+}
+
+int apus_steer_away(int descriptor, uint32_t first, uint32_t count) {
+    if (count == 0) return -EINVAL;
+    // The result is the place of a socket in its SO_REUSEPORT group; where there is none, the kernel chooses as ever.
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_RANDOM),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, first),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0 ? 0 : -errno;
+}
+
+int apus_stop_steering(int descriptor) {
+#ifdef SO_DETACH_REUSEPORT_BPF
+    return set_flag(descriptor, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 1);
+#else
+    (void)descriptor;
+    return 0;
+#endif
 }
 
 int apus_set_no_delay(int descriptor) { return set_flag(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }

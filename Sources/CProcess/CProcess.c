@@ -5,6 +5,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -65,4 +66,19 @@ void apus_allow_core_dumps(int allow) {
     if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
     limit.rlim_cur = allow ? limit.rlim_max : 0;
     setrlimit(RLIMIT_CORE, &limit);
+}
+
+int apus_usable_cpus(void) {
+    cpu_set_t allowed;
+    // Fails where the machine has more CPUs than the set has bits.
+    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return CPU_COUNT(&allowed);
+}
+
+uint64_t apus_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : soft;
 }

@@ -234,6 +234,11 @@ open class StreamListener {
     /// Stops accepting for a while; the kernel queues connections meanwhile.
     open func pause() {}
     open func resume() {}
+    /// Lets no new connection begin, but those whose handshake is under way complete; `close` follows a while later. With
+    /// other processes on the address, new connections are led to them.
+    ///
+    /// - Parameter siblings: sockets of this process on the address.
+    open func stopHandshakes(siblings: Int) {}
     /// Accepts what the kernel has already queued, then stops for good and closes the descriptor.
     open func close() {}
 }

@@ -63,6 +63,18 @@ open class EventLoop {
         fatalError("\(type(of: self)) does not wake")
     }
 
+    // MARK: Memory
+
+    /// What the loop's owner gives back when the loop trims; returns how many bytes went to the allocator since the last time.
+    package final var onTrim: (() -> Int)?
+
+    /// Most bytes of slabs in use; above it `onOverBudget` is called at the end of every turn.
+    package final var memoryBudget = Int.max
+    package final var onOverBudget: (() -> Void)?
+
+    /// Gives back what was not needed since the last call. Implementations call it every 30 s.
+    package final func trim() { pool.trim(otherBytes: onTrim?() ?? 0) }
+
     // MARK: End of turn
 
     /// Objects that ended while they, or someone above them, were being called.
@@ -106,6 +118,7 @@ open class EventLoop {
             swap(&turnEnds, &ending)
             ending.runAll()
         }
+        if pool.outstandingBytes > memoryBudget { onOverBudget?() }
         releaseRetired()
     }
 

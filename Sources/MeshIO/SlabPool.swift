@@ -86,14 +86,16 @@ import Glibc
     }
 
     /// Frees the slabs that nobody needed since the previous call. The loop calls it every 30 s.
-    package func trim() {
+    ///
+    /// - Parameter otherBytes: what else went back to the allocator since then.
+    package func trim(otherBytes: Int = 0) {
         let before = pooledBytes
         release(&small, keep: small.count - small.fewest)
         release(&medium, keep: medium.count - medium.fewest)
         release(&standard, keep: standard.count - standard.fewest)
         release(&large, keep: large.count - large.fewest)
         // glibc keeps freed pages in its heap until asked; below 1 MiB the walk costs more than it returns.
-        if before - pooledBytes >= 1 << 20 { apus_release_free_pages() }
+        if before - pooledBytes + otherBytes >= 1 << 20 { apus_release_free_pages() }
     }
 
     private func pop(_ list: inout FreeList) -> Slab? {

@@ -9,6 +9,8 @@
     @usableFromInline var items: UnsafeMutablePointer<Unmanaged<Object>>
     @usableFromInline package private(set) var count: Int
     @usableFromInline var capacity: Int
+    /// See `takeFewest`.
+    @usableFromInline var fewest = 0
 
     /// An empty stack with room for `capacity` objects (at least one).
     @inlinable package init(capacity: Int = 8) {
@@ -31,6 +33,7 @@
     @inlinable package mutating func pop() -> Unmanaged<Object>? {
         guard count > 0 else { return nil }
         count &-= 1
+        if count < fewest { fewest = count }
         return items[count]
     }
 
@@ -62,7 +65,27 @@
         return items[index]
     }
 
-    @inlinable package mutating func removeAll() { count = 0 }
+    @inlinable package mutating func removeAll() {
+        count = 0
+        fewest = 0
+    }
+
+    /// The fewest objects the stack held since the last call: that many were not needed in between.
+    package mutating func takeFewest() -> Int {
+        defer { fewest = count }
+        return min(fewest, count)
+    }
+
+    /// Takes `number` objects out from the bottom, where the ones are that were used longest ago.
+    package mutating func removeOldest(_ number: Int, _ body: (Unmanaged<Object>) -> Void) -> Int {
+        let removed = min(max(number, 0), count)
+        guard removed > 0 else { return 0 }
+        for index in 0..<removed { body(items[index]) }
+        for index in removed..<count { items[index &- removed] = items[index] }
+        count &-= removed
+        fewest = min(fewest, count)
+        return removed
+    }
 
     @usableFromInline mutating func grow() {
         let wider = UnsafeMutablePointer<Unmanaged<Object>>.allocate(capacity: capacity * 2)

@@ -18,6 +18,7 @@ package final class UVListener: StreamListener, TimerTarget {
     /// keep the socket readable and its client waiting.
     private var reserve: Int32
     private var isPaused = false
+    private var isTurningAway = false
     private var retryTimer = TimerID.none
 
     /// How long accepting stops after the process ran out of descriptors. - Unit: milliseconds. Long enough not to spin,
@@ -50,11 +51,26 @@ package final class UVListener: StreamListener, TimerTarget {
         if !loop.timers.isArmed(retryTimer) { poll?.want(PollEvent.readable) }
     }
 
+    override package func stopHandshakes(siblings: Int) {
+        guard poll != nil, !socket.isShared, !isTurningAway else { return }
+        isTurningAway = true
+        // First the clients are led to the process that takes over, if there is one: those whose SYN is dropped lose a
+        // second. Ours are the first of the group, for they listen longest; where that is wrong the kernel's choice may
+        // still fall on us, and then the client loses that second.
+        let all = ListenTable.count(socket.address)
+        if all > siblings { _ = apus_steer_away(socket.descriptor, UInt32(siblings), UInt32(all - siblings)) }
+        _ = apus_stop_handshakes(socket.descriptor)
+    }
+
     override package func close() {
         // What the kernel has completed belongs to us; closing the socket would reset it. A shared queue stays with
         // the other workers.
-        if poll != nil, !socket.isShared { _ = apus_stop_handshakes(socket.descriptor) }
-        if poll != nil, !socket.isShared { accept(limit: .max) }
+        if poll != nil, !socket.isShared {
+            _ = apus_stop_handshakes(socket.descriptor)
+            accept(limit: .max)
+            // The group outlives us.
+            if isTurningAway { _ = apus_stop_steering(socket.descriptor) }
+        }
         closeHandle()
     }
 

@@ -233,7 +233,7 @@ package final class UVLoop: EventLoop, TimerTarget {
     }
 
     package func onTimer(_ tag: UInt32) {
-        pool.trim()
+        trim()
         timers.arm(trimTimer, at: now.advanced(byMilliseconds: UVLoop.trimPeriod))
     }
 

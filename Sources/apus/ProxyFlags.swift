@@ -24,6 +24,8 @@ struct ProxyFlags: ParsableCommand {
     var concurrency: UInt32 = 0
     @Option(name: .customLong("drain-time-s"), help: "Seconds a drain may take.")
     var drainTime: UInt32 = 600
+    @Option(name: .customLong("memory-limit-mb"), help: "Resident MiB near which load is shed; 0 for the cgroup's limit.")
+    var memoryLimit: UInt32 = 0
     @Option(help: "gradual or immediate.")
     var drainStrategy = "gradual"
     @Option(name: .customLong("parent-shutdown-time-s"), help: "Seconds to wait for a parent process; without effect.")
@@ -132,6 +134,7 @@ struct ProxyFlags: ParsableCommand {
             }
         }
         options.componentLogLevel = componentLogLevel
+        options.memoryLimitMegabytes = memoryLimit
         if let logFormat {
             options.logFormat = logFormat
             options.hasLogFormat = true

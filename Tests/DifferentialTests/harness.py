@@ -60,6 +60,13 @@ class End:
     """Everything up to the end of the connection."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Admin:
+    """POST to admin."""
+
+    path: str
+
+
 class Kept:
     """Whether the connection still serves a request."""
 
@@ -132,6 +139,8 @@ class Group:
     bootstrap_fields: dict = dataclasses.field(default_factory=dict)
     #: upstreams that are no plain HTTP/1: by name, the function that makes one of port and name
     made_by: dict[str, Callable] = dataclasses.field(default_factory=dict)
+    #: more of the command line
+    arguments: tuple[str, ...] = ()
 
 
 class Ports:
@@ -174,7 +183,7 @@ class Side:
             config = copy.deepcopy(config)
             mutate(config)
         path = b.write(self.ports.directory / "bootstrap.yaml", config)
-        self.proxy = Proxy(binary, path, self.ports["admin"])
+        self.proxy = Proxy(binary, path, self.ports["admin"], extra_arguments=group.arguments)
         self._log_offsets: dict[str, int] = {}
 
     def wait_until_ready(self):
@@ -300,6 +309,10 @@ class Side:
                 elif isinstance(step, Reconnect):
                     connection.close()
                     connection = connect()
+                elif isinstance(step, Admin):
+                    observation.add("admin", f"{self.proxy.admin(step.path, method='POST').status} to {step.path}")
+                    # The order reaches the workers after the answer.
+                    time.sleep(0.1)
                 elif isinstance(step, Kept):
                     observation.add("connection", self._connection_state(connection, last))
         finally:

@@ -32,9 +32,14 @@ int apus_local_name(int descriptor, struct sockaddr_storage *name, socklen_t *le
 /// The destination before netfilter redirected the connection.
 int apus_original_destination(int descriptor, int family, struct sockaddr_storage *name, socklen_t *length);
 
-/// Has the kernel drop what arrives at a listening TCP socket, so that no handshake completes between the last accept and
-/// close, which would reset it. Clients that try meanwhile repeat their SYN and are refused, or find another listener.
+/// Has the kernel drop the SYNs that arrive at a listening TCP socket; handshakes that have begun go on. A client that tries
+/// meanwhile repeats its SYN a second later, when the socket is closed, and is refused or finds another listener.
 int apus_stop_handshakes(int descriptor);
+/// Sends new connections of a SO_REUSEPORT group to its `count` sockets from place `first` on; the kernel numbers them in the
+/// order of listen(2), and the last one moves to the place of one that is closed. Places without a socket mean any.
+int apus_steer_away(int descriptor, uint32_t first, uint32_t count);
+/// Lets the kernel choose by hash again.
+int apus_stop_steering(int descriptor);
 
 int apus_set_no_delay(int descriptor);
 /// Makes close(2) send RST and drop what was not sent.

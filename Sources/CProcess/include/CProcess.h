@@ -18,5 +18,9 @@ void apus_set_thread_name(const char *name);
 int apus_wake_pipe(int ends[2]);
 /// Writes all of the text to stderr, whatever happens to it.
 void apus_print_error(const char *text);
+/// CPUs the process may run on.
+int apus_usable_cpus(void);
+/// Raises the limit of open descriptors to the hard one; returns what it is then.
+uint64_t apus_raise_descriptor_limit(void);
 /// Core dumps: the soft limit becomes 0, or the hard limit.
 void apus_allow_core_dumps(int allow);

@@ -178,7 +178,7 @@ package final class ActiveStream: TimerTarget {
         idleTimeout = manager.config.streamIdleTimeout
         lastActivity = loop.now
         // Usually the timer still runs for an earlier stream with the same timeout, and is checked when it fires.
-        if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleTimeout)) }
+        if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleLimit(manager))) }
         if manager.config.accessLogs.flushInterval > 0 { armLogTimer(manager) }
         if manager.config.maxStreamDuration > 0 {
             timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
@@ -238,6 +238,32 @@ package final class ActiveStream: TimerTarget {
     }
 
     // MARK: Timers
+
+    /// The idle timeout, or less under overload.
+    private func idleLimit(_ manager: HTTPConnectionManager) -> UInt64 {
+        manager.pressure.isCalm ? idleTimeout : manager.pressure.levels.timers.streamIdle.scaled(idleTimeout)
+    }
+
+    /// The overload manager made timeouts shorter or longer.
+    func timeoutsChanged() {
+        guard let manager, !phase.contains(.finished), idleTimeout > 0 else { return }
+        armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleLimit(manager)))
+    }
+
+    /// Bytes that are held because of this stream.
+    var heldBytes: Int {
+        guard let manager, !phase.contains(.finished) else { return 0 }
+        return filters.heldRequest.pinnedBytes + filters.heldResponse.pinnedBytes + manager.queuedBytes(self)
+            + (phase.contains(.routed) ? upstream.heldBytes : 0)
+    }
+
+    /// Memory is short and this stream holds much of it.
+    func resetForOverload() {
+        guard let manager, !phase.contains(.finished) else { return }
+        info.flags.insert(.overloadManager)
+        info.details = "overload"
+        manager.abandon(self)
+    }
 
     /// A byte moved in either direction.
     func touch() { lastActivity = loop.now }
@@ -310,7 +336,8 @@ package final class ActiveStream: TimerTarget {
     /// Applies a route's own idle timeout.
     func setIdleTimeout(_ nanoseconds: UInt64) {
         idleTimeout = nanoseconds
-        if nanoseconds > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: nanoseconds)) }
+        let limit = managerReference?._withUnsafeGuaranteedRef { idleLimit($0) } ?? nanoseconds
+        if nanoseconds > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: limit)) }
     }
 
     package func onTimer(_ tag: UInt32) {
@@ -318,9 +345,9 @@ package final class ActiveStream: TimerTarget {
         switch tag {
         case TimerTag.idle:
             guard idleTimeout > 0 else { return }
-            let quiet = loop.now.nanoseconds(since: lastActivity)
-            if quiet < idleTimeout {
-                armIdleTimer(at: lastActivity.advanced(byNanoseconds: idleTimeout))
+            let limit = idleLimit(manager)
+            if loop.now.nanoseconds(since: lastActivity) < limit {
+                armIdleTimer(at: lastActivity.advanced(byNanoseconds: limit))
                 return
             }
             stats.add(manager.config.stats.requestsIdleTimeout)

@@ -354,6 +354,10 @@ final class HTTP1ServerCodec: ServerCodec {
     override func pauseReading(_ stream: ActiveStream, _ manager: HTTPConnectionManager) { manager.pauseTransport() }
     override func resumeReading(_ stream: ActiveStream, _ manager: HTTPConnectionManager) { manager.resumeTransport() }
 
+    override func queuedBytes(_ stream: ActiveStream) -> Int {
+        isCurrent(stream) ? transport.output.pinnedBytes + transport.input.count : 0
+    }
+
     /// The response cannot be completed.
     override func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {
         guard isCurrent(stream) else { return }

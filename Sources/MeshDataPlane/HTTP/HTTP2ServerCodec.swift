@@ -34,6 +34,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         case noticed
         /// The last GOAWAY is out; the connection ends with its last stream.
         case announced
+        /// Every stream is over and the last GOAWAY is out.
+        case over
         /// Nothing is read any more.
         case failed
     }
@@ -279,8 +281,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         guard ending == .none else { return true }
         ending = .noticed
         session.submitShutdownNotice()
-        // A process that ends does not wait longer than it must: the PING's answer says that the notice was heard.
-        if manager.worker.isDraining { session.submitPing() }
+        // A listener that ends does not wait longer than it must: the PING's answer says that the notice was heard.
+        if manager.drainWindow != nil { session.submitPing() }
         manager.armDrainTimeout()
         scheduleFlush()
         return true
@@ -312,11 +314,13 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
     func onEndOfTurn() {
         isFlushScheduled = false
         manager._withUnsafeGuaranteedRef { manager in
-            guard !manager.isClosed, ending != .failed else { return }
+            guard !manager.isClosed, ending != .failed, ending != .over else { return }
             session.flush(into: transport)
             readRecords(manager)
             guard !manager.isClosed, ending == .announced, streams.isEmpty, session.isDone else { return }
-            manager.closeAfterFlush(lingers: false)
+            // A close while the client's last frames lie unread would reset what it has not read of ours.
+            ending = .over
+            manager.closeAfterFlush(lingers: true)
         }
     }
 
@@ -386,6 +390,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
         stats.add(config.stats.requestsResetSent)
         end(stream, manager)
     }
+
+    override func queuedBytes(_ stream: ActiveStream) -> Int { session.queuedBytes(stream.http2) + stream.unconsumed }
 
     // MARK: Back-pressure
 

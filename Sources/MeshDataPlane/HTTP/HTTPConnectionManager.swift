@@ -17,30 +17,36 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     /// Whether what the hop before says of a request's origin is taken as it is, and nothing is added to it.
     let isTrustedHop: Bool
     let account: ConnectionAccount
+    let pressure: WorkerPressure
     /// What the client speaks; with `codec_type` AUTO settled by its first bytes. `codec` keeps alive what
     /// `codecReference` reads without counting.
     private var codec: ServerCodec
-    private var codecReference: Unmanaged<ServerCodec>
+    private(set) var codecReference: Unmanaged<ServerCodec>
     private var isCodecSettled = true
     // What the request path uses most, one step away: a reference reached over two is counted.
     let loop: EventLoop
     let pool: SlabPool
     let stats: StatPages
-    private let timers: TimerWheel
+    let timers: TimerWheel
 
     /// One timer for what can only be waited for one at a time: idling, a head, a delayed close, the oldest age.
-    private var timer = TimerID.none
+    var timer = TimerID.none
     private var maxDurationTimer = TimerID.none
-    private var drainTimer = TimerID.none
-    private var waitingFor = Wait.nothing
-    private var lastActivity: MonotonicInstant
-    private(set) var isDraining = false
+    var drainTimer = TimerID.none
+    private(set) var waitingFor = Wait.nothing
+    private(set) var lastActivity: MonotonicInstant
+    /// The next response is the last one, or the codec has said so itself.
+    var isDraining = false
+    /// The listener's, once it drains.
+    private(set) var drainWindow: DrainWindow?
+    /// When this connection's turn comes if it carries nothing.
+    private(set) var drainTurn = MonotonicInstant(nanoseconds: 0)
     private(set) var isClosed = false
     private(set) var requestsServed: UInt32 = 0
-    private var activeStreams = 0
+    private(set) var activeStreams = 0
 
-    private enum Wait { case nothing, request, head, body, close }
-    private enum TimerTag {
+    enum Wait { case nothing, request, head, body, close }
+    enum TimerTag {
         static let wait: UInt32 = 0
         static let maxDuration: UInt32 = 1
         static let drain: UInt32 = 2
@@ -59,6 +65,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         isTrustedHop = !terminal.useRemoteAddress && facts.tls == nil && !terminal.appendXForwardedPort
         self.account = account
         transport = stream
+        pressure = listener.pressure
         loop = worker.loop
         pool = worker.loop.pool
         timers = worker.loop.timers
@@ -71,7 +78,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     }
 
     /// Runs `body` with the codec, uncounted.
-    @inline(__always) private func withCodec<Result>(_ body: (ServerCodec) -> Result) -> Result {
+    @inline(__always) func withCodec<Result>(_ body: (ServerCodec) -> Result) -> Result {
         codecReference._withUnsafeGuaranteedRef(body)
     }
 
@@ -94,8 +101,8 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
                 maxDurationTimer, at: loop.now.advanced(byNanoseconds: config.maxConnectionDuration))
         }
         chooseCodec()
-        if worker.isDraining || listener.isDraining { startDraining() }
         waitForRequest()
+        drain()
         if !transport.input.isEmpty { onInput(transport) }
         if transport.isInputEnded, !isClosed { onEndOfInput(transport) }
     }
@@ -129,6 +136,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         }
         isMultiplexed = isHTTP2
         withCodec { $0.begin(self) }
+        if isHTTP2, drainWindow != nil { armTurn() }
     }
 
     /// Looks for HTTP/2's preface (RFC 9113 §3.4) at the start of the input; false while it may still become one.
@@ -192,24 +200,26 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         }
         waitingFor = .request
         lastActivity = loop.now
+        if drainWindow != nil, !isMultiplexed { return waitForTurn() }
         if isDraining {
             if !isMultiplexed { waitForFirstRequest() }
             return
         }
         // Armed lazily: a timer that is already running is checked when it fires.
         if config.idleTimeout > 0, !timers.isArmed(timer) {
-            timers.arm(timer, at: loop.now.advanced(byNanoseconds: config.idleTimeout))
+            timers.arm(timer, at: loop.now.advanced(byNanoseconds: idleTimeout))
         }
     }
 
-    /// A draining connection that has not carried a request yet: its client has just connected and is about to send one, so
-    /// it gets the time of a round trip, and the request its answer.
-    private func waitForFirstRequest() {
-        timers.arm(timer, at: loop.now.advanced(byNanoseconds: HTTPConnectionManager.firstRequestPatience))
+    /// What the configuration says, or less under overload.
+    private var idleTimeout: UInt64 {
+        pressure.isCalm ? config.idleTimeout : pressure.levels.timers.connectionIdle.scaled(config.idleTimeout)
     }
 
-    /// - Unit: nanoseconds. A slow path's round trip with one repeated SYN is below a second.
-    private static let firstRequestPatience: UInt64 = 1_000_000_000
+    override func timeoutsChanged() {
+        guard waitingFor == .request, drainWindow == nil, config.idleTimeout > 0, timers.isArmed(timer) else { return }
+        timers.arm(timer, at: lastActivity.advanced(byNanoseconds: idleTimeout))
+    }
 
     /// A stream of a multiplexed connection is over; with the last one the connection idles.
     func streamEnded() { if activeStreams == 0 { waitForRequest() } }
@@ -245,21 +255,26 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     package func onTimer(_ tag: UInt32) {
         if tag == TimerTag.maxDuration {
             stats.add(counts.connectionsMaxDuration)
-            drain()
+            endByAge()
             return
         }
         if tag == TimerTag.drain {
-            withCodec { $0.drainTimedOut(self) }
+            if isDraining {
+                withCodec { $0.drainTimedOut(self) }
+            } else {
+                startDraining()
+            }
             return
         }
         switch waitingFor {
+        case .request where drainWindow != nil && !isMultiplexed: turnCame()
         case .request where isDraining && !isMultiplexed:
             stats.add(counts.connectionsDrainClose)
             closeAfterFlush(lingers: false)
         case .request:
             let quiet = loop.now.nanoseconds(since: lastActivity)
-            if quiet < config.idleTimeout {
-                timers.arm(timer, at: lastActivity.advanced(byNanoseconds: config.idleTimeout))
+            if quiet < idleTimeout {
+                timers.arm(timer, at: lastActivity.advanced(byNanoseconds: idleTimeout))
                 return
             }
             stats.add(counts.connectionsIdleTimeout)
@@ -291,6 +306,12 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         startStream(stream)
         if stream.request.headers.contains(.contentType) { stream.recogniseGRPC() }
         if endStream { stream.markRequestReceived() }
+        // Before anything is looked at or made for the request, as every byte counts now.
+        if !pressure.isCalm, OverloadLevels.happens(pressure.levels.stopRequests, random: worker.random.next()) {
+            stats.add(counts.requestsOverloadClose)
+            stream.reply(.overloaded)
+            return
+        }
         if let refusal = admit(stream) {
             stream.reply(refusal)
             return
@@ -366,12 +387,18 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
     }
     func sendEnd(_ stream: ActiveStream) { withCodec { $0.sendEnd(stream, self) } }
 
+    /// Ends a stream whose memory is needed: what is queued for it goes too.
+    func abandon(_ stream: ActiveStream) {
+        if isMultiplexed { resetStream(stream) } else { abort() }
+    }
+
     /// The response cannot be completed: the client must not take it for whole.
     func resetStream(_ stream: ActiveStream) { withCodec { $0.reset(stream, self) } }
 
     /// Whether the connection ends with this response (Envoy's rules for HTTP/1).
     private func decideClose(_ stream: ActiveStream) {
-        if worker.isHealthCheckFailing { startDraining() }
+        if let drainWindow, !isDraining, drainWindow.asksToClose(at: loop.now, random: worker.random.next()) { startDraining() }
+        if !pressure.isCalm, !isDraining { decideCloseUnderPressure(stream) }
         guard !isMultiplexed else { return }
         if isDraining {
             stream.phase.insert(.closesConnection)
@@ -384,6 +411,9 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
             stats.add(counts.responsesBeforeRequestComplete)
         }
     }
+
+    /// Bytes waiting because of the stream: for its client, or for its upstream to take them.
+    func queuedBytes(_ stream: ActiveStream) -> Int { withCodec { $0.queuedBytes(stream) } }
 
     // MARK: Back-pressure
 
@@ -427,31 +457,23 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         timers.arm(timer, at: loop.now.advanced(byNanoseconds: limit))
     }
 
-    /// Tells the client to go away after what is in flight.
+    /// The listener's drain, if it has begun: responses ask the client to go away, with the chance of their moment, and a
+    /// connection that idles is ended when its turn comes.
     override func drain() {
-        guard !isClosed, !isDraining else { return }
-        startDraining()
-        guard !isMultiplexed else { return }
-        guard activeStreams == 0, waitingFor == .request else { return }
-        if requestsServed == 0 { return waitForFirstRequest() }
-        stats.add(counts.connectionsDrainClose)
-        closeAfterFlush(lingers: false)
-    }
-
-    /// Has the codec told when `drain_timeout` has passed.
-    func armDrainTimeout() {
-        if drainTimer.isNone { drainTimer = timers.make(target: self, tag: TimerTag.drain) }
-        timers.arm(drainTimer, at: loop.now.advanced(byNanoseconds: config.drainTimeout))
-    }
-
-    /// From now on streams are the last ones: HTTP/2 says so by itself, HTTP/1 with its next response.
-    private func startDraining() {
-        guard !isDraining else { return }
-        isDraining = true
-        if withCodec({ $0.drain(self) }) { stats.add(counts.connectionsDrainClose) }
+        guard !isClosed, let window = listener.drainWindow else { return }
+        drainWindow = window
+        drainTurn = window.turn(random: worker.random.next())
+        if isMultiplexed {
+            armTurn()
+        } else if activeStreams == 0, waitingFor == .request {
+            waitForTurn()
+        }
     }
 
     override func closeNow() { close(byClient: false) }
+
+    /// A response that is whole waits for its client without a stream.
+    override var heldBytes: Int { activeStreams == 0 ? transport.output.pinnedBytes + transport.input.count : 0 }
 
     /// Nothing was asked for in a long time.
     private func endIdle() {

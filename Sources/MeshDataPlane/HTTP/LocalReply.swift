@@ -33,6 +33,8 @@ package struct LocalReply: Sendable {
     package static var noHealthyUpstream: LocalReply {
         LocalReply(503, details: "no_healthy_upstream", flags: .noHealthyUpstream, body: "no healthy upstream")
     }
+    /// The overload manager takes no requests now.
+    package static var overloaded: LocalReply { LocalReply(503, details: "overload", body: "envoy overloaded") }
     package static var requestHeaderTimeout: LocalReply {
         LocalReply(408, details: "request_header_timeout", body: "request header timeout", closesConnection: true)
     }

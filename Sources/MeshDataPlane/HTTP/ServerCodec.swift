@@ -48,6 +48,9 @@ class ServerCodec {
     /// The response cannot be completed.
     func reset(_ stream: ActiveStream, _ manager: HTTPConnectionManager) {}
 
+    /// Bytes the codec holds for a stream in either direction.
+    func queuedBytes(_ stream: ActiveStream) -> Int { 0 }
+
     // MARK: Back-pressure
 
     /// The transport's queue is full, or has room again.

@@ -13,9 +13,11 @@ package final class ActiveListener: ListenHandler {
     let worker: Worker
     /// The configured filters, and for `use_original_dst` one more at the end, where Envoy adds it.
     let filters: [ListenerFilterConfig]
-    /// The clients of this listener are asked to go away.
-    private(set) var isDraining = false
+    /// When the clients of this listener are asked to go away; nil while they are not.
+    private(set) var drainWindow: DrainWindow?
     private var sockets: [StreamListener] = []
+    /// What connections of this listener look at.
+    let pressure: WorkerPressure
 
     /// Connections accepted per wake without a `max_connections_to_accept_per_socket_event`: enough to empty a burst in
     /// few wakes, few enough that connections already open wait less than a millisecond for their turn (about 10 µs each).
@@ -29,6 +31,7 @@ package final class ActiveListener: ListenHandler {
             filters.append(ListenerFilterConfig(name: "use_original_dst", kind: .originalDestination))
         }
         self.filters = filters
+        pressure = compiled.listener.bypassesOverloadManager ? worker.calm : worker.pressure
         super.init()
     }
 
@@ -43,22 +46,30 @@ package final class ActiveListener: ListenHandler {
         for socket in compiled.sockets[worker.index] {
             sockets.append(worker.loop.listen(socket, acceptsPerWake: budget, handler: self))
         }
+        if pressure.levels.stopsConnections { setPaused(true) }
     }
 
-    /// Asks clients to go away; with `stopsAccepting` no new ones are let in.
-    func drain(stopsAccepting: Bool) {
-        isDraining = true
-        if stopsAccepting { closeSockets() }
+    /// No new connection begins; those that have begun still arrive. `closeSockets` follows when they have.
+    func stopHandshakes() { for socket in sockets { socket.stopHandshakes(siblings: compiled.sockets.count) } }
+
+    /// Clients are asked to go away from now on.
+    func drain(_ window: DrainWindow) { drainWindow = window }
+
+    /// `stop_accepting_connections`: clients wait in the kernel's queue.
+    func setPaused(_ isPaused: Bool) {
+        for socket in sockets {
+            if isPaused { socket.pause() } else { socket.resume() }
+        }
     }
 
     /// Stops accepting and cannot be found any more. Connections go on.
     func close() {
-        isDraining = true
         worker.listenersByAddress.remove(self)
         closeSockets()
     }
 
-    private func closeSockets() {
+    /// Takes what the kernel holds and stops accepting.
+    func closeSockets() {
         // Closing accepts what the kernel has queued, which calls back.
         let closing = sockets
         sockets = []
@@ -68,6 +79,11 @@ package final class ActiveListener: ListenHandler {
     // MARK: Connections
 
     override package func onAccept(_ stream: ByteStream) {
+        if !pressure.isCalm, OverloadLevels.happens(pressure.levels.rejectConnections, random: worker.random.next()) {
+            worker.stats.add(compiled.stats.connectionsOverloadReject)
+            stream.close()
+            return
+        }
         guard let account = ConnectionAccount(accepting: self) else {
             stream.close()
             return

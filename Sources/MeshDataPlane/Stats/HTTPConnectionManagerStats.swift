@@ -25,6 +25,8 @@ package struct HTTPConnectionManagerStats: StatGroup {
     let connectionsDestroyedRemoteActiveRequests: CounterID
     let connectionsProtocolError: CounterID
     let connectionsDrainClose: CounterID
+    let connectionsOverloadDisableKeepAlive: CounterID
+    let requestsOverloadClose: CounterID
     let connectionsDelayedCloseTimeout: CounterID
     let bytesReceived: CounterID
     let bytesSent: CounterID
@@ -81,6 +83,10 @@ package struct HTTPConnectionManagerStats: StatGroup {
         connectionsDestroyedRemoteActiveRequests = scope.counter(
             "downstream_cx_destroy_remote_active_rq", "Connections the client ended with a request in flight.")
         connectionsProtocolError = scope.counter("downstream_cx_protocol_error", "Connections with a protocol error.")
+        connectionsOverloadDisableKeepAlive = scope.counter(
+            "downstream_cx_overload_disable_keepalive", "Connections ended after a response because of overload.")
+        requestsOverloadClose = scope.counter(
+            "downstream_rq_overload_close", "Requests answered 503 because the process is overloaded.")
         connectionsDrainClose = scope.counter("downstream_cx_drain_close", "Connections closed by draining.")
         connectionsDelayedCloseTimeout = scope.counter(
             "downstream_cx_delayed_close_timeout", "Connections whose client did not close in delayed_close_timeout.")

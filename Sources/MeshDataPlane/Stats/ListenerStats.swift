@@ -11,6 +11,7 @@ package struct ListenerStats: StatGroup {
     let connectionsDestroyed: CounterID
     let connectionsOverflow: CounterID
     let connectionsGlobalOverflow: CounterID
+    let connectionsOverloadReject: CounterID
     let preConnectionsActive: GaugeID
     let preConnectionsTimeout: CounterID
     let noFilterChainMatch: CounterID
@@ -26,6 +27,8 @@ package struct ListenerStats: StatGroup {
         connectionsOverflow = scope.counter("downstream_cx_overflow", "Connections refused by the listener's limit.")
         connectionsGlobalOverflow = scope.counter(
             "downstream_global_cx_overflow", "Connections refused by the process-wide limit.")
+        connectionsOverloadReject = scope.counter(
+            "downstream_cx_overload_reject", "Connections refused because the process is overloaded.")
         preConnectionsActive = scope.gauge("downstream_pre_cx_active", "Connections still in the listener filters.")
         preConnectionsTimeout = scope.counter(
             "downstream_pre_cx_timeout", "Connections whose listener filters did not finish in time.")

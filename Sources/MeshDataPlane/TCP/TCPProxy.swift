@@ -218,6 +218,11 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
 
     override func closeNow() { finish() }
 
+    override var heldBytes: Int {
+        downstream.output.pinnedBytes + downstream.input.count
+            + (upstream.map { $0.stream.output.pinnedBytes + $0.stream.input.count } ?? 0)
+    }
+
     // MARK: Bytes
 
     override func onInput(_ stream: ByteStream) {

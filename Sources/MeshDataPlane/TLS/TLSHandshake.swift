@@ -38,7 +38,8 @@ package final class TLSHandshake: DownstreamConnection, TimerTarget {
     func begin() {
         if chain.transportTimeout > 0 {
             timer = worker.loop.timers.make(target: self)
-            worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: chain.transportTimeout))
+            let timeout = listener.pressure.levels.timers.transportConnect.scaled(chain.transportTimeout)
+            worker.loop.timers.arm(timer, at: worker.loop.now.advanced(byNanoseconds: timeout))
         }
         stream.start(handler: self)
     }

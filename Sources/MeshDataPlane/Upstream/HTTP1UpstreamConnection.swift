@@ -178,6 +178,10 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     override func sendAgain(_ slice: consuming SlabSlice) { stream?.write(slice) }
 
+    override func queuedBytes(_ request: UpstreamRequest) -> Int {
+        stream.map { $0.output.pinnedBytes + $0.input.count } ?? 0
+    }
+
     override func pauseReading(_ request: UpstreamRequest) { stream?.pauseReading() }
     override func resumeReading(_ request: UpstreamRequest) { stream?.resumeReading() }
 

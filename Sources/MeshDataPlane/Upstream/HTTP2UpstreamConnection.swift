@@ -300,6 +300,10 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         scheduleFlush()
     }
 
+    override func queuedBytes(_ request: UpstreamRequest) -> Int {
+        session.queuedBytes(request.http2) + request.unconsumed
+    }
+
     override func pauseReading(_ request: UpstreamRequest) { request.isPaused = true }
 
     override func resumeReading(_ request: UpstreamRequest) {

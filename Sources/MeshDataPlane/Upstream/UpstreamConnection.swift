@@ -70,6 +70,9 @@ class UpstreamConnection: StreamHandler {
     func pauseReading(_ request: UpstreamRequest) {}
     func resumeReading(_ request: UpstreamRequest) {}
 
+    /// Bytes of the request that the upstream has not taken yet.
+    func queuedBytes(_ request: UpstreamRequest) -> Int { 0 }
+
     /// The request is over before its response was.
     func abandon(_ request: UpstreamRequest) {}
 

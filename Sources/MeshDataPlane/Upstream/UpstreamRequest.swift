@@ -85,6 +85,11 @@ final class UpstreamRequest {
         pool?._withUnsafeGuaranteedRef { body($0.counts) }
     }
 
+    /// Bytes of the request that wait for the upstream.
+    var heldBytes: Int {
+        held.pinnedBytes + sent.pinnedBytes + (connection?._withUnsafeGuaranteedRef { $0.queuedBytes(self) } ?? 0)
+    }
+
     // MARK: Sending
 
     /// Asks a pool for a connection; the head goes out as soon as there is one.

@@ -11,8 +11,14 @@ package class DownstreamConnection: StreamHandler {
 
     override package init() { super.init() }
 
-    /// Ask the client to go away as soon as what is in flight is done.
+    /// Its listener drains: has the client go away when its turn comes, after what is in flight.
     func drain() {}
+
+    /// Bytes held for nothing but this connection: no stream accounts for them.
+    var heldBytes: Int { 0 }
+
+    /// The overload manager made timeouts shorter or longer.
+    func timeoutsChanged() {}
 
     /// Close without further ado.
     func closeNow() {}
@@ -34,6 +40,9 @@ final class ConnectionRegistry {
         }
         count += 1
     }
+
+    /// Every connection.
+    var all: [DownstreamConnection] { places.compactMap { $0 } }
 
     /// Lets go of the connection; it may be freed when the caller's reference ends.
     func remove(_ connection: DownstreamConnection) {

@@ -18,8 +18,12 @@ package struct WorkerStats: Sendable {
     let server: ServerStats
     let http1: HTTP1CodecStats
     let http2: HTTP2CodecStats
+    let resetHeaviestCount: CounterID
 
     package init(catalog: StatCatalog) {
+        resetHeaviestCount = catalog.declare(.literal("overload.envoy.overload_actions.reset_high_memory_stream.")) {
+            $0.counter("count", "Streams reset because they held most memory.")
+        }
         server = catalog.declare(.literal("server.")) { ServerStats(in: &$0) }
         http1 = catalog.declare(.literal("http1.")) { HTTP1CodecStats(in: &$0) }
         http2 = catalog.declare(.literal("http2.")) { HTTP2CodecStats(in: &$0) }

@@ -2,15 +2,29 @@
 import MeshHTTP
 import MeshHTTP2
 package import MeshIO
-import MeshModel
+package import MeshModel
 package import MeshStats
 
 /// What other threads may tell a worker. Everything that enters a worker's thread is one of these.
 package enum WorkerCommand: Sendable {
     /// Apply a configuration change.
     case apply(ConfigDelta)
-    /// Tell clients to go away, and stop accepting when `stopsAccepting` is set (the last request is still served).
-    case drain(DrainRequest)
+    /// First half of a listener's end: no new connection begins, those that have begun still arrive.
+    case stopHandshakes(ListenerScope)
+    /// Second half: take what the kernel holds and close the listening sockets.
+    case closeListeners(ListenerScope)
+    /// Tell the clients of listeners to go away.
+    case drain(ListenerScope, DrainWindow)
+    /// Report when no connection is left.
+    case finish
+    /// What the overload manager wants from now on.
+    case overload(OverloadLevels)
+    /// Reset the streams that hold most.
+    case resetHeaviest(HeavyStreams)
+    /// Give free memory back.
+    case trim
+    /// Most bytes of buffers in use at a time.
+    case memoryBudget(Int)
     /// Whether `/healthcheck/fail` holds.
     case healthCheckFailed(Bool)
     /// Hand buffered access-log lines to the writer now.
@@ -19,24 +33,20 @@ package enum WorkerCommand: Sendable {
     case stop
 }
 
-/// How to drain.
-package struct DrainRequest: Sendable {
-    /// Only listeners whose `traffic_direction` is INBOUND.
-    package var inboundOnly: Bool
-    /// Close listening sockets now instead of only telling clients.
-    package var stopsAccepting: Bool
+/// Which listeners a drain is about.
+package enum ListenerScope: Sendable {
+    case all
+    /// Those whose `traffic_direction` is INBOUND.
+    case inbound
 
-    package init(inboundOnly: Bool, stopsAccepting: Bool) {
-        self.inboundOnly = inboundOnly
-        self.stopsAccepting = stopsAccepting
-    }
+    func contains(_ listener: Listener) -> Bool { self == .all || listener.trafficDirection == .inbound }
 }
 
 /// What a worker tells the control thread.
 package enum WorkerEvent: Sendable {
     /// Every change up to this generation is in force.
     case applied(worker: Int, generation: UInt64)
-    /// A drain that stops accepting is complete: no connection is left.
+    /// After `finish`: no connection is left.
     case drained(worker: Int)
     /// The loop has ended.
     case stopped(worker: Int)
@@ -72,6 +82,7 @@ package final class Worker: EndOfTurn {
     package let loop: EventLoop
     package let stats: StatPages
     let server: ServerStats
+    let resetHeaviestCount: CounterID
     let http1Stats: HTTP1CodecStats
     let http2Stats: HTTP2CodecStats
     /// Of every HTTP/2 session of the loop.
@@ -101,8 +112,12 @@ package final class Worker: EndOfTurn {
     /// Who may ask why a reply is what it is.
     let explanations: ReplyExplanations
 
+    /// What overload and health demand of connections; `calm` is for listeners that bypass the overload manager.
+    let pressure = WorkerPressure()
+    let calm = WorkerPressure()
+
     /// Every stream there is; what keeps them alive.
-    private var streams: ContiguousArray<ActiveStream> = []
+    private(set) var streams: ContiguousArray<ActiveStream> = []
     /// Streams that are over and wait to be used again.
     private var freeStreams = UncountedStack<ActiveStream>(capacity: Worker.maxFreeStreams)
     /// Streams that finished in this turn.
@@ -110,10 +125,11 @@ package final class Worker: EndOfTurn {
     /// More free streams than this are given back to the allocator.
     private static let maxFreeStreams = 256
 
-    private(set) var isDraining = false
-    /// Responses ask clients to go away.
-    private(set) var isHealthCheckFailing = false
     private var reportsDrained = false
+    /// Not before this is it tried again to get back to the budget.
+    var nextReturn = MonotonicInstant(nanoseconds: 0)
+    /// Since the last trim.
+    private var endedConnections = 0
     private let mailbox: Mailbox<WorkerCommand>
     private let report: (WorkerEvent) -> Void
     private let stopLoop: () -> Void
@@ -133,6 +149,7 @@ package final class Worker: EndOfTurn {
         self.loop = loop
         self.stats = stats
         self.server = declarations.server
+        resetHeaviestCount = declarations.resetHeaviestCount
         self.http1Stats = declarations.http1
         http2Stats = declarations.http2
         self.connectionLimit = connectionLimit
@@ -146,6 +163,8 @@ package final class Worker: EndOfTurn {
         clusters = ClusterManager(
             loop: loop, stats: stats, http2Memory: http2Memory, seed: seed &+ 1)
         mailbox = handle.mailbox
+        loop.onTrim = { [unowned self] in self.trimStreams() }
+        loop.onOverBudget = { [unowned self] in self.returnToBudget() }
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
     }
 
@@ -153,8 +172,19 @@ package final class Worker: EndOfTurn {
         for command in mailbox.takeAll() {
             switch command {
             case .apply(let delta): apply(delta)
-            case .drain(let request): drain(request)
-            case .healthCheckFailed(let isFailed): isHealthCheckFailing = isFailed
+            case .stopHandshakes(let scope): forEachListener(scope) { $0.stopHandshakes() }
+            case .closeListeners(let scope): forEachListener(scope) { $0.closeSockets() }
+            case .drain(let scope, let window): drain(scope, window)
+            case .finish:
+                reportsDrained = true
+                reportIfDrained()
+            case .overload(let levels): setOverload(levels)
+            case .resetHeaviest(let choice): resetHeaviest(choice)
+            case .trim: loop.trim()
+            case .memoryBudget(let bytes): loop.memoryBudget = bytes
+            case .healthCheckFailed(let isFailed):
+                pressure.setHealthCheckFailed(isFailed)
+                calm.setHealthCheckFailed(isFailed)
             case .flushLogs: logs.flush()
             case .stop: stop()
             }
@@ -215,29 +245,45 @@ package final class Worker: EndOfTurn {
             freeStreams.push(Unmanaged.passUnretained(stream))
             return
         }
+        free(Unmanaged.passUnretained(stream))
+    }
+
+    /// Frees the streams that nobody needed since the last time, and says how much memory went back to the allocator then.
+    private func trimStreams() -> Int {
+        let unneeded = freeStreams.takeFewest()
+        let freed = freeStreams.removeOldest(unneeded) { free($0) }
+        defer { endedConnections = 0 }
+        return (freed + endedConnections) * Worker.estimatedObjectBytes
+    }
+
+    /// Of a connection or a stream with what belongs to it. - Unit: bytes. It only has to tell a burst from the usual.
+    private static let estimatedObjectBytes = 1_024
+
+    /// The list of streams holds the only reference.
+    private func free(_ unneeded: Unmanaged<ActiveStream>) {
+        let stream = unneeded.takeUnretainedValue()
         stream.releaseTimers()
-        guard let last = streams.popLast(), last !== stream else { return }
-        streams[stream.place] = last
-        last.place = stream.place
+        let place = stream.place
+        let last = streams.removeLast()
+        guard last !== stream else { return }
+        streams[place] = last
+        last.place = place
     }
 
     // MARK: Drain and stop
 
-    private func drain(_ request: DrainRequest) {
-        if !request.inboundOnly { isDraining = true }
-        for listener in listeners.all {
-            if request.inboundOnly, listener.compiled.listener.trafficDirection != .inbound { continue }
-            listener.drain(stopsAccepting: request.stopsAccepting)
-        }
+    private func forEachListener(_ scope: ListenerScope, _ body: (ActiveListener) -> Void) {
+        for listener in listeners.all where scope.contains(listener.compiled.listener) { body(listener) }
+    }
+
+    private func drain(_ scope: ListenerScope, _ window: DrainWindow) {
+        forEachListener(scope) { $0.drain(window) }
         connections.forEach { $0.drain() }
-        if request.stopsAccepting, !request.inboundOnly {
-            reportsDrained = true
-            reportIfDrained()
-        }
     }
 
     /// Called whenever a connection ends.
     func connectionEnded() {
+        endedConnections += 1
         if reportsDrained { reportIfDrained() }
     }
 

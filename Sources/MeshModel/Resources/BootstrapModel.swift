@@ -11,6 +11,8 @@ package struct BootstrapModel: Equatable, Sendable {
     /// Most downstream connections of the process. Source: overload manager's `downstream_connections` monitor.
     /// Default: nil.
     package var maxDownstreamConnections: UInt64?
+    /// Source: `overload_manager`.
+    package var overload = OverloadOptions()
     /// Values that change while the process runs. Source: `layered_runtime`.
     package var runtimeLayers: [RuntimeLayer] = []
     /// Static listeners and clusters.

@@ -39,6 +39,11 @@ package struct Listener: Equatable, Sendable {
     /// Connections of this listener do not count towards the global limit. Source: `ignore_global_conn_limit`. Default:
     /// false.
     package var ignoreGlobalConnectionLimit = false
+    /// Connections go on as if the process were not overloaded. Source: `bypass_overload_manager`. Default: false.
+    package var bypassesOverloadManager = false
+    /// A failed health check (`/healthcheck/fail`) drains it, too. Source: `drain_type`, DEFAULT or MODIFY_ONLY. Default:
+    /// true.
+    package var drainsWhenUnhealthy = true
     /// Set IP_TRANSPARENT on the sockets. Source: `transparent`. Default: nil (left alone).
     package var transparent: Bool?
     /// Backlog of `listen(2)`. Source: `tcp_backlog_size`. Default: nil (the kernel's `somaxconn`).

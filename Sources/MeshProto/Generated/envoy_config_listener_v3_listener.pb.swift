@@ -127,6 +127,11 @@ package nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendabl
     set {_uniqueStorage()._listenerFilters = newValue}
   }
 
+  package var drainType: Envoy_Config_Listener_V3_Listener.DrainType {
+    get {_storage._drainType}
+    set {_uniqueStorage()._drainType = newValue}
+  }
+
   package var listenerFiltersTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._listenerFiltersTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._listenerFiltersTimeout = newValue}
@@ -221,6 +226,40 @@ package nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendabl
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum DrainType: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case `default` // = 0
+    case modifyOnly // = 1
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .default
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .default
+      case 1: self = .modifyOnly
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .default: return 0
+      case .modifyOnly: return 1
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Listener_V3_Listener.DrainType] = [
+      .default,
+      .modifyOnly,
+    ]
+
+  }
 
   package nonisolated struct DeprecatedV1: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -323,7 +362,7 @@ nonisolated extension Envoy_Config_Listener_V3_AdditionalAddress: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Listener"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{1}metadata\0\u{3}deprecated_v1\0\u{4}\u{2}listener_filters\0\u{1}transparent\0\u{4}\u{5}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{3}connection_balance_config\0\u{3}reuse_port\0\u{3}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{2}ignore_global_conn_limit\0\u{4}\u{2}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0\u{3}bypass_overload_manager\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{1}metadata\0\u{3}deprecated_v1\0\u{3}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{4}\u{5}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{3}connection_balance_config\0\u{3}reuse_port\0\u{3}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{2}ignore_global_conn_limit\0\u{4}\u{2}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0\u{3}bypass_overload_manager\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -337,6 +376,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _deprecatedV1: Envoy_Config_Listener_V3_Listener.DeprecatedV1? = nil
     var _listenerFilters: [Envoy_Config_Listener_V3_ListenerFilter] = []
+    var _drainType: Envoy_Config_Listener_V3_Listener.DrainType = .default
     var _listenerFiltersTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _continueOnListenerFiltersTimeout: Bool = false
     var _transparent: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
@@ -371,6 +411,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       _metadata = source._metadata
       _deprecatedV1 = source._deprecatedV1
       _listenerFilters = source._listenerFilters
+      _drainType = source._drainType
       _listenerFiltersTimeout = source._listenerFiltersTimeout
       _continueOnListenerFiltersTimeout = source._continueOnListenerFiltersTimeout
       _transparent = source._transparent
@@ -409,6 +450,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._perConnectionBufferLimitBytes) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._deprecatedV1) }()
+        case 8: try { try decoder.decodeSingularEnumField(value: &_storage._drainType) }()
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._listenerFilters) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._transparent) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._listenerFiltersTimeout) }()
@@ -459,6 +501,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       try { if let v = _storage._deprecatedV1 {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
       } }()
+      if _storage._drainType != .default {
+        try visitor.visitSingularEnumField(value: _storage._drainType, fieldNumber: 8)
+      }
       if !_storage._listenerFilters.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._listenerFilters, fieldNumber: 9)
       }
@@ -530,6 +575,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._deprecatedV1 != rhs_storage._deprecatedV1 {return false}
         if _storage._listenerFilters != rhs_storage._listenerFilters {return false}
+        if _storage._drainType != rhs_storage._drainType {return false}
         if _storage._listenerFiltersTimeout != rhs_storage._listenerFiltersTimeout {return false}
         if _storage._continueOnListenerFiltersTimeout != rhs_storage._continueOnListenerFiltersTimeout {return false}
         if _storage._transparent != rhs_storage._transparent {return false}
@@ -550,6 +596,10 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension Envoy_Config_Listener_V3_Listener.DrainType: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEFAULT\0\u{1}MODIFY_ONLY\0")
 }
 
 nonisolated extension Envoy_Config_Listener_V3_Listener.DeprecatedV1: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

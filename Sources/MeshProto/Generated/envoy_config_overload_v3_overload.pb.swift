@@ -49,16 +49,244 @@ package nonisolated struct Envoy_Config_Overload_V3_ResourceMonitor: Sendable {
   package init() {}
 }
 
+package nonisolated struct Envoy_Config_Overload_V3_ThresholdTrigger: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var value: Double = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_ScaledTrigger: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var scalingThreshold: Double = 0
+
+  package var saturationThreshold: Double = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_Trigger: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var triggerOneof: Envoy_Config_Overload_V3_Trigger.OneOf_TriggerOneof? = nil
+
+  package var threshold: Envoy_Config_Overload_V3_ThresholdTrigger {
+    get {
+      if case .threshold(let v)? = triggerOneof {return v}
+      return Envoy_Config_Overload_V3_ThresholdTrigger()
+    }
+    set {triggerOneof = .threshold(newValue)}
+  }
+
+  package var scaled: Envoy_Config_Overload_V3_ScaledTrigger {
+    get {
+      if case .scaled(let v)? = triggerOneof {return v}
+      return Envoy_Config_Overload_V3_ScaledTrigger()
+    }
+    set {triggerOneof = .scaled(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_TriggerOneof: Equatable, Sendable {
+    case threshold(Envoy_Config_Overload_V3_ThresholdTrigger)
+    case scaled(Envoy_Config_Overload_V3_ScaledTrigger)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var timerScaleFactors: [Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.ScaleTimer] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum TimerType: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case unspecified // = 0
+    case httpDownstreamConnectionIdle // = 1
+    case httpDownstreamStreamIdle // = 2
+    case transportSocketConnect // = 3
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .unspecified
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .httpDownstreamConnectionIdle
+      case 2: self = .httpDownstreamStreamIdle
+      case 3: self = .transportSocketConnect
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .httpDownstreamConnectionIdle: return 1
+      case .httpDownstreamStreamIdle: return 2
+      case .transportSocketConnect: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.TimerType] = [
+      .unspecified,
+      .httpDownstreamConnectionIdle,
+      .httpDownstreamStreamIdle,
+      .transportSocketConnect,
+    ]
+
+  }
+
+  package nonisolated struct ScaleTimer: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var timer: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.TimerType = .unspecified
+
+    package var overloadAdjust: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.ScaleTimer.OneOf_OverloadAdjust? = nil
+
+    package var minTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+      get {
+        if case .minTimeout(let v)? = overloadAdjust {return v}
+        return SwiftProtobuf.Google_Protobuf_Duration()
+      }
+      set {overloadAdjust = .minTimeout(newValue)}
+    }
+
+    package var minScale: Envoy_Type_V3_Percent {
+      get {
+        if case .minScale(let v)? = overloadAdjust {return v}
+        return Envoy_Type_V3_Percent()
+      }
+      set {overloadAdjust = .minScale(newValue)}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_OverloadAdjust: Equatable, Sendable {
+      case minTimeout(SwiftProtobuf.Google_Protobuf_Duration)
+      case minScale(Envoy_Type_V3_Percent)
+
+    }
+
+    package init() {}
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_OverloadAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var triggers: [Envoy_Config_Overload_V3_Trigger] = []
+
+  package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
+    set {_typedConfig = newValue}
+  }
+  /// Returns true if `typedConfig` has been explicitly set.
+  package var hasTypedConfig: Bool {self._typedConfig != nil}
+  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedConfig() {self._typedConfig = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_LoadShedPoint: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var triggers: [Envoy_Config_Overload_V3_Trigger] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Envoy_Config_Overload_V3_BufferFactoryConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var minimumAccountToTrackPowerOfTwo: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Envoy_Config_Overload_V3_OverloadManager: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  package var refreshInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_refreshInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_refreshInterval = newValue}
+  }
+  /// Returns true if `refreshInterval` has been explicitly set.
+  package var hasRefreshInterval: Bool {self._refreshInterval != nil}
+  /// Clears the value of `refreshInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearRefreshInterval() {self._refreshInterval = nil}
+
   package var resourceMonitors: [Envoy_Config_Overload_V3_ResourceMonitor] = []
+
+  package var actions: [Envoy_Config_Overload_V3_OverloadAction] = []
+
+  package var loadshedPoints: [Envoy_Config_Overload_V3_LoadShedPoint] = []
+
+  package var bufferFactoryConfig: Envoy_Config_Overload_V3_BufferFactoryConfig {
+    get {_bufferFactoryConfig ?? Envoy_Config_Overload_V3_BufferFactoryConfig()}
+    set {_bufferFactoryConfig = newValue}
+  }
+  /// Returns true if `bufferFactoryConfig` has been explicitly set.
+  package var hasBufferFactoryConfig: Bool {self._bufferFactoryConfig != nil}
+  /// Clears the value of `bufferFactoryConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearBufferFactoryConfig() {self._bufferFactoryConfig = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _refreshInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _bufferFactoryConfig: Envoy_Config_Overload_V3_BufferFactoryConfig? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -116,9 +344,9 @@ nonisolated extension Envoy_Config_Overload_V3_ResourceMonitor: SwiftProtobuf.Me
   }
 }
 
-nonisolated extension Envoy_Config_Overload_V3_OverloadManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".OverloadManager"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}resource_monitors\0")
+nonisolated extension Envoy_Config_Overload_V3_ThresholdTrigger: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ThresholdTrigger"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -126,21 +354,397 @@ nonisolated extension Envoy_Config_Overload_V3_OverloadManager: SwiftProtobuf.Me
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.resourceMonitors) }()
+      case 1: try { try decoder.decodeSingularDoubleField(value: &self.value) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.value.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.value, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_ThresholdTrigger, rhs: Envoy_Config_Overload_V3_ThresholdTrigger) -> Bool {
+    if lhs.value != rhs.value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_ScaledTrigger: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ScaledTrigger"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scaling_threshold\0\u{3}saturation_threshold\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularDoubleField(value: &self.scalingThreshold) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.saturationThreshold) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.scalingThreshold.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.scalingThreshold, fieldNumber: 1)
+    }
+    if self.saturationThreshold.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.saturationThreshold, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_ScaledTrigger, rhs: Envoy_Config_Overload_V3_ScaledTrigger) -> Bool {
+    if lhs.scalingThreshold != rhs.scalingThreshold {return false}
+    if lhs.saturationThreshold != rhs.saturationThreshold {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_Trigger: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Trigger"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}threshold\0\u{1}scaled\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try {
+        var v: Envoy_Config_Overload_V3_ThresholdTrigger?
+        var hadOneofValue = false
+        if let current = self.triggerOneof {
+          hadOneofValue = true
+          if case .threshold(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.triggerOneof = .threshold(v)
+        }
+      }()
+      case 3: try {
+        var v: Envoy_Config_Overload_V3_ScaledTrigger?
+        var hadOneofValue = false
+        if let current = self.triggerOneof {
+          hadOneofValue = true
+          if case .scaled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.triggerOneof = .scaled(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    switch self.triggerOneof {
+    case .threshold?: try {
+      guard case .threshold(let v)? = self.triggerOneof else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .scaled?: try {
+      guard case .scaled(let v)? = self.triggerOneof else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_Trigger, rhs: Envoy_Config_Overload_V3_Trigger) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.triggerOneof != rhs.triggerOneof {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ScaleTimersOverloadActionConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}timer_scale_factors\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.timerScaleFactors) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.timerScaleFactors.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.timerScaleFactors, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig, rhs: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig) -> Bool {
+    if lhs.timerScaleFactors != rhs.timerScaleFactors {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.TimerType: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNSPECIFIED\0\u{1}HTTP_DOWNSTREAM_CONNECTION_IDLE\0\u{1}HTTP_DOWNSTREAM_STREAM_IDLE\0\u{1}TRANSPORT_SOCKET_CONNECT\0")
+}
+
+nonisolated extension Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.ScaleTimer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.protoMessageName + ".ScaleTimer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}timer\0\u{3}min_timeout\0\u{3}min_scale\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.timer) }()
+      case 2: try {
+        var v: SwiftProtobuf.Google_Protobuf_Duration?
+        var hadOneofValue = false
+        if let current = self.overloadAdjust {
+          hadOneofValue = true
+          if case .minTimeout(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.overloadAdjust = .minTimeout(v)
+        }
+      }()
+      case 3: try {
+        var v: Envoy_Type_V3_Percent?
+        var hadOneofValue = false
+        if let current = self.overloadAdjust {
+          hadOneofValue = true
+          if case .minScale(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.overloadAdjust = .minScale(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.timer != .unspecified {
+      try visitor.visitSingularEnumField(value: self.timer, fieldNumber: 1)
+    }
+    switch self.overloadAdjust {
+    case .minTimeout?: try {
+      guard case .minTimeout(let v)? = self.overloadAdjust else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .minScale?: try {
+      guard case .minScale(let v)? = self.overloadAdjust else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.ScaleTimer, rhs: Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig.ScaleTimer) -> Bool {
+    if lhs.timer != rhs.timer {return false}
+    if lhs.overloadAdjust != rhs.overloadAdjust {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_OverloadAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OverloadAction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}triggers\0\u{3}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.triggers) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.triggers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.triggers, fieldNumber: 2)
+    }
+    try { if let v = self._typedConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_OverloadAction, rhs: Envoy_Config_Overload_V3_OverloadAction) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.triggers != rhs.triggers {return false}
+    if lhs._typedConfig != rhs._typedConfig {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_LoadShedPoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LoadShedPoint"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}triggers\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.triggers) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.triggers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.triggers, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_LoadShedPoint, rhs: Envoy_Config_Overload_V3_LoadShedPoint) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.triggers != rhs.triggers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_BufferFactoryConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BufferFactoryConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}minimum_account_to_track_power_of_two\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.minimumAccountToTrackPowerOfTwo) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.minimumAccountToTrackPowerOfTwo != 0 {
+      try visitor.visitSingularUInt32Field(value: self.minimumAccountToTrackPowerOfTwo, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Overload_V3_BufferFactoryConfig, rhs: Envoy_Config_Overload_V3_BufferFactoryConfig) -> Bool {
+    if lhs.minimumAccountToTrackPowerOfTwo != rhs.minimumAccountToTrackPowerOfTwo {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Overload_V3_OverloadManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OverloadManager"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}refresh_interval\0\u{3}resource_monitors\0\u{1}actions\0\u{3}buffer_factory_config\0\u{3}loadshed_points\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._refreshInterval) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.resourceMonitors) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.actions) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._bufferFactoryConfig) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.loadshedPoints) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._refreshInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
     if !self.resourceMonitors.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.resourceMonitors, fieldNumber: 2)
+    }
+    if !self.actions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.actions, fieldNumber: 3)
+    }
+    try { if let v = self._bufferFactoryConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.loadshedPoints.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.loadshedPoints, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Overload_V3_OverloadManager, rhs: Envoy_Config_Overload_V3_OverloadManager) -> Bool {
+    if lhs._refreshInterval != rhs._refreshInterval {return false}
     if lhs.resourceMonitors != rhs.resourceMonitors {return false}
+    if lhs.actions != rhs.actions {return false}
+    if lhs.loadshedPoints != rhs.loadshedPoints {return false}
+    if lhs._bufferFactoryConfig != rhs._bufferFactoryConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -3,6 +3,7 @@ import CProcess
 import Glibc
 import MeshDataPlane
 package import MeshIO
+import Synchronization
 package import MeshStats
 import MeshTLS
 
@@ -15,6 +16,9 @@ package final class ProcessGauges: Sendable {
     private let memoryHeapSize: GaugeID
     private let memoryPhysicalSize: GaugeID
     private let daysUntilExpiry: GaugeID
+    private let throttling: (periods: CounterID, throttledPeriods: CounterID, throttledTime: CounterID)
+    private let cgroup: Cgroup?
+    private let reported = Mutex(Cgroup.CPUTime())
 
     /// Where the certificates in force are found.
     private let view: AdminViewSlot?
@@ -33,6 +37,15 @@ package final class ProcessGauges: Sendable {
             )
         }
         (uptime, memoryAllocated, memoryHeapSize, memoryPhysicalSize, daysUntilExpiry) = ids
+        // Envoy does not count these.
+        throttling = catalog.declare(.literal("server.cgroup.")) { scope in
+            (
+                scope.counter("cpu_periods", "Scheduling periods in which the cgroup ran."),
+                scope.counter("cpu_throttled_periods", "Periods in which it had used up its quota and had to wait."),
+                scope.counter("cpu_throttled_us", "Microseconds it waited.")
+            )
+        }
+        cgroup = Cgroup(SystemFile.read)
         pages = catalog.makePages()
     }
 
@@ -44,6 +57,17 @@ package final class ProcessGauges: Sendable {
         pages.set(memoryHeapSize, memory.heap)
         pages.set(memoryPhysicalSize, memory.resident)
         pages.set(daysUntilExpiry, daysUntilFirstExpiry)
+        countThrottling()
+    }
+
+    private func countThrottling() {
+        guard let time = cgroup?.cpuTime(SystemFile.read) else { return }
+        reported.withLock { last in
+            pages.add(throttling.periods, time.periods &- min(last.periods, time.periods))
+            pages.add(throttling.throttledPeriods, time.throttledPeriods &- min(last.throttledPeriods, time.throttledPeriods))
+            pages.add(throttling.throttledTime, time.throttled &- min(last.throttled, time.throttled))
+            last = time
+        }
     }
 
     private var daysUntilFirstExpiry: UInt64 {
@@ -63,17 +87,21 @@ struct ProcessMemory {
     static func current() -> ProcessMemory {
         var memory = ProcessMemory()
         apus_heap(&memory.allocated, &memory.heap, &memory.free)
-        let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-        if descriptor >= 0 {
-            var text: [UInt8] = Array(repeating: 0, count: 128)
-            let count = max(0, read(descriptor, &text, text.count))
-            close(descriptor)
-            let fields = text[..<count].split(separator: 0x20)
-            if fields.count > 1 {
-                memory.resident = (UInt64(String(decoding: fields[1], as: UTF8.self)) ?? 0) * UInt64(max(1, sysconf(Int32(_SC_PAGESIZE))))
-            }
-        }
+        memory.resident = resident() ?? 0
         return memory
+    }
+
+    /// Resident bytes.
+    static func resident() -> UInt64? { pages?.resident }
+
+    /// Resident bytes that are no file's: heap and stacks. Asking the allocator would stop every thread that allocates.
+    static func residentHeap() -> UInt64? { pages.map { $0.resident - min($0.resident, $0.ofFiles) } }
+
+    private static var pages: (resident: UInt64, ofFiles: UInt64)? {
+        let fields = SystemFile.read("/proc/self/statm")?.split(separator: " ") ?? []
+        guard fields.count > 2, let resident = UInt64(fields[1]), let ofFiles = UInt64(fields[2]) else { return nil }
+        let size = UInt64(max(1, sysconf(Int32(_SC_PAGESIZE))))
+        return (resident * size, ofFiles * size)
     }
 }
 

@@ -50,21 +50,14 @@ final class ControlThread: TimerTarget {
     private var generation: UInt64 = 0
     /// Workers that have not yet answered what the phase waits for.
     private var awaited: Set<Int> = []
-    private var timer = TimerID.none
-    private var fileTimer = TimerID.none
-    /// What the timer is for.
-    private var deadline = Deadline.none
+    /// One for each `Deadline`, in order.
+    private var timers: [TimerID] = []
+    /// Which listeners admin drains or stops; they are all, once they all were.
+    var drainedScope: ListenerScope?
+    var stoppedScope = ListenerScope.inbound
+    private var overload: OverloadWatch?
+    private var memoryLimit: UInt64?
     private let onLive: ((@escaping @Sendable (AdminCommand) -> Void) -> Void)?
-
-    private enum Deadline {
-        case none
-        /// End of a graceful `/drain_listeners`: stop accepting.
-        case stopAccepting(inboundOnly: Bool)
-        /// The drain of a terminating process has taken long enough.
-        case giveUpDraining
-        /// A worker does not end.
-        case giveUpStopping
-    }
 
     /// How long workers may take to end after `.stop`, which needs nothing from outside. - Unit: milliseconds.
     private static let stopPatience: UInt64 = 5_000
@@ -81,8 +74,10 @@ final class ControlThread: TimerTarget {
         logWriter = LogWriter(catalog: catalog)
         stats = ControlStats(catalog: catalog)
         pages = catalog.makePages()
-        workerCount = options.concurrency > 0 ? Int(options.concurrency) : max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        timer = loop.timers.make(target: self)
+        workerCount = ProcessSize.workers(
+            requested: options.concurrency, usableCPUs: Int(apus_usable_cpus()),
+            quota: Cgroup(SystemFile.read)?.cpuQuota(SystemFile.read))
+        timers = Deadline.allCases.map { loop.timers.make(target: self, tag: $0.rawValue) }
         mailbox.attach(loop.makeWaker { [unowned self] in readMail() })
         setState(.preInitializing)
         pages.set(stats.concurrency, UInt64(workerCount))
@@ -118,6 +113,7 @@ final class ControlThread: TimerTarget {
         }
         setState(.initializing)
         let statsInterval = Int64(clamping: model.stats.flushInterval.nanoseconds / 1_000_000)
+        watchOverload(model.overload)
         let runtime = Runtime(model.runtimeLayers)
         if let address = model.adminAddress { try startAdmin(address.address, runtime, model.adminAccessLogs, statsInterval) }
 
@@ -250,6 +246,7 @@ final class ControlThread: TimerTarget {
         // What starting needed and serving does not, the schema of the API above all, goes back to the system.
         apus_trim_heap()
         apus_forget_code_pages()
+        setMemoryBudgets()
         if options.mode == .initOnly { return stopWorkers() }
         let mailbox = mailbox
         onLive? { mailbox.post(.admin($0)) }
@@ -257,13 +254,11 @@ final class ControlThread: TimerTarget {
 
     // MARK: Files of TLS contexts
 
-    private static let fileTimerTag: UInt32 = 1
     /// How soon after a file was replaced its content is used. - Unit: milliseconds.
     private static let fileInterval: UInt64 = 1_000
 
     private func startFileWatch() {
-        fileTimer = loop.timers.make(target: self, tag: ControlThread.fileTimerTag)
-        loop.timers.arm(fileTimer, at: loop.now.advanced(byMilliseconds: ControlThread.fileInterval))
+        arm(.fileWatch, milliseconds: ControlThread.fileInterval)
     }
 
     private func lookAtFiles() {
@@ -278,7 +273,44 @@ final class ControlThread: TimerTarget {
             pages.add(stats.fileUpdates)
         }
         if !outcome.refused.isEmpty { pages.add(stats.fileRefusals) }
-        loop.timers.arm(fileTimer, at: loop.now.advanced(byMilliseconds: ControlThread.fileInterval))
+        arm(.fileWatch, milliseconds: ControlThread.fileInterval)
+    }
+
+    // MARK: Overload
+
+    private func watchOverload(_ configured: OverloadOptions) {
+        let given = UInt64(options.memoryLimitMegabytes) << 20
+        let limit = given > 0 ? given : Cgroup(SystemFile.read)?.memory(SystemFile.read)?.limit
+        let watch = OverloadWatch(configured, memoryLimit: limit, catalog: catalog, pages: pages)
+        if let limit { log.info("main", "load is shed near \(limit >> 20) MiB of resident memory") }
+        guard watch.isNeeded else { return }
+        overload = watch
+        memoryLimit = limit
+        arm(.overload, milliseconds: watch.interval)
+    }
+
+    /// Memory that the process has without any traffic is not theirs, and a quarter is left for what is no buffer, what one turn
+    /// brings, and buffers of other sizes that wait to be used again.
+    private func setMemoryBudgets() {
+        guard let memoryLimit else { return }
+        let most = memoryLimit / 4 * 3
+        let free = most - min(ProcessMemory.resident() ?? 0, most)
+        tellWorkers(.memoryBudget(max(Int(clamping: free) / workerCount, ControlThread.leastBudget)))
+    }
+
+    /// Some connections' buffers; a process with less could serve nobody. - Unit: bytes.
+    private static let leastBudget = 8 << 20
+
+    private func lookAtOverload() {
+        guard let overload else { return }
+        let orders = overload.tick(at: loop.now)
+        if let levels = orders.levels { tellWorkers(.overload(levels)) }
+        if let choice = orders.resetHeaviest { tellWorkers(.resetHeaviest(choice)) }
+        if orders.trims {
+            tellWorkers(.trim)
+            apus_trim_heap()
+        }
+        arm(.overload, milliseconds: overload.interval)
     }
 
     private func setState(_ state: ServerState) {
@@ -295,8 +327,7 @@ final class ControlThread: TimerTarget {
         admin?.stop()
         logWriter.stop()
         loop.closeHandles()
-        loop.timers.free(&timer)
-        loop.timers.free(&fileTimer)
+        for index in timers.indices { loop.timers.free(&timers[index]) }
         loop.close()
         log.info("main", "exiting")
     }
@@ -352,35 +383,29 @@ final class ControlThread: TimerTarget {
         case .failHealthCheck(let fails):
             pages.set(stats.live, fails || phase == .stopping ? 0 : 1)
             if phase == .live { pages.set(stats.state, UInt64((fails ? ServerState.draining : .live).rawValue)) }
-            for worker in workers { worker.handle.post(.healthCheckFailed(fails)) }
+            tellWorkers(.healthCheckFailed(fails))
         case .drainListeners(let inboundOnly, let graceful, let skipExit):
             guard phase == .live else { return }
-            drain(inboundOnly: inboundOnly, stopsAccepting: !graceful && !skipExit)
-            if graceful, !skipExit {
-                arm(.stopAccepting(inboundOnly: inboundOnly), milliseconds: UInt64(options.drainTimeSeconds) * 1_000)
-            }
+            drainListeners(inboundOnly ? .inbound : .all, graceful: graceful, skipExit: skipExit)
         }
     }
 
-    // MARK: Drain and end
-
-    private func drain(inboundOnly: Bool, stopsAccepting: Bool) {
-        if !inboundOnly { setState(.draining) }
-        for worker in workers {
-            worker.handle.post(.drain(DrainRequest(inboundOnly: inboundOnly, stopsAccepting: stopsAccepting)))
-        }
+    func tellWorkers(_ command: WorkerCommand) {
+        for worker in workers { worker.handle.post(command) }
     }
+
+    // MARK: End
 
     /// SIGTERM and SIGINT: finish what is in flight and end; a second one ends at once.
     private func terminate() {
         guard phase == .live else { return stopWorkers() }
         phase = .draining
+        setState(.draining)
         awaited = Set(0..<workers.count)
-        drain(inboundOnly: false, stopsAccepting: true)
-        arm(.giveUpDraining, milliseconds: UInt64(options.drainTimeSeconds) * 1_000)
+        beginTermination()
     }
 
-    private func stopWorkers() {
+    func stopWorkers() {
         guard phase != .stopping else { return }
         phase = .stopping
         discovery?.stop()
@@ -389,29 +414,48 @@ final class ControlThread: TimerTarget {
         awaited = Set(0..<workers.count)
         log.info("main", "shutting down")
         arm(.giveUpStopping, milliseconds: ControlThread.stopPatience)
-        for worker in workers { worker.handle.post(.stop) }
+        tellWorkers(.stop)
         if awaited.isEmpty { loop.stop() }
     }
 
-    private func arm(_ deadline: Deadline, milliseconds: UInt64) {
-        self.deadline = deadline
-        loop.timers.arm(timer, at: loop.now.advanced(byMilliseconds: milliseconds))
+    /// The timers of the control thread, by their tags.
+    enum Deadline: UInt32, CaseIterable {
+        /// Look whether files of TLS contexts changed.
+        case fileWatch
+        /// The connections that began before the drain have arrived: close the listening sockets and ask clients to go away.
+        case closeForTermination
+        /// The drain of a terminating process has taken long enough.
+        case giveUpDraining
+        /// A worker does not end.
+        case giveUpStopping
+        /// End of a graceful `/drain_listeners`: stop accepting.
+        case stopAccepting
+        /// As `closeForTermination`, for listeners that admin stops.
+        case closeListeners
+        /// Read the resource monitors.
+        case overload
+    }
+
+    func arm(_ deadline: Deadline, milliseconds: UInt64) {
+        loop.timers.arm(timers[Int(deadline.rawValue)], at: loop.now.advanced(byMilliseconds: milliseconds))
     }
 
     func onTimer(_ tag: UInt32) {
-        if tag == ControlThread.fileTimerTag { return lookAtFiles() }
-        let due = deadline
-        deadline = .none
-        switch due {
-        case .none: break
-        case .stopAccepting(let inboundOnly): drain(inboundOnly: inboundOnly, stopsAccepting: true)
+        switch Deadline(rawValue: tag) {
+        case .fileWatch: lookAtFiles()
+        case .closeForTermination: askToGoAway()
         case .giveUpDraining:
+            guard phase == .draining else { return }
             log.warning("main", "drain time is over; closing what is left")
             stopWorkers()
         case .giveUpStopping:
             log.critical("main", "workers \(awaited.sorted()) did not end")
             // Joining them would hang; what they hold, the kernel frees.
             _exit(0)
+        case .stopAccepting: stopListeners()
+        case .overload: lookAtOverload()
+        case .closeListeners: tellWorkers(.closeListeners(stoppedScope))
+        case nil: break
         }
     }
 }

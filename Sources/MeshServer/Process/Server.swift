@@ -27,6 +27,8 @@ package enum Server {
             return 1
         }
         if options.enableCoreDump { apus_allow_core_dumps(1) }
+        // Every connection is one; the soft limit is often 1024, for programs that use select(2).
+        _ = apus_raise_descriptor_limit()
         do throws(ConfigError) {
             let configuration = try LoadedConfiguration.load(options)
             if !options.hasLogFormat, let format = configuration.logFormat { log.setFormat(format, escapes: options.logFormatEscaped) }

@@ -36,6 +36,9 @@ package struct ServerOptions: Equatable, Sendable {
     package var concurrency: UInt32 = 0
     /// `--drain-time-s`. Default: 600 s.
     package var drainTimeSeconds: UInt32 = 600
+    /// `--memory-limit-mb`: where the process sheds load instead of growing; 0 takes the cgroup's limit, if it has one. Not
+    /// one of Envoy's flags.
+    package var memoryLimitMegabytes: UInt32 = 0
     package var drainStrategy = DrainStrategy.gradual
     /// `--parent-shutdown-time-s`. Default: 900 s. Without hot restart it has no effect.
     package var parentShutdownTimeSeconds: UInt32 = 900

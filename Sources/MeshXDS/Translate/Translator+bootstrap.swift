@@ -44,6 +44,7 @@ extension Translator {
         if message.hasTypedDnsResolverConfig {
             defaultResolver = try resolverOptions(message.typedDnsResolverConfig, at: "typed_dns_resolver_config")
         }
+        model.overload = try overload(message.overloadManager)
         model.resources = try staticResources(message.staticResources)
         return model
     }

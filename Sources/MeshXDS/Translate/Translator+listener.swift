@@ -68,6 +68,8 @@ extension Translator {
         listener.connectionLimit = runtime["envoy.resource_limits.listener.\(listener.name).connection_limit"].flatMap(
             UInt64.init)
         listener.ignoreGlobalConnectionLimit = message.ignoreGlobalConnLimit
+        listener.bypassesOverloadManager = message.bypassOverloadManager
+        listener.drainsWhenUnhealthy = message.drainType != .modifyOnly
         if message.hasTransparent { listener.transparent = message.transparent.value }
         if message.hasTcpBacklogSize { listener.backlog = message.tcpBacklogSize.value }
         listener.statPrefix = message.statPrefix

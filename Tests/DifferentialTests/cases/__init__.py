@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The groups, one module each."""
 
-from . import actions, chains, failures, grpc, headers, http2, logs, observing, protocol, retries, routing, tls, tunnels
+from . import (
+    actions, chains, drain, failures, grpc, headers, http2, logs, observing, overload, protocol, retries, routing, tls, tunnels,
+)
 
 _MODULES = (routing, actions, headers, protocol, failures, tunnels, chains, observing, http2, tls, grpc, logs, retries)
-GROUPS = [module.GROUP for module in _MODULES]
+GROUPS = [module.GROUP for module in _MODULES] + [*overload.GROUPS, *drain.GROUPS]
 ALL_CASES = [case for group in GROUPS for case in group.cases]
