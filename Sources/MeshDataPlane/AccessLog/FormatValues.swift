@@ -33,24 +33,25 @@ enum FormatValues {
     }
 
     /// Short names of the flags, comma between them; `-` for none, in headers too.
-    static func append(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
-        guard flags.isEmpty else { return appendNames(flags, ResponseFlagNames.short, to: sink) }
-        sink.append(UInt8(ascii: "-"))
-        return true
+    ///
+    /// - Parameter first: those that are printed before the others. Envoy prints flags as they came: for a request, that no
+    ///   other attempt is made is known before how the last one ended; for a TCP connection it is the other way round.
+    static func append(_ flags: ResponseFlags, first: ResponseFlags = .ofRetries, to sink: ByteSink) -> Bool {
+        appendNames(flags, first, ResponseFlagNames.short, to: sink)
     }
 
     /// Long names of the flags (`%RESPONSE_FLAGS_LONG%`).
-    static func appendLong(_ flags: ResponseFlags, to sink: ByteSink) -> Bool {
-        guard flags.isEmpty else { return appendNames(flags, ResponseFlagNames.long, to: sink) }
-        sink.append(UInt8(ascii: "-"))
-        return true
+    static func appendLong(_ flags: ResponseFlags, first: ResponseFlags = .ofRetries, to sink: ByteSink) -> Bool {
+        appendNames(flags, first, ResponseFlagNames.long, to: sink)
     }
 
-    private static func appendNames(_ flags: ResponseFlags, _ names: [StaticString], to sink: ByteSink) -> Bool {
+    private static func appendNames(
+        _ flags: ResponseFlags, _ first: ResponseFlags, _ names: [StaticString], to sink: ByteSink
+    ) -> Bool {
+        if flags.isEmpty { sink.append(UInt8(ascii: "-")) }
         var isFirst = true
-        // As Envoy, which prints them as they came: that no other attempt is made is known before how the last one ended.
-        appendNames(flags.intersection(.ofRetries), names, to: sink, &isFirst)
-        appendNames(flags.subtracting(.ofRetries), names, to: sink, &isFirst)
+        appendNames(flags.intersection(first), names, to: sink, &isFirst)
+        appendNames(flags.subtracting(first), names, to: sink, &isFirst)
         return true
     }
 

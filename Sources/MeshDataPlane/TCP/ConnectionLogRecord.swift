@@ -65,8 +65,8 @@ final class ConnectionLogRecord: AccessLogSubject {
             guard let details else { return false }
             sink.append(details)
             return true
-        case .responseFlags: return FormatValues.append(flags, to: sink)
-        case .responseFlagsLong: return FormatValues.appendLong(flags, to: sink)
+        case .responseFlags: return FormatValues.append(flags, first: [], to: sink)
+        case .responseFlagsLong: return FormatValues.appendLong(flags, first: [], to: sink)
         case .accessLogType:
             sink.append(type.name)
             return true

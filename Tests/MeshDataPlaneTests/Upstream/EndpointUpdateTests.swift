@@ -201,6 +201,8 @@ final class EndpointUpdateTests {
         answerAll()
         #expect(clients.allSatisfy { $0.text.hasPrefix("HTTP/1.1 200") } && clients.count > 150)
         _ = rig.compiler?.setEndpoints(of: "up", EndpointSet())
+        for client in clients { client.sendEnd() }
+        rig.loop.turn()
         rig.expectNothingLeft()
         #expect(rig.stat("cluster.up.upstream_rq_completed") == Int64(clients.count))
     }
