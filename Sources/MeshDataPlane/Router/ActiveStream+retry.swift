@@ -38,6 +38,7 @@ extension ActiveStream {
         retry.isEnabled = true
         retry.isHighPriority = route.pointee.isHighPriority
         retry.policy = policy
+        retry.priorities = PreviousPriorities(updateFrequency: policy?.pointee.priorityUpdateFrequency ?? 0)
         retry.state = RetryState(
             conditions: conditions, retries: retries, backoff: policy?.pointee.backoff ?? Backoff(base: 25, max: 250))
         retry.bodyLimit = bodyLimit(route, manager)
@@ -190,6 +191,7 @@ extension ActiveStream {
             if let endpoint {
                 endpoint._withUnsafeGuaranteedRef { $0.failedRequests &+= 1 }
                 retry.failed.add(endpoint)
+                retry.priorities.attemptFailed(priority: endpoint._withUnsafeGuaranteedRef { $0.priority })
             }
             retry.isWaiting = true
             retry.followsTimeout = false
@@ -251,10 +253,14 @@ extension ActiveStream {
     private func pickRetryEndpoint(
         _ cluster: WorkerCluster, _ manager: HTTPConnectionManager
     ) -> Unmanaged<ActiveEndpoint>? {
-        guard cluster.isBalanced, let policy = retry.policy, policy.pointee.avoidsPreviousHosts else {
-            return pickEndpoint(cluster, manager)
+        guard cluster.isBalanced, let policy = retry.policy else { return pickEndpoint(cluster, manager) }
+        let attempts = policy.pointee.avoidsPreviousHosts ? policy.pointee.hostSelectionAttempts : 0
+        let excluded = retry.priorities.next()
+        if excluded != 0 {
+            if let found = cluster.pickEndpoint(avoiding: retry.failed, attempts: attempts, excluding: excluded) { return found }
+            retry.priorities.startOver()
         }
-        return cluster.pickEndpoint(avoiding: retry.failed, attempts: policy.pointee.hostSelectionAttempts)
+        return cluster.pickEndpoint(avoiding: retry.failed, attempts: attempts, excluding: 0)
     }
 
     private func prepareRetryHead(

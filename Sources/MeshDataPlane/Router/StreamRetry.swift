@@ -25,6 +25,8 @@ struct StreamRetry: ~Copyable {
     /// Bytes of the body that are kept.
     var bodyLimit = Int.max
     var failed = FailedEndpoints()
+    /// Which priorities the next attempt leaves out (`retry_priority`).
+    var priorities = PreviousPriorities()
     /// What the client's headers add to the policy.
     var askedStatusCodes: ContiguousArray<UInt64> = []
     /// Names with a comma between them.
@@ -45,6 +47,7 @@ struct StreamRetry: ~Copyable {
         perTryIdleTimeout = 0
         bodyLimit = .max
         failed.removeAll()
+        priorities = PreviousPriorities()
         if !askedStatusCodes.isEmpty { askedStatusCodes = [] }
         if !askedHeaderNames.isEmpty { askedHeaderNames = [] }
     }

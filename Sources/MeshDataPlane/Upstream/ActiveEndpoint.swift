@@ -13,6 +13,8 @@ final class ActiveEndpoint {
     private(set) var endpoint: Endpoint
     /// What logs print of it beside its address.
     private(set) var facts: HostFacts?
+    /// Of its locality; 0 is tried first.
+    var priority: UInt32 = 0
     /// The cluster owns its endpoints.
     unowned(unsafe) let cluster: WorkerCluster
     private var pools: ContiguousArray<ConnectionPool> = []

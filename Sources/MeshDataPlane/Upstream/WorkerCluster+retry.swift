@@ -19,12 +19,14 @@ extension WorkerCluster {
     // MARK: The endpoint of another attempt
 
     /// Chooses an endpoint that is none of `failed`, as far as `attempts` more picks find one.
+    ///
+    /// - Parameter excluded: priorities to leave out, as bits; 0 for none.
     func pickEndpoint(
-        avoiding failed: borrowing FailedEndpoints, attempts: UInt32
+        avoiding failed: borrowing FailedEndpoints, attempts: UInt32, excluding excluded: UInt64
     ) -> Unmanaged<ActiveEndpoint>? {
         var rest = attempts
         while true {
-            guard let endpoint = pickEndpoint() else { return nil }
+            guard let endpoint = excluded == 0 ? pickEndpoint() : pickEndpoint(excluding: excluded) else { return nil }
             if rest == 0 || !failed.contains(endpoint) { return endpoint }
             rest -= 1
         }

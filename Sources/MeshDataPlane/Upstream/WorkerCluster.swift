@@ -43,6 +43,10 @@ final class WorkerCluster: TimerTarget {
     let isBalanced: Bool
     /// Nil while there are no endpoints to choose from.
     private var balancer: LoadBalancer?
+    /// What the balancers are made of.
+    private var endpointSet = EndpointSet()
+    /// Those that leave priorities out (as bits), for retries; made when one is first wanted.
+    private var rerouted: [(excluded: UInt64, balancer: LoadBalancer)] = []
     /// The same one, to be asked without counting.
     private var chooser: Unmanaged<LoadBalancer>?
     /// Requests in flight by endpoint, where the balancer reads them.
@@ -106,10 +110,12 @@ final class WorkerCluster: TimerTarget {
         let places = UnsafeMutablePointer<Unmanaged<ActiveEndpoint>>.allocate(capacity: max(members.count, 1))
         var current: ContiguousArray<ActiveEndpoint> = []
         current.reserveCapacity(members.count)
+        let priorities = set.localities.flatMap { locality in locality.endpoints.map { _ in locality.priority } }
         for (index, member) in members.enumerated() {
             let origin = diff.origins[index]
             let endpoint = origin >= 0 ? endpoints[origin] : ActiveEndpoint(endpoint: member, cluster: self)
             endpoint.join(as: member, countingAt: counts + index)
+            endpoint.priority = priorities[index]
             current.append(endpoint)
             (places + index).initialize(to: Unmanaged.passUnretained(endpoint))
         }
@@ -124,6 +130,8 @@ final class WorkerCluster: TimerTarget {
             compiled.cluster.balancing, set, panicThresholdPercent: compiled.cluster.panicThresholdPercent, seed: seed,
             after: balancer)
         chooser = balancer.map { Unmanaged.passUnretained($0) }
+        endpointSet = set
+        rerouted.removeAll()
         for endpoint in gone {
             endpoint.leave()
             endpoint.poolDrained()
@@ -149,6 +157,28 @@ final class WorkerCluster: TimerTarget {
             stats.add(compiled.stats.connectionsNoneHealthy)
             return nil
         }
+        return references[index]
+    }
+
+    /// Chooses an endpoint of a priority that is not in `excluded` (bits, the last for all from 63 up); nil when none of
+    /// those is healthy.
+    func pickEndpoint(excluding excluded: UInt64) -> Unmanaged<ActiveEndpoint>? {
+        let chooser: LoadBalancer
+        if let known = rerouted.first(where: { $0.excluded == excluded }) {
+            chooser = known.balancer
+        } else {
+            // Hosts that are left out count as unhealthy, so their share goes where it would go if they failed.
+            let health = endpointSet.localities.flatMap { locality in
+                locality.endpoints.map {
+                    excluded & (1 << UInt64(min(locality.priority, 63))) != 0 ? EndpointHealth.unhealthy : $0.health
+                }
+            }
+            chooser = LoadBalancer(
+                compiled.cluster.balancing, endpointSet, health: health, panicThresholdPercent: 0, seed: seed)
+            rerouted.append((excluded, chooser))
+        }
+        let index = chooser.pick(active: activeRequests)
+        guard index >= 0, index < endpoints.count, let references else { return nil }
         return references[index]
     }
 

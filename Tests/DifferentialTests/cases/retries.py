@@ -22,6 +22,14 @@ _PREVIOUS_HOSTS = {
     ],
     "host_selection_retry_max_attempts": 50,
 }
+_PREVIOUS_PRIORITIES = {
+    "retry_priority": {
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": _TYPE + "priority.previous_priorities.v3.PreviousPrioritiesConfig", "update_frequency": 1,
+        },
+    },
+}
 _RATE_LIMIT = {"reset_headers": [{"name": "retry-after"}, {"name": "x-reset", "format": "UNIX_TIMESTAMP"}]}
 
 
@@ -69,6 +77,8 @@ _ROUTES = [
     _route("/limited", "5xx", around={"per_request_buffer_limit_bytes": 10}),
     _route("/body-limit", "5xx", around={"request_body_buffer_limit": 10}),
     _route("/pair", "5xx", to="pair", num_retries=1, **_PREVIOUS_HOSTS),
+    _route("/ranked/stays", "5xx", to="ranked", num_retries=1),
+    _route("/ranked", "5xx", to="ranked", num_retries=1, **_PREVIOUS_PRIORITIES),
     _route("/breaker", "5xx", to="breaker"),
     _route("/budget", "5xx", to="budget"),
     _route("/full", "5xx,reset,connect-failure", to="full"),
@@ -133,6 +143,13 @@ def _build(ports):
         cluster("m", ports["m"], **http2()),
         cluster("dead", ports["dead"]),
         cluster("pair", endpoint(ports["bad"]), endpoint(ports["a"]), lb_policy="RANDOM"),
+        cluster("ranked", load_assignment={
+            "cluster_name": "ranked",
+            "endpoints": [
+                {"priority": 0, "lb_endpoints": [endpoint(ports["bad"])]},
+                {"priority": 1, "lb_endpoints": [endpoint(ports["a"])]},
+            ],
+        }),
         limited("breaker", max_retries=0),
         limited("budget", retry_budget={"budget_percent": {"value": 0}, "min_retry_concurrency": 0}),
         limited("full", max_requests=0, max_pending_requests=0),
@@ -322,6 +339,10 @@ GROUP = Group(
         # Limits of the cluster, other hosts.
         _retry("previous_hosts", "the other host answers", 200, "/pair", spread=True, log=None, upstream=None,
                shows="b'a'", steps=tuple(s for _ in range(12) for s in (Send(request("/pair")), Receive()))),
+        _retry("previous_priorities", "the other priority answers", 200, "/ranked", spread=True, log=None, upstream=None,
+               shows="b'a'", steps=tuple(s for _ in range(6) for s in (Send(request("/ranked")), Receive()))),
+        _retry("previous_priorities", "without it the first priority is asked again", 503, "/ranked/stays", spread=True,
+               log=None, upstream=None, shows="bad", steps=(Send(request("/ranked/stays")), Receive())),
         _retry("max_retries", "none is allowed", 503, "/breaker", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry_budget", "nothing is allowed", 503, "/budget", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry overflow", "a full cluster is left alone", 503, "/full", shows="503 UO "),
