@@ -168,10 +168,10 @@ final class WorkerCluster: TimerTarget {
             chooser = known.balancer
         } else {
             // Hosts that are left out count as unhealthy, so their share goes where it would go if they failed.
-            let health = endpointSet.localities.flatMap { locality in
-                locality.endpoints.map {
-                    excluded & (1 << UInt64(min(locality.priority, 63))) != 0 ? EndpointHealth.unhealthy : $0.health
-                }
+            var health: [EndpointHealth] = []
+            for locality in endpointSet.localities {
+                let isLeftOut = excluded & (1 << UInt64(min(locality.priority, 63))) != 0
+                health += locality.endpoints.map { isLeftOut ? .unhealthy : $0.health }
             }
             chooser = LoadBalancer(
                 compiled.cluster.balancing, endpointSet, health: health, panicThresholdPercent: 0, seed: seed)
