@@ -54,7 +54,7 @@ def configuration(ports, log):
         },
         {"priority": 1, "lb_endpoints": [{"health_status": "DEGRADED", "endpoint": {"address": b.address(9, "::1")}}]},
     ]
-    filtered = b.file_access_log(log.with_suffix(".filtered"), "%REQ(:PATH)% %RESPONSE_CODE%\n")
+    filtered = b.file_access_log(str(log.with_suffix(".filtered")), "%REQ(:PATH)% %RESPONSE_CODE%\n")
     filtered["filter"] = {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "x"}}}}
     m = material()
     secret = b.downstream_tls(m.server, ca=m.ca.path)
@@ -62,7 +62,7 @@ def configuration(ports, log):
         "node": {"id": "node-1", "cluster": "mesh", "locality": {"zone": "z"}, "metadata": {"a": {"b": [1, "x", True]}}},
         "admin": {
             "address": b.address(ports["admin"]),
-            "access_log": [b.file_access_log(log), filtered],
+            "access_log": [b.file_access_log(str(log)), filtered],
         },
         "layered_runtime": {
             "layers": [
@@ -113,7 +113,8 @@ class Side:
 
     def logged(self, marker):
         """Lines of the access log with the marker, once there is one; without their times."""
-        deadline = time.monotonic() + 5
+        # Envoy writes its file every ten seconds.
+        deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             lines = [line for line in self.access_log.read_text().splitlines() if marker in line]
             if lines:
@@ -131,7 +132,7 @@ class Side:
         text = re.sub(r'("last_updated": )"[^"]*"', r'\1"<time>"', text)
         # Envoy marks texts that are meant for people with a word that protobuf changes at random.
         text = re.sub(r"goo\.gle/debug\w+\s*", "", text)
-        text = text.replace(str(self.access_log), "<log>")
+        text = text.replace(str(self.access_log), "<log>").replace(str(self.access_log.with_suffix(".filtered")), "<filtered>")
         return text.replace(str(self.proxy.bootstrap_path), "<bootstrap>")
 
     def stop(self):

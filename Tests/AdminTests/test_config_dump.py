@@ -6,6 +6,7 @@ import json
 import pytest
 from envoy.admin.v3 import certs_pb2, clusters_pb2, config_dump_pb2, config_dump_shared_pb2  # noqa: F401
 from envoy.admin.v3 import listeners_pb2, memory_pb2, server_info_pb2
+from envoy.extensions.access_loggers.file.v3 import file_pb2  # noqa: F401
 from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2  # noqa: F401
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2  # noqa: F401

@@ -44,6 +44,8 @@ MISSING = {
     "http.*_bytes_buffered": _BUFFERED,
     "tcp.*.downstream_cx_rx_bytes_buffered": _BUFFERED,
     "*.upstream_cx_close_notify": _NOT_COUNTED,
+    "*.bind_errors": _NOT_COUNTED,
+    "*.upstream_cx_preconnect_skipped": _NOT_COUNTED,
     "*.upstream_rq_rx_reset_no_error": _NOT_COUNTED,
     "cluster.*.http1.*": "upstream codecs of HTTP/1 count in the cluster's own stats",
     "*http2.cookie*": _HISTOGRAM_OF_HEADS,
@@ -69,17 +71,12 @@ MISSING = {
     "listener_manager.total_filter_chains_draining": _NO_XDS,
     "listener_manager.workers_pinned": _INSIDE,
     "listener.*extension_config_missing": _NO_XDS,
-    "listener.*.downstream_cx_overload_reject": _NO_OVERLOAD,
     "*.connections_accepted_per_socket_event": _NOT_COUNTED,
     "envoy.overload_actions.*": _NO_OVERLOAD,
     "overload.refresh_interval_delay": _NO_OVERLOAD,
-    "filesystem.flushed_by_timer": "the log thread writes whatever is there, timer or not",
-    "filesystem.write_total_buffered": _BUFFERED,
     "http.async-client.*": "Apus has no clients of its own",
     "http.*.tracing.*": _NO_TRACING,
     "http.*.downstream_cx_http1_soft_drain": _NOT_COUNTED,
-    "http.*.downstream_cx_overload_*": _NO_OVERLOAD,
-    "http.*.downstream_rq_overload_close": _NO_OVERLOAD,
     "http.*.rq_overload_local_reply": _NO_OVERLOAD,
     "http.*.downstream_rq_failed_path_normalization": _NOT_COUNTED,
     "http.*.rq_reset_after_downstream_response_started": _NOT_COUNTED,
@@ -106,21 +103,10 @@ MISSING = {
     "vhost.*.vcluster.*": _NO_VIRTUAL_CLUSTERS,
 }
 
-#: What is being built beside this: the entry goes when the stat is there. Not held to the truth.
-COMING = {
-    "*.upstream_rq_retry*": "with retries",
-    "*.upstream_rq_per_try_*": "with retries",
-    "*.retry_or_shadow_abandoned": "with retries",
-    "*.circuit_breakers.*": "with the gauges of circuit breakers",
-    "*.upstream_rq_active_overflow": "with the gauges of circuit breakers",
-    "*.bind_errors": "with bind addresses",
-    "*.upstream_cx_preconnect_skipped": "with preconnecting",
-    "cluster.*.membership_change": "with DNS",
-    "cluster.*.membership_excluded": "with DNS",
-    "cluster.*.update_*": "with DNS",
-}
-
 EXTRA = {
+    "dns.cares.*": "the resolver is there before a cluster with names is",
+    "overload.envoy.overload_actions.*": "listed before an action is configured",
+    "server.cgroup.*": "how the kernel throttles the process",
     "http.admin.no_*": "admin's manager lists what one with a router has",
     "http.admin.rq_*": "admin's manager lists what one with a router has",
     "filesystem.write_dropped": "lines that were dropped because a file's queue was full",
@@ -129,6 +115,7 @@ EXTRA = {
 
 #: Stats of both that have other values, with the reason.
 DIFFERENT = {
+    "*.remaining_cx_pools": "what is left of no limit is 2^32, not 2^64",
     "runtime.load_success": "Envoy loads it twice",
     "server.version": "Apus has its own",
     "server.memory_*": "another process",

@@ -41,7 +41,7 @@ def _rows(text):
 
 
 def test_every_cluster_is_in_the_scrape(proxy):
-    rows = _rows(get(proxy.admin_port, "/stats/prometheus", timeout=120).body.decode())
+    rows = _rows(get(proxy.admin_port, "/stats/prometheus", host="admin", timeout=120).body.decode())
     found = [line for line in rows if "upstream_rq_total{" in line and line.endswith("} 1")]
     assert len(found) == CLUSTERS
     assert len(rows) > 60 * CLUSTERS
@@ -74,10 +74,10 @@ def test_a_scraper_that_does_not_read_holds_nobody(proxy):
         scrape.send(request("/stats/prometheus", host="admin"))
         scrape._fill(60)
         for n in range(20):
-            assert get(proxy.admin_port, "/ready", timeout=60).body == b"LIVE\n"
+            assert get(proxy.admin_port, "/ready", host="admin", timeout=60).body == b"LIVE\n"
             assert get(proxy.port, "/", headers=[("x-cluster", f"c{n}")], timeout=60).status == 200
         # Another scraper gets its own answer meanwhile.
-        assert get(proxy.admin_port, "/stats?filter=server.live", timeout=60).body == b"server.live: 1\n"
+        assert get(proxy.admin_port, "/stats?filter=server.live", host="admin", timeout=60).body == b"server.live: 1\n"
         text = scrape.read_response(timeout=120).body.decode()
         assert len([line for line in _rows(text) if "upstream_rq_total{" in line]) == CLUSTERS
 
@@ -88,8 +88,8 @@ def test_unused_clusters_are_listed_but_not_as_used(tmp_path, apus_binary):
     made = Proxy(apus_binary, b.write(tmp_path / "bootstrap.yaml", b.bootstrap(admin, [], clusters)), admin)
     try:
         made.wait_until_ready()
-        assert "cluster.unused.upstream_rq_total: 0\n" in get(admin, "/stats").body.decode()
-        used = get(admin, "/stats?usedonly&filter=cluster.unused").body.decode()
+        assert "cluster.unused.upstream_rq_total: 0\n" in get(admin, "/stats", host="admin").body.decode()
+        used = get(admin, "/stats?usedonly&filter=cluster.unused", host="admin").body.decode()
         assert "membership_total: 1" in used and "upstream_" not in used
     finally:
         made.stop()

@@ -27,7 +27,7 @@ extension ConfigCompiler {
         endpoints[cluster.cluster.name] = set
         guard cluster.cluster.discovery.isBalanced else { return }
         setMembership(of: cluster, set ?? EndpointSet())
-        if set != nil { pages.add(cluster.updateStats.membershipChanges) }
+        if let set, !set.allEndpoints.isEmpty { pages.add(cluster.updateStats.membershipChanges) }
     }
 
     private func setMembership(of cluster: CompiledCluster, _ set: EndpointSet) {

@@ -96,7 +96,7 @@ extension ActiveStream {
             return attemptEnded(isWanted: isWanted, isImmediate: isImmediate, askedWait: wait, on: endpoint)
         }
         guard outcome == .retried else { return false }
-        clusterReference?._withUnsafeGuaranteedRef { $0.compiled.stats.retry.countReplaced(status, in: stats) }
+        clusterReference?._withUnsafeGuaranteedRef { $0.replaced.count(status, isInternal: false) }
         response.reset()
         responseTrailers.reset()
         return true

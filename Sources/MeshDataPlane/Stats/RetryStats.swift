@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshStats
 
-/// What a cluster's retries did. In the cluster's own scope.
+/// What a cluster's retries did. In the cluster's own scope; the responses they replaced are `WorkerCluster.replaced`.
 package struct RetryStats: Sendable {
     let retries: CounterID
     let succeeded: CounterID
@@ -12,13 +12,6 @@ package struct RetryStats: Sendable {
     let perTryTimeout: CounterID
     let perTryIdleTimeout: CounterID
     let abandoned: CounterID
-    /// Responses in whose place another attempt was made.
-    let completed: CounterID
-    let responses2xx: CounterID
-    let responses3xx: CounterID
-    let responses4xx: CounterID
-    let responses5xx: CounterID
-    let responses503: CounterID
 
     init(in scope: inout StatScope) {
         retries = scope.counter("upstream_rq_retry", "Attempts after the first.")
@@ -31,24 +24,6 @@ package struct RetryStats: Sendable {
         perTryTimeout = scope.counter("upstream_rq_per_try_timeout", "Attempts ended by per_try_timeout.")
         perTryIdleTimeout = scope.counter("upstream_rq_per_try_idle_timeout", "Attempts ended by per_try_idle_timeout.")
         abandoned = scope.counter("retry_or_shadow_abandoned", "Requests with a body too large to be kept for a retry.")
-        completed = scope.counter("retry.upstream_rq_completed", "Responses that a retry replaced.")
-        responses2xx = scope.counter("retry.upstream_rq_2xx", "Successful responses that a retry replaced.")
-        responses3xx = scope.counter("retry.upstream_rq_3xx", "Redirecting responses that a retry replaced.")
-        responses4xx = scope.counter("retry.upstream_rq_4xx", "Client-error responses that a retry replaced.")
-        responses5xx = scope.counter("retry.upstream_rq_5xx", "Server-error responses that a retry replaced.")
-        responses503 = scope.counter("retry.upstream_rq_503", "Responses with status 503 that a retry replaced.")
     }
 
-    /// A response was dropped for another attempt.
-    func countReplaced(_ status: UInt16, in stats: StatPages) {
-        stats.add(completed)
-        switch status / 100 {
-        case 2: stats.add(responses2xx)
-        case 3: stats.add(responses3xx)
-        case 4: stats.add(responses4xx)
-        case 5: stats.add(responses5xx)
-        default: break
-        }
-        if status == 503 { stats.add(responses503) }
-    }
 }

@@ -16,6 +16,8 @@ final class WorkerCluster: TimerTarget {
     let stats: StatPages
     let tls: WorkerTLS
     private let ownedResponses: ResponseStats
+    /// Responses in whose place another attempt was made. Scope `cluster.<name>.retry.`.
+    let replaced: ResponseStats
     /// Where responses are counted; lives as long as the cluster.
     let responses: Unmanaged<ResponseStats>
     /// Whether the TLS of a connection depends on the request (`auto_sni`, `auto_san_validation`).
@@ -68,6 +70,9 @@ final class WorkerCluster: TimerTarget {
         ownedResponses = ResponseStats(
             catalog: compiled.catalog, scope: .cluster(compiled.cluster.statName), pages: stats, tellsOrigin: true)
         responses = Unmanaged.passUnretained(ownedResponses)
+        replaced = ResponseStats(
+            catalog: compiled.catalog, scope: StatScopeName.cluster(compiled.cluster.statName).appending("retry."),
+            pages: stats, tellsOrigin: false)
         let http = compiled.cluster.http
         usesRequestNames = compiled.tls != nil && (http.autoSNI || http.autoSANValidation)
         self.http2Memory = http2Memory
