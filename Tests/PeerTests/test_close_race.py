@@ -6,6 +6,7 @@ the policy's affair, so those requests alone may fail, and none with a policy fo
 upstream: it closes its sending side only and writes down everything that still arrives.
 """
 
+import pathlib
 import random
 import re
 import signal
@@ -24,6 +25,8 @@ from PythonKit.process import Proxy
 from PythonKit.upstream import Upstream
 
 _RESET = {"retry_on": "reset", "num_retries": 5, "retry_back_off": {"base_interval": "0.001s"}}
+# The default lets three be under way at a time, and eight clients race here.
+_MANY_RETRIES = {"thresholds": [{"max_retries": 100}]}
 _ROUTES = [
     {"match": {"prefix": "/bare"}, "route": {"cluster": "racing"}},
     {"match": {"prefix": "/policy"}, "route": {"cluster": "racing", "retry_policy": _RESET}},
@@ -99,7 +102,10 @@ def racing(apus_binary, tmp_path_factory):
     config = bootstrap(
         ports["admin"],
         [listener("main", ports["main"], hcm(_ROUTES))],
-        [cluster("racing", racer.port), cluster("plain", plain.port), cluster("framed", framed.port, **http2())],
+        [
+            cluster("racing", racer.port, circuit_breakers=_MANY_RETRIES), cluster("plain", plain.port),
+            cluster("framed", framed.port, **http2()),
+        ],
     )
     proxy = Proxy(apus_binary, write(directory / "bootstrap.yaml", config), ports["admin"])
     proxy.wait_until_ready()
@@ -164,6 +170,9 @@ def test_with_a_policy_for_resets_nothing_fails(racing):
 def _while_stopped(proxy, act):
     """What happens meanwhile reaches the proxy in one turn of its loop."""
     proxy.process.send_signal(signal.SIGSTOP)
+    threads = pathlib.Path(f"/proc/{proxy.process.pid}/task")
+    while not all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads.glob("*/stat")):
+        pass
     try:
         act()
         time.sleep(0.02)

@@ -120,6 +120,7 @@ DIFFERENT = {
     "server.version": "Apus has its own",
     "server.memory_*": "another process",
     "server.uptime": "another process",
+    "server.days_until_first_cert_expiring": "the certificate expires in a whole number of days, give or take a second",
     "server.static_unknown_fields": "Apus counts what it does not honour as well",
     "server.initialization_time_ms": "another process",
     "cluster.h2.upstream_cx_*_bytes_total": "frames and header compression differ",

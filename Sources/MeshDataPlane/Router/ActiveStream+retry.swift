@@ -172,14 +172,19 @@ extension ActiveStream {
             var wait: UInt64 = 0
             switch verdict {
             case .accept(let endsRetry):
-                if endsRetry { stats.add(counts.succeeded) }
+                if endsRetry {
+                    stats.add(counts.succeeded)
+                    routeStats?._withUnsafeGuaranteedRef { $0.retrySucceeded() }
+                }
                 return .unwanted
             case .limitExceeded:
                 stats.add(counts.limitExceeded)
+                routeStats?._withUnsafeGuaranteedRef { $0.retriesUsedUp() }
                 info.flags.insert(.upstreamRetryLimitExceeded)
                 return .exhausted
             case .overflow:
                 stats.add(counts.overflow)
+                routeStats?._withUnsafeGuaranteedRef { $0.retryOverflowed() }
                 info.flags.insert(.upstreamOverflow)
                 return .exhausted
             case .retryNow: break
@@ -188,6 +193,7 @@ extension ActiveStream {
                 wait = milliseconds
             }
             stats.add(counts.retries)
+            routeStats?._withUnsafeGuaranteedRef { $0.retried() }
             if let endpoint {
                 endpoint._withUnsafeGuaranteedRef { $0.failedRequests &+= 1 }
                 retry.failed.add(endpoint)

@@ -7,21 +7,33 @@ final class RouteStats {
     private let pages: StatPages
     private let total: CounterID
     private let timeouts: CounterID
+    private let retries: CounterID
+    private let retriesSucceeded: CounterID
+    private let retriesOverflow: CounterID
+    private let retryLimitExceeded: CounterID
 
     init(catalog: StatCatalog, scope: StatScopeName, pages: StatPages) {
         responses = ResponseStats(catalog: catalog, scope: scope, pages: pages, tellsOrigin: false)
         self.pages = pages
-        (total, timeouts) = catalog.declare(scope) { scope in
+        (total, timeouts, retries, retriesSucceeded, retriesOverflow, retryLimitExceeded) = catalog.declare(scope) { scope in
             _ = scope.counter("upstream_rq_completed", "Responses.")
             return (
                 scope.counter("upstream_rq_total", "Attempts."),
-                scope.counter("upstream_rq_timeout", "Requests ended by the route's timeout.")
+                scope.counter("upstream_rq_timeout", "Requests ended by the route's timeout."),
+                scope.counter("upstream_rq_retry", "Attempts after the first."),
+                scope.counter("upstream_rq_retry_success", "Retries whose outcome was passed on."),
+                scope.counter("upstream_rq_retry_overflow", "Retries refused by max_retries or the retry budget."),
+                scope.counter("upstream_rq_retry_limit_exceeded", "Requests that used up their retries.")
             )
         }
     }
 
     func attemptBegan() { pages.add(total) }
     func timedOut() { pages.add(timeouts) }
+    func retried() { pages.add(retries) }
+    func retrySucceeded() { pages.add(retriesSucceeded) }
+    func retryOverflowed() { pages.add(retriesOverflow) }
+    func retriesUsedUp() { pages.add(retryLimitExceeded) }
 }
 
 @available(*, unavailable) extension RouteStats: Sendable {}
