@@ -165,15 +165,7 @@ extension ActiveStream: FormatContext {
     package func appendMetadata(
         _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
     ) -> Bool {
-        let source: MetadataSource
-        var path = argument
-        switch command {
-        case .clusterMetadata: source = .cluster
-        case .upstreamMetadata: source = .upstreamHost
-        default:
-            guard let split = MetadataSource.split(argument) else { return false }
-            (source, path) = split
-        }
+        guard let (source, path) = MetadataSource.of(command, argument) else { return false }
         switch source {
         case .route: return append(metadata: match.route?.pointee.metadata, path, quotes: quotes, to: sink)
         case .virtualHost: return append(metadata: match.virtualHost?.pointee.metadata, path, quotes: quotes, to: sink)

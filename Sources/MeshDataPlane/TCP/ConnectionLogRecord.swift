@@ -100,15 +100,7 @@ final class ConnectionLogRecord: AccessLogSubject {
     func appendMetadata(
         _ command: FormatCommand, argument: UnsafeRawBufferPointer, quotes: Bool, to sink: ByteSink
     ) -> Bool {
-        let source: MetadataSource
-        var path = argument
-        switch command {
-        case .clusterMetadata: source = .cluster
-        case .upstreamMetadata: source = .upstreamHost
-        default:
-            guard let split = MetadataSource.split(argument) else { return false }
-            (source, path) = split
-        }
+        guard let (source, path) = MetadataSource.of(command, argument) else { return false }
         switch source {
         case .cluster: return cluster?.cluster.metadata.append(path, quotes: quotes, to: sink) ?? false
         case .upstreamHost: return upstreamHost?.metadata.append(path, quotes: quotes, to: sink) ?? false

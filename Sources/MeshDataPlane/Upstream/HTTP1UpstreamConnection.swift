@@ -85,7 +85,6 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         requestsServed &+= 1
         if let stream {
             request.sentMark = stream.sentBytes &+ UInt64(stream.output.byteCount)
-            request.wireSentBefore = request.sentMark
             startsClean = stream.output.isEmpty
             request.wireReceivedBefore = stream.receivedBytes &- UInt64(stream.input.count)
         }
@@ -195,7 +194,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
     private func measure(_ request: UpstreamRequest) {
         guard let stream else { return }
         request.stream._withUnsafeGuaranteedRef {
-            $0.info.upstreamWireSent = stream.sentBytes &+ UInt64(stream.output.byteCount) &- request.wireSentBefore
+            $0.info.upstreamWireSent = stream.sentBytes &+ UInt64(stream.output.byteCount) &- request.sentMark
             $0.info.upstreamWireReceived =
                 stream.receivedBytes &- UInt64(stream.input.count) &- request.wireReceivedBefore
         }
@@ -203,7 +202,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     override func lost(_ request: UpstreamRequest) -> LostConnection {
         var lost = super.lost(request)
-        if let stream { lost.sentBytes = Int64(clamping: stream.sentBytes &- min(request.wireSentBefore, stream.sentBytes)) }
+        if let stream { lost.sentBytes = Int64(clamping: stream.sentBytes &- min(request.sentMark, stream.sentBytes)) }
         return lost
     }
 

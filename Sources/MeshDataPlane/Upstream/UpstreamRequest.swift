@@ -26,8 +26,7 @@ final class UpstreamRequest {
     /// Whether every byte of the request was handed to the connection.
     private(set) var isRequestComplete = false
     var hasResponseTrailers = false
-    /// What an HTTP/1 connection had sent and received when the request began.
-    var wireSentBefore: UInt64 = 0
+    /// What an HTTP/1 connection had received when the request began; what it had to send is `sentMark`.
     var wireReceivedBefore: UInt64 = 0
 
     // What an HTTP/2 connection keeps with its requests.

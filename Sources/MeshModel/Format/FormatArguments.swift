@@ -129,6 +129,17 @@ package struct PathForm: Equatable, Sendable {
 package enum MetadataSource: Sendable {
     case route, cluster, upstreamHost, listener, listenerFilterChain, virtualHost, dynamic
 
+    /// The source of a command, and the namespace with its keys: `%METADATA%` names both, the older commands stand for one.
+    package static func of(
+        _ command: FormatCommand, _ argument: UnsafeRawBufferPointer
+    ) -> (source: MetadataSource, path: UnsafeRawBufferPointer)? {
+        switch command {
+        case .clusterMetadata: (.cluster, argument)
+        case .upstreamMetadata: (.upstreamHost, argument)
+        default: split(argument)
+        }
+    }
+
     /// The source, and the namespace with its keys.
     package static func split(
         _ argument: UnsafeRawBufferPointer
