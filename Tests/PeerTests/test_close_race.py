@@ -24,7 +24,8 @@ from PythonKit.ports import free_port
 from PythonKit.process import Proxy
 from PythonKit.upstream import Upstream
 
-_RESET = {"retry_on": "reset", "num_retries": 5, "retry_back_off": {"base_interval": "0.001s"}}
+# A retry may meet another connection that closes, several times in a row.
+_RESET = {"retry_on": "reset", "num_retries": 50, "retry_back_off": {"base_interval": "0.001s"}}
 # The default lets three be under way at a time, and eight clients race here.
 _MANY_RETRIES = {"thresholds": [{"max_retries": 100}]}
 _ROUTES = [
