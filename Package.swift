@@ -31,11 +31,13 @@ let package = Package(
     name: "apus",
     products: [
         .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "meshbench", targets: ["meshbench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 0: C
@@ -75,6 +77,14 @@ let package = Package(
             name: "apus",
             dependencies: ["MeshServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .target(
+            name: "MeshLoad",
+            dependencies: ["MeshUV", "MeshTLS", "MeshHTTP", "MeshHTTP2", "MeshIO", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "meshbench",
+            dependencies: ["MeshLoad", "MeshIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
         // Tests
         .target(
             name: "MeshTestKit", dependencies: ["MeshIO", "MeshHTTP", "MeshHTTP2", "MeshModel", "MeshTLS", "COpenSSL"], path: "Tests/MeshTestKit",
@@ -91,6 +101,7 @@ let package = Package(
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
         tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshTLS", "MeshIO", "MeshStats", "MeshTestKit"]),
         tests("MeshServerTests", ["MeshServer", "MeshDataPlane", "MeshXDS", "MeshStats", "MeshProto", "MeshModel", "MeshIO"]),
+        .testTarget(name: "MeshLoadTests", dependencies: ["MeshLoad", .product(name: "Histogram", package: "hdrhistogram-swift")], swiftSettings: strict),
         tests("ArchitectureTests", []),
     ],
     swiftLanguageModes: [.v6]

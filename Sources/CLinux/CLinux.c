@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -205,10 +206,7 @@ int apus_epoll_change(int set, int descriptor, uint32_t events, uint64_t token) 
 
 int apus_epoll_remove(int set, int descriptor) { return control(set, EPOLL_CTL_DEL, descriptor, 0, 0); }
 
-int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout) {
-    // struct epoll_event is packed on x86-64, which Swift cannot express; the copy is a few instructions an event.
-    struct epoll_event events[128];
-    int count = (int)syscall(SYS_epoll_pwait, set, events, capacity < 128 ? capacity : 128, timeout, NULL, 8L);
+static int copy_ready(struct apus_ready *ready, const struct epoll_event *events, int count) {
     if (count < 0) return errno == EINTR ? 0 : -errno;
     for (int index = 0; index < count; index++) {
         ready[index].token = events[index].data.u64;
@@ -216,6 +214,23 @@ int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout
     }
     return count;
 }
+
+int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout) {
+    // struct epoll_event is packed on x86-64, which Swift cannot express; the copy is a few instructions an event.
+    struct epoll_event events[128];
+    int count = (int)syscall(SYS_epoll_pwait, set, events, capacity < 128 ? capacity : 128, timeout, NULL, 8L);
+    return copy_ready(ready, events, count);
+}
+
+int apus_epoll_wait_precisely(int set, struct apus_ready *ready, int capacity, uint64_t nanoseconds) {
+    struct epoll_event events[128];
+    struct timespec timeout = {.tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000)};
+    int count = epoll_pwait2(set, events, capacity < 128 ? capacity : 128, &timeout, NULL);
+    if (count < 0 && errno == ENOSYS) return apus_epoll_wait(set, ready, capacity, (int)((nanoseconds + 999999) / 1000000));
+    return copy_ready(ready, events, count);
+}
+
+void apus_sharpen_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 
 int apus_reserve_descriptor(void) { return checked(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 int apus_duplicate(int descriptor) { return checked(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)); }

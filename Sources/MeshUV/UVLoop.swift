@@ -45,6 +45,9 @@ package final class UVLoop: EventLoop, TimerTarget {
     private var trimTimer = TimerID.none
     private let thread = pthread_self()
     private var isClosed = false
+    /// Whom to call to the microsecond, and when; `.max` for nobody. - Unit: nanoseconds of the monotonic clock.
+    private unowned(unsafe) var preciseTarget: (any PreciseTarget)?
+    private var preciseDeadline = UInt64.max
 
     /// Most events taken from one wait; the rest comes with the next, so this bounds a turn and not the load.
     private static let readyCapacity = 128
@@ -88,12 +91,18 @@ package final class UVLoop: EventLoop, TimerTarget {
         assertOnLoop()
         if hasChangedHandles { runUV() }
         runEndOfTurn()
-        let count = apus_epoll_wait(epoll, ready, Int32(UVLoop.readyCapacity), waitMilliseconds())
+        let count = preciseDeadline == .max
+            ? apus_epoll_wait(epoll, ready, Int32(UVLoop.readyCapacity), waitMilliseconds())
+            : apus_epoll_wait_precisely(epoll, ready, Int32(UVLoop.readyCapacity), preciseWait())
         readClock()
         if count > 0 { handleReady(Int(count)) }
         if timers.earliestArmed <= now.nanoseconds / 1_000_000 {
             timers.advance(to: now)
             _ = timers.nextWake()
+        }
+        if preciseDeadline <= now.nanoseconds {
+            preciseDeadline = .max
+            preciseTarget?.onPreciseDeadline()
         }
         if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
     }
@@ -191,6 +200,24 @@ package final class UVLoop: EventLoop, TimerTarget {
         return due > now.nanoseconds ? Int32(clamping: (due - now.nanoseconds + 999_999) / 1_000_000) : 0
     }
 
+    /// Nanoseconds to the precise deadline, or to the next timer if that is sooner.
+    private func preciseWait() -> UInt64 {
+        let milliseconds = waitMilliseconds()
+        if milliseconds == 0 { return 0 }
+        let current = apus_monotonic()
+        let precise = preciseDeadline > current ? preciseDeadline - current : 0
+        return milliseconds < 0 ? precise : min(precise, UInt64(milliseconds) * 1_000_000)
+    }
+
+    /// Calls `target.onPreciseDeadline()` once at `deadline`, to the microsecond where the kernel can, for load that is
+    /// planned finer than timers tick. There is one such deadline on a loop; a new one takes its place.
+    package func wakePrecisely(_ target: any PreciseTarget, at deadline: MonotonicInstant) {
+        assertOnLoop()
+        if preciseTarget == nil { apus_sharpen_timers() }
+        preciseTarget = target
+        preciseDeadline = deadline.nanoseconds
+    }
+
     /// The turn's one reading of the clock, and of the wall clock once in a while.
     private func readClock() {
         let monotonic = apus_monotonic()
@@ -268,6 +295,11 @@ package final class UVLoop: EventLoop, TimerTarget {
 }
 
 @available(*, unavailable) extension UVLoop: Sendable {}
+
+/// What `UVLoop.wakePrecisely` calls. Not retained: it lives as long as the loop runs.
+package protocol PreciseTarget: AnyObject {
+    func onPreciseDeadline()
+}
 
 /// An object behind a libuv handle, for closing them all.
 protocol LoopHandle: AnyObject {

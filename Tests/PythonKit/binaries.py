@@ -14,13 +14,22 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 def require_apus() -> str:
     """The Apus binary: `APUS_BINARY`, else the release build, else the debug build of this checkout."""
-    named = os.environ.get("APUS_BINARY")
-    candidates = [named] if named else [CHECKOUT / ".build" / kind / "apus" for kind in ("release", "debug")]
+    return _ours("apus", "APUS_BINARY")
+
+
+def require_meshbench() -> str:
+    """The load tester: `MESHBENCH_BINARY`, else the release build, else the debug build of this checkout."""
+    return _ours("meshbench", "MESHBENCH_BINARY")
+
+
+def _ours(name, variable):
+    named = os.environ.get(variable)
+    candidates = [named] if named else [CHECKOUT / ".build" / kind / name for kind in ("release", "debug")]
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK):
             return str(candidate)
     pytest.exit(
-        "no Apus binary at " + " or ".join(str(c) for c in candidates) + ": run `make build` first, or set APUS_BINARY",
+        f"no {name} binary at " + " or ".join(str(c) for c in candidates) + f": run `make build` first, or set {variable}",
         returncode=1,
     )
 

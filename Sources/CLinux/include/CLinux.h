@@ -76,6 +76,10 @@ int apus_epoll_change(int set, int descriptor, uint32_t events, uint64_t token);
 int apus_epoll_remove(int set, int descriptor);
 /// Waits up to `timeout` milliseconds (-1: for ever) for at most 128 descriptors; an interrupted wait finds none.
 int apus_epoll_wait(int set, struct apus_ready *ready, int capacity, int timeout);
+/// The same for so many nanoseconds; where the kernel cannot (before 5.11), rounded up to milliseconds.
+int apus_epoll_wait_precisely(int set, struct apus_ready *ready, int capacity, uint64_t nanoseconds);
+/// Has the kernel end this thread's waits when they are over, and not up to 50 us later.
+void apus_sharpen_timers(void);
 enum { APUS_READABLE = 0x001, APUS_WRITABLE = 0x004, APUS_ERROR = 0x008, APUS_HANG_UP = 0x010, APUS_DISCONNECT = 0x2000 };
 
 /// Opens /dev/null close-on-exec, to keep a descriptor in reserve.

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MeshTLS
+import MeshUV
+import Synchronization
+
+/// A run from outside: starts the workers, watches, collects.
+public struct LoadRun {
+    /// What a run looks like while it goes on.
+    public struct Progress: Sendable {
+        public enum Phase: String, Sendable { case connecting, warmUp, measuring, draining }
+        public let phase: Phase
+        /// Seconds since the phase began, and how long it lasts at most.
+        public let elapsed: Double
+        public let length: Double
+        /// Of all workers, since the load began.
+        public let completed: UInt64
+        public let failed: UInt64
+        public let backlog: Int
+        public let connections: Int
+    }
+
+    public let scenario: LoadScenario
+    /// The process under test; nil observes none.
+    public var observed: ObservedSubject?
+    /// Called about ten times a second.
+    public var onProgress: (Progress) -> Void = { _ in }
+
+    /// How long the connections may take to be made before the load begins anyway. - Unit: seconds.
+    private static let connectPatience = 10.0
+    private static let pollMicroseconds: UInt32 = 50_000
+
+    public init(_ scenario: LoadScenario, observed: ObservedSubject? = nil) {
+        self.scenario = scenario
+        self.observed = observed
+    }
+
+    /// Runs to the end; blocks the calling thread.
+    ///
+    /// - Throws: `ScenarioError` for a scenario that cannot be run or a target nobody answers at.
+    public func run() throws(ScenarioError) -> LoadResult {
+        try scenario.check()
+        if let observed, ProcessReader.read(observed) == nil {
+            throw ScenarioError("observe: \(observed) cannot be read; allowed: a running process or the folder of a cgroup (v2)")
+        }
+        let context = try makeContext()
+        let signal = StartSignal()
+        let box = ResultBox()
+        var counters: [LiveCounters] = []
+        var threads: [LoadThread] = []
+        for index in 0..<scenario.workers {
+            let live = LiveCounters()
+            counters.append(live)
+            let share = scenario.connections / scenario.workers + (index < scenario.connections % scenario.workers ? 1 : 0)
+            threads.append(LoadThread(scenario, index: index, connections: share, tls: context, signal: signal, live: live, box: box))
+        }
+        defer {
+            for thread in threads { thread.stop() }
+        }
+        try waitForConnections(counters, box)
+        let start = BenchClock.now() + 20_000_000
+        signal.start(at: start)
+        let cost = watch(counters, start: start)
+        for thread in threads { thread.stop() }
+        return LoadResult(scenario, workers: box.takeAll(), cost: cost)
+    }
+
+    private func makeContext() throws(ScenarioError) -> TLSContext? {
+        guard let tls = scenario.tls else { return nil }
+        var options = TLSContextOptions(role: .client)
+        options.trustedCA = tls.trustedCA
+        options.acceptsUntrusted = tls.trustedCA == nil
+        options.allowsResumption = tls.resumes
+        if let chain = tls.clientChain, let key = tls.clientKey {
+            options.certificates = [TLSCertificateSource(chain: chain, key: key)]
+        }
+        switch scenario.loadProtocol {
+        case .http1: options.protocols = [Array("http/1.1".utf8)]
+        case .http2, .grpc: options.protocols = [Array("h2".utf8)]
+        case .tcp: break
+        }
+        do throws(TLSContextError) {
+            return try TLSContext(options, now: Int64(time(nil)))
+        } catch {
+            throw ScenarioError("TLS: \(error.description)")
+        }
+    }
+
+    private func waitForConnections(_ counters: [LiveCounters], _ box: ResultBox) throws(ScenarioError) {
+        let began = BenchClock.now()
+        while true {
+            let ready = counters.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }
+            if ready >= scenario.connections { return }
+            let waited = Double(BenchClock.now() - began) / 1e9
+            onProgress(Progress(
+                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, backlog: 0,
+                connections: ready))
+            if waited >= LoadRun.connectPatience || (ready == 0 && waited > 2) {
+                guard ready == 0 else { return }
+                throw ScenarioError("no connection to \(scenario.target) could be made; is it listening there, and does it speak \(scenario.loadProtocol.rawValue)\(scenario.tls == nil ? "" : " over TLS")?")
+            }
+            usleep(LoadRun.pollMicroseconds)
+        }
+    }
+
+    /// Shows progress and reads the observed process until every worker is done.
+    private func watch(_ counters: [LiveCounters], start: UInt64) -> CostMeter? {
+        var meter = CostMeter()
+        let measured = start + UInt64(scenario.warmUp * 1e9)
+        let end = measured + UInt64(scenario.duration * 1e9)
+        var nextReading = measured
+        var hasLast = false
+        while !counters.allSatisfy({ $0.isDone.load(ordering: .acquiring) }) {
+            let now = BenchClock.now()
+            if let observed, !hasLast, now >= nextReading || now >= end {
+                if let reading = ProcessReader.read(observed) {
+                    meter.add(reading, at: (Double(now) - Double(measured)) / 1e9)
+                }
+                nextReading += 1_000_000_000
+                hasLast = now >= end
+            }
+            report(counters, now: now, start: start, measured: measured, end: end)
+            let next = hasLast ? now + 50_000_000 : min(nextReading, now + 50_000_000, now >= end ? .max : end)
+            usleep(UInt32(max(1_000, min(50_000, Int64(next) - Int64(BenchClock.now())) / 1_000 )))
+        }
+        return observed == nil ? nil : meter
+    }
+
+    private func report(_ counters: [LiveCounters], now: UInt64, start: UInt64, measured: UInt64, end: UInt64) {
+        func seconds(_ later: UInt64, _ earlier: UInt64) -> Double { later > earlier ? Double(later - earlier) / 1e9 : 0 }
+        let phase: Progress.Phase = now < measured ? .warmUp : now < end ? .measuring : .draining
+        let (elapsed, length) =
+            switch phase {
+            case .measuring: (seconds(now, measured), scenario.duration)
+            case .draining: (seconds(now, end), scenario.timeout)
+            default: (seconds(now, start), scenario.warmUp)
+            }
+        onProgress(Progress(
+            phase: phase, elapsed: elapsed, length: length,
+            completed: counters.reduce(0) { $0 + $1.completed.load(ordering: .relaxed) },
+            failed: counters.reduce(0) { $0 + $1.failed.load(ordering: .relaxed) },
+            backlog: counters.reduce(0) { $0 + $1.backlog.load(ordering: .relaxed) },
+            connections: counters.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }))
+    }
+}
+
+/// A worker's thread.
+private struct LoadThread {
+    private let thread: LoopThread
+
+    init(
+        _ scenario: LoadScenario, index: Int, connections: Int, tls: TLSContext?, signal: StartSignal, live: LiveCounters,
+        box: ResultBox
+    ) {
+        thread = LoopThread(name: "load:\(index)", cpu: scenario.firstCPU.map { $0 + index }) { loop in
+            LoadWorker(
+                scenario, index: index, connections: connections, loop: loop, tls: tls, signal: signal, live: live,
+                results: box)
+        }
+    }
+
+    func stop() {
+        thread.stop()
+        thread.join()
+    }
+}

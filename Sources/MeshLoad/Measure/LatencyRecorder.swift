@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Histogram
+
+/// Latencies in nanoseconds.
+typealias LatencyHistogram = Histogram<UInt64>
+
+/// What happened in one stretch of the run.
+struct RunSlice: Sendable {
+    /// From the planned time; to two digits, which is what a plot shows.
+    var latency = LatencyRecorder.makeHistogram(.two)
+    var completed: UInt64 = 0
+    var failed: UInt64 = 0
+    var bytesReceived: UInt64 = 0
+}
+
+/// The measurements of one worker. Only requests planned (or, in a closed loop, sent) within the measured time count.
+struct LatencyRecorder: Sendable {
+    /// From the time a request was planned for to the end of its answer.
+    private(set) var latency = makeHistogram(.three)
+    /// From the time it was sent; hides what a client would have waited before.
+    private(set) var serviceTime = makeHistogram(.three)
+    /// From the start of a connection until it can be used, TLS included.
+    private(set) var connecting = makeHistogram(.three)
+    /// How late requests were sent for which a connection was free: this program's own delay.
+    private(set) var lag = makeHistogram(.three)
+    private(set) var slices: [RunSlice]
+    var failures = FailureCounts()
+    private(set) var completed: UInt64 = 0
+    private(set) var bytesReceived: UInt64 = 0
+    var connections: UInt64 = 0
+    var resumedSessions: UInt64 = 0
+    /// Requests planned within the measured time.
+    var planned: UInt64 = 0
+    /// Planned requests that waited for a connection, at most.
+    var longestBacklog = 0
+
+    let start: UInt64
+    let end: UInt64
+    private let sliceLength: UInt64
+
+    /// Latencies above this count as this: an hour.
+    static let highest: UInt64 = 3_600_000_000_000
+
+    static func makeHistogram(_ digits: SignificantDigits) -> LatencyHistogram {
+        LatencyHistogram(lowestDiscernibleValue: 1, highestTrackableValue: highest, numberOfSignificantValueDigits: digits)
+    }
+
+    /// How long the stretches of a run are, so that there are thirty or more to draw and to resample, and none is shorter
+    /// than 0.1 s. - Unit: nanoseconds.
+    static func sliceLength(duration: Double) -> UInt64 { UInt64(max(0.1, min(1, duration / 30)) * 1e9) }
+
+    /// - Parameters: start and end of the measured time on the clock of the loop.
+    init(start: UInt64, duration: Double) {
+        self.start = start
+        end = start + UInt64(duration * 1e9)
+        sliceLength = LatencyRecorder.sliceLength(duration: duration)
+        slices = Array(repeating: RunSlice(), count: Int((end - start + sliceLength - 1) / sliceLength))
+    }
+
+    /// Whether a request of that planned time is measured.
+    func measures(_ planned: UInt64) -> Bool { planned >= start && planned < end }
+
+    private func slice(of time: UInt64) -> Int { Int((time - start) / sliceLength) }
+
+    /// A whole answer.
+    mutating func record(planned: UInt64, sent: UInt64, ended: UInt64, bytes: Int) {
+        guard measures(planned) else { return }
+        let waited = ended > planned ? min(ended - planned, LatencyRecorder.highest) : 0
+        latency.record(waited)
+        serviceTime.record(ended > sent ? min(ended - sent, LatencyRecorder.highest) : 0)
+        completed += 1
+        bytesReceived += UInt64(bytes)
+        let index = slice(of: planned)
+        slices[index].latency.record(waited)
+        slices[index].completed += 1
+        slices[index].bytesReceived += UInt64(bytes)
+    }
+
+    /// A request that failed. One that ran into its time limit is a latency too, of at least what it waited; the others
+    /// would make the numbers better the faster they fail, so they only count as failures.
+    mutating func record(_ failure: FailureKind, planned: UInt64, sent: UInt64, ended: UInt64) {
+        guard measures(planned) else { return }
+        failures[failure] += 1
+        let index = slice(of: planned)
+        slices[index].failed += 1
+        guard failure == .timeout || failure == .unanswered || failure == .notSent else { return }
+        let waited = ended > planned ? min(ended - planned, LatencyRecorder.highest) : 0
+        latency.record(waited)
+        slices[index].latency.record(waited)
+        if failure != .notSent { serviceTime.record(ended > sent ? min(ended - sent, LatencyRecorder.highest) : 0) }
+    }
+
+    mutating func recordConnection(_ nanoseconds: UInt64, at time: UInt64, resumed: Bool) {
+        guard measures(time) else { return }
+        connections += 1
+        if resumed { resumedSessions += 1 }
+        connecting.record(min(nanoseconds, LatencyRecorder.highest))
+    }
+
+    /// A request was sent `nanoseconds` after it was planned although it had not to wait for a connection.
+    mutating func recordLag(_ nanoseconds: UInt64, planned: UInt64) {
+        if measures(planned) { lag.record(min(nanoseconds, LatencyRecorder.highest)) }
+    }
+
+    /// Takes another worker's measurements in.
+    mutating func merge(_ other: LatencyRecorder) {
+        latency.add(other.latency)
+        serviceTime.add(other.serviceTime)
+        connecting.add(other.connecting)
+        lag.add(other.lag)
+        failures.add(other.failures)
+        completed += other.completed
+        bytesReceived += other.bytesReceived
+        connections += other.connections
+        resumedSessions += other.resumedSessions
+        planned += other.planned
+        longestBacklog += other.longestBacklog
+        for index in 0..<min(slices.count, other.slices.count) {
+            slices[index].latency.add(other.slices[index].latency)
+            slices[index].completed += other.slices[index].completed
+            slices[index].failed += other.slices[index].failed
+            slices[index].bytesReceived += other.slices[index].bytesReceived
+        }
+    }
+}

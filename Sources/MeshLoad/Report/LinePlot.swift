@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A plot of lines as SVG, coloured by the page's style so that it follows light and dark.
+struct LinePlot {
+    struct Line {
+        let name: String
+        /// Of the style sheet: `a`, `b` or `c`.
+        let colour: String
+        let points: [(x: Double, y: Double)]
+    }
+
+    let title: String
+    let xLabel: String
+    let lines: [Line]
+    /// Marks of the x axis and their texts.
+    let xMarks: [(x: Double, text: String)]
+    let yText: (Double) -> String
+
+    private static let width = 640.0
+    private static let height = 260.0
+    private static let left = 70.0
+    private static let right = 14.0
+    private static let top = 16.0
+    private static let bottom = 40.0
+
+    func svg() -> String {
+        let points = lines.flatMap(\.points)
+        let xs = points.map(\.x) + xMarks.map(\.x)
+        guard let xLow = xs.min(), let xHigh = xs.max(), xHigh > xLow else { return "<p class=\"quiet\">\(HTMLText.escape(title)): nothing to draw</p>" }
+        let yHigh = LinePlot.roundUp(points.map(\.y).max() ?? 1)
+        func place(_ x: Double, _ y: Double) -> (Double, Double) {
+            (
+                LinePlot.left + (x - xLow) / (xHigh - xLow) * (LinePlot.width - LinePlot.left - LinePlot.right),
+                LinePlot.height - LinePlot.bottom - y / yHigh * (LinePlot.height - LinePlot.top - LinePlot.bottom)
+            )
+        }
+        var out = "<figure><figcaption>\(HTMLText.escape(title))"
+        for line in lines { out += " <span class=\"key \(line.colour)\">\(HTMLText.escape(line.name))</span>" }
+        out += "</figcaption><svg viewBox=\"0 0 \(Int(LinePlot.width)) \(Int(LinePlot.height))\" role=\"img\" aria-label=\"\(HTMLText.escape(title))\">"
+        for step in 0...4 {
+            let value = yHigh * Double(step) / 4
+            let (x, y) = place(xLow, value)
+            let (end, _) = place(xHigh, value)
+            out += "<line class=\"grid\" x1=\"\(n(x))\" y1=\"\(n(y))\" x2=\"\(n(end))\" y2=\"\(n(y))\"/>"
+            out += "<text x=\"\(n(x - 8))\" y=\"\(n(y + 4))\" text-anchor=\"end\">\(HTMLText.escape(yText(value)))</text>"
+        }
+        for mark in xMarks {
+            let (x, y) = place(mark.x, 0)
+            out += "<text x=\"\(n(x))\" y=\"\(n(y + 18))\" text-anchor=\"middle\">\(HTMLText.escape(mark.text))</text>"
+        }
+        out += "<text x=\"\(n(LinePlot.width / 2))\" y=\"\(n(LinePlot.height - 4))\" text-anchor=\"middle\">\(HTMLText.escape(xLabel))</text>"
+        for line in lines {
+            let path = line.points.map { point in
+                let (x, y) = place(point.x, point.y)
+                return "\(n(x)),\(n(y))"
+            }
+            out += "<polyline class=\"\(line.colour)\" points=\"\(path.joined(separator: " "))\"/>"
+        }
+        return out + "</svg></figure>"
+    }
+
+    private func n(_ value: Double) -> String { DurationText.fixed(value, 1) }
+
+    /// The next of 1, 2, 2.5, 5 and 10 times a power of ten.
+    static func roundUp(_ value: Double) -> Double {
+        guard value > 0 else { return 1 }
+        var scale = 1.0
+        while scale * 10 <= value { scale *= 10 }
+        while scale > value { scale /= 10 }
+        for factor in [1.0, 2, 2.5, 5, 10] where factor * scale >= value { return factor * scale }
+        return 10 * scale
+    }
+}
+
+/// Text in HTML.
+enum HTMLText {
+    static func escape(_ text: String) -> String {
+        var out = ""
+        for character in text {
+            switch character {
+            case "&": out += "&amp;"
+            case "<": out += "&lt;"
+            case ">": out += "&gt;"
+            case "\"": out += "&quot;"
+            case "'": out += "&#39;"
+            default: out.append(character)
+            }
+        }
+        return out
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How the test server answers, so that a load tester can be held against known truth.
+public struct ServedBehaviour: Equatable, Sendable {
+    /// Body bytes of an answer; a request overrides it with `?size=`.
+    public var size = 0
+    /// Wait before an answer. - Unit: nanoseconds. A request overrides it with `?delay=` in milliseconds.
+    public var delay: UInt64 = 0
+    /// Every so often the server stops answering; 0 for never. - Unit: nanoseconds.
+    public var stallPeriod: UInt64 = 0
+    /// For so long. - Unit: nanoseconds.
+    public var stallLength: UInt64 = 0
+    /// Share of answers that are 503.
+    public var errorShare = 0.0
+
+    public init() {}
+
+    /// When an answer to a request that came at `now` goes out. A stall begins each time a period is over.
+    /// - Parameters: nanoseconds on one clock; `epoch` is when the server started.
+    func due(at now: UInt64, epoch: UInt64, delay: UInt64) -> UInt64 {
+        let due = now + delay
+        guard stallPeriod > 0, due >= epoch + stallPeriod else { return due }
+        let phase = (due - epoch) % stallPeriod
+        return phase < stallLength ? due + (stallLength - phase) : due
+    }
+}
+
+/// What one request asks of the server.
+struct ServedAnswer: Equatable {
+    var status: UInt16 = 200
+    var size: Int
+    var delay: UInt64
+
+    /// Most bytes an answer may be asked to have.
+    static let maxSize = 1 << 30
+
+    /// Reads `?size=`, `?delay=` (milliseconds) and `?status=` of a path; whatever else stands there is ignored.
+    init(path: UnsafeRawBufferPointer, _ behaviour: ServedBehaviour) {
+        size = behaviour.size
+        delay = behaviour.delay
+        guard let mark = path.firstIndex(of: UInt8(ascii: "?")) else { return }
+        for pair in path[(mark + 1)...].split(separator: UInt8(ascii: "&")) {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1)
+            guard parts.count == 2, let number = Int(String(decoding: parts[1], as: UTF8.self)), number >= 0 else { continue }
+            switch String(decoding: parts[0], as: UTF8.self) {
+            case "size": size = min(number, ServedAnswer.maxSize)
+            case "delay": delay = UInt64(min(number, 3_600_000)) * 1_000_000
+            case "status": if (200...599).contains(number) { status = UInt16(number) }
+            default: break
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// The command line; every decision about load is in MeshLoad.
+struct MeshbenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "meshbench",
+        abstract: "Load tests whose numbers people believe.",
+        discussion: """
+            Examples:
+              meshbench serve --port 8080 &
+              meshbench run http://127.0.0.1:8080/ --rate 2000 --duration 10s
+              meshbench run https://127.0.0.1:8443/ --protocol http2 -c 10 -s 32 --closed --html run.html
+              meshbench find http://127.0.0.1:8080/ --keep 'p99<5ms'
+              meshbench report before.json after.json
+            """,
+        subcommands: [RunCommand.self, FindCommand.self, ServeCommand.self, ReportCommand.self])
+}

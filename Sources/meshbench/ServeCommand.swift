@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Glibc
+import MeshLoad
+import MeshIO
+
+/// `meshbench serve`.
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "A server to send load to: HTTP/1, HTTP/2, gRPC echo; or TCP echo.",
+        discussion: """
+            A request may ask for another answer: /any?size=1024&delay=20&status=500 (bytes, milliseconds).
+
+            Examples:
+              meshbench serve --port 8080
+              meshbench serve --port 8080 --delay 5ms --stall 1s --stall-every 10s --errors 0.01
+              meshbench serve --port 7000 --tcp
+            """)
+
+    @Option(help: "Port; 0 lets the system choose.")
+    var port: UInt16 = 8080
+    @Option(help: "Address to listen on.")
+    var host = "127.0.0.1"
+    @Option(name: .shortAndLong, help: "Threads.")
+    var workers = 1
+    @Option(help: "Pin the threads to CPUs from this number on.")
+    var cpu: Int?
+    @Flag(help: "Send back what comes, without HTTP.")
+    var tcp = false
+    @Option(help: "Body bytes of an answer.")
+    var size = 0
+    @Option(help: "Wait before an answer.")
+    var delay = Seconds(0)
+    @Option(help: "How long the server stops answering every --stall-every.")
+    var stall = Seconds(0)
+    @Option(help: "How often.")
+    var stallEvery = Seconds(0)
+    @Option(help: "Share of answers that are 503, 0 to 1.")
+    var errors = 0.0
+    @Option(help: "PEM file of the certificate's chain; serves TLS then.")
+    var cert: String?
+    @Option(help: "PEM file of its key.")
+    var key: String?
+
+    func run() throws {
+        guard let address = Address(ip: host, port: port) else {
+            throw ValidationError("host: found '\(host)'; allowed: an IP address")
+        }
+        guard (0...1).contains(errors) else { throw ValidationError("errors: found \(errors); allowed: 0 to 1") }
+        if stall.value > 0, stallEvery.value <= stall.value {
+            throw ValidationError("stall-every: found \(stallEvery); allowed: more than --stall")
+        }
+        var behaviour = ServedBehaviour()
+        behaviour.size = size
+        behaviour.delay = UInt64(delay.value * 1e9)
+        behaviour.stallLength = UInt64(stall.value * 1e9)
+        behaviour.stallPeriod = stall.value > 0 ? UInt64(stallEvery.value * 1e9) : 0
+        behaviour.errorShare = errors
+        var certificate: (chain: [UInt8], key: [UInt8])?
+        if let cert, let key {
+            guard let chain = FileContents.bytes(cert), let secret = FileContents.bytes(key) else {
+                throw ValidationError("\(cert) or \(key): cannot be read")
+            }
+            certificate = (chain, secret)
+        } else if cert != nil || key != nil {
+            throw ValidationError("allowed: --cert and --key together")
+        }
+        let server: BenchServer
+        do throws(ScenarioError) {
+            server = try BenchServer(
+                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: cpu, certificate: certificate)
+        } catch { throw RunFailure(error.description) }
+        print("listening on \(server.address)")
+        fflush(nil)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        sigprocmask(SIG_BLOCK, &signals, nil)
+        var received: Int32 = 0
+        sigwait(&signals, &received)
+        server.stop()
+    }
+}

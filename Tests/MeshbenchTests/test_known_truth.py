@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers whose behaviour is known: what meshbench says of them has to be it."""
+
+import pytest
+from conftest import percentile
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2", "grpc"])
+def test_a_fixed_delay_is_every_percentile(meshbench, tmp_path, protocol):
+    with meshbench.serve("--delay", "100ms") as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "-p", protocol, "--rate", 100, "-c", 20, "-d", "3s", "--warm-up", "0.5s"
+        )
+    assert summary["planned"] == 300
+    assert summary["completed"] == 300
+    assert summary["failures"] == {}
+    for wanted in (50, 90):
+        assert percentile(summary, wanted) == pytest.approx(0.1, rel=0.02)
+    # Answers can be late on a busy machine, never early.
+    assert percentile(summary, 99) >= 0.1
+    assert percentile(summary, 50, "serviceTime") == pytest.approx(0.1, rel=0.02)
+
+
+def test_a_stall_is_seen_from_the_plan_and_hidden_from_sending(meshbench, tmp_path):
+    """0.2 s without answers every 2 s: a tenth of the plan waits, evenly up to 0.2 s. A client that sends one request at
+    a time sees one slow answer each time, of some hundred."""
+    with meshbench.serve("--stall", "200ms", "--stall-every", "2s") as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 1000, "-c", 1, "-d", "6s", "--warm-up", "2s"
+        )
+    assert summary["failures"] == {}
+    assert summary["completed"] == summary["planned"] == 6000
+    # 1 % of all is a tenth of those that waited: they waited 0.18 s and more. 5 %: half of them.
+    assert percentile(summary, 99) == pytest.approx(0.18, rel=0.02, abs=0.004)
+    assert percentile(summary, 95) == pytest.approx(0.10, rel=0.02, abs=0.004)
+    assert percentile(summary, 100) == pytest.approx(0.2, rel=0.05)
+    assert percentile(summary, 99, "serviceTime") < 0.02
+
+
+def test_a_share_of_errors_is_that_share(meshbench, tmp_path):
+    with meshbench.serve("--errors", "0.2") as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 4000, "-c", 10, "-d", "5s", "--warm-up", "0.5s"
+        )
+    assert summary["planned"] == 20_000
+    assert list(summary["failures"]) == ["5xx"]
+    assert summary["completed"] + summary["failures"]["5xx"] == 20_000
+    # Four standard deviations of 20,000 draws.
+    assert summary["errorShare"] == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / 20_000) ** 0.5)
+
+
+def test_what_times_out_is_counted_and_is_a_latency(meshbench, tmp_path):
+    with meshbench.serve() as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/?delay=5000", "--rate", 20, "-c", 40, "-d", "1s", "--warm-up", "0s",
+            "--timeout", "500ms",
+        )
+    assert summary["completed"] == 0
+    assert summary["failures"]["timeout"] + summary["failures"].get("not sent", 0) == 20
+    assert percentile(summary, 50) >= 0.5
+
+
+def test_a_server_that_dies_loses_no_request_of_the_count(meshbench, tmp_path):
+    import threading
+
+    with meshbench.serve() as server:
+        threading.Timer(1.5, server.process.terminate).start()
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 500, "-c", 5, "-d", "3s", "--warm-up", "0s", "--timeout", "1s"
+        )
+    planned_failures = sum(summary["failures"].values()) - summary["failures"].get("connect", 0)
+    assert summary["planned"] == 1500
+    assert summary["completed"] + planned_failures == 1500
+    assert 300 < summary["completed"] < 1400
+    assert summary["failures"]["not sent"] > 0
+
+
+@pytest.mark.parametrize(
+    "target, serve, flags",
+    [
+        ("http", [], ["-p", "http1"]),
+        ("http", [], ["-p", "http1", "--connect-per-request"]),
+        ("http", ["--size", "100000"], ["-p", "http1"]),
+        ("http", [], ["-p", "http1", "-X", "POST", "--body-size", "50000"]),
+        ("http", [], ["-p", "http2", "-s", "32"]),
+        ("http", ["--size", "100000"], ["-p", "http2", "-s", "8"]),
+        ("http", [], ["-p", "http2", "-X", "POST", "--body-size", "50000"]),
+        ("http", [], ["-p", "grpc", "-s", "16", "--body-size", "100"]),
+        ("tcp", ["--tcp"], ["--body-size", "1000"]),
+        ("tcp", ["--tcp"], ["--body-size", "1000000"]),
+        ("https", [], ["-p", "http1"]),
+        ("https", [], ["-p", "http1", "--connect-per-request", "--resume"]),
+        ("https", [], ["-p", "http2", "-s", "32"]),
+    ],
+)
+def test_every_protocol_runs_without_a_failure(meshbench, tmp_path, credential, target, serve, flags):
+    if target == "https":
+        serve = [*serve, "--cert", credential.certificate_path, "--key", credential.key_path]
+    with meshbench.serve(*serve) as server:
+        path = "" if target == "tcp" else "/"
+        summary = meshbench.run(
+            tmp_path, f"{target}://{server.address}{path}", "--closed", "-c", 4, "-d", "1s", "--warm-up", "0.3s", *flags
+        )
+    assert summary["failures"] == {}
+    assert summary["completed"] > 50
+    if "--resume" in flags:
+        assert summary["resumedSessions"] > 0
+    elif "--connect-per-request" in flags:
+        assert summary["connectionsMade"] >= summary["completed"]
+
+
+def test_the_observed_process_costs_what_the_kernel_says(meshbench, tmp_path):
+    with meshbench.serve() as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 2000, "-c", 4, "-d", "2s", "--warm-up", "0.2s",
+            "--observe", server.pid,
+        )
+    cost = summary["cost"]
+    assert 0.5 < cost["cpuMicrosecondsPerRequest"] < 400
+    assert cost["cpuMicrosecondsPerRequest"] * summary["completed"] / 1e6 == pytest.approx(cost["cores"] * 2, rel=0.15)
+    assert 1_000_000 < cost["residentBytes"] < 200_000_000
+    assert cost["peakDescriptors"] >= 4
