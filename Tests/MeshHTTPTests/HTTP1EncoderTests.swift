@@ -5,7 +5,7 @@ import MeshTestKit
 import Testing
 
 /// A stream that keeps what is written to it.
-struct Output {
+final class Output {
     let loop = EventLoop(now: MonotonicInstant(nanoseconds: 0), wallClock: 0)
     let stream: ByteStream
 
@@ -13,6 +13,9 @@ struct Output {
         let address = try #require(Address(ip: "127.0.0.1", port: 1))
         stream = ByteStream(loop: loop, localAddress: address, remoteAddress: address)
     }
+
+    /// A stream that waits to be flushed and its loop hold each other.
+    deinit { loop.runEndOfTurn() }
 
     var pool: SlabPool { loop.pool }
 

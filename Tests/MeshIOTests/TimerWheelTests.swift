@@ -65,6 +65,7 @@ struct TimerWheelTests {
         wheel.advance(to: Self.instant(400))
         #expect(log.fired.last == first && log.fired.count == 3)
         for index in timers.indices { wheel.free(&timers[index]) }
+        log.onFire = nil
     }
 
     @Test func aDelayBeyondTheWheelsIsKept() {
