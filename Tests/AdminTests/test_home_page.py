@@ -86,6 +86,9 @@ def test_the_tables_fill(page, busy):
     certificates = cells(page, "certs")
     assert any("spiffe://" in row[0] and row[2].startswith("in ") for row in certificates)
     assert any("mutates state" in row[3] for row in cells(page, "errors"))
+    replies = [row for row in cells(page, "replies") if row[3] == "dead"]
+    assert len(replies) == 1 and replies[0][1] == "503" and int(replies[0][4].replace(",", "")) > 0
+    assert replies[0][2].startswith("upstream_connect_failed ")
     assert page.evaluate("document.getElementById('state').innerText") == "LIVE"
     assert re.search(r"[1-9]", page.evaluate("document.querySelector('#t-rps dd').innerText"))
     assert page.problems == []

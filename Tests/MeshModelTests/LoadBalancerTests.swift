@@ -115,6 +115,11 @@ struct LoadBalancerTests {
         #expect(abs(counts[0] - 7_000) < 280)
         #expect(counts[1] == 0)
     }
+
+    @Test func drainingHostsGetNothingWhileOthersAreThere() {
+        let set = EndpointSet(endpoints: [endpoint(0, health: .draining), endpoint(1), endpoint(2, health: .draining)])
+        #expect(counts(.roundRobin, set, picks: 30, panic: 50) == [0, 30, 0])
+    }
 }
 
 struct PriorityLoadsTests {
@@ -135,5 +140,11 @@ struct PriorityLoadsTests {
         #expect(loads.healthy == healthy)
         #expect(loads.degraded == degraded)
         #expect(loads.isPanicking == panicking)
+    }
+
+    @Test func excludedHostsTakeNothingFromTheirPriority() {
+        let loads = PriorityLoads([Census(total: 10, healthy: 5, degraded: 0, excluded: 5), Census(total: 10, healthy: 10, degraded: 0)])
+        #expect(loads.healthy == [100, 0])
+        #expect(PriorityLoads([Census(total: 4, healthy: 0, degraded: 0, excluded: 4)]).isPanicking == [true])
     }
 }

@@ -35,7 +35,7 @@ extension ConfigCompiler {
         pages.set(cluster.membership.total, UInt64(endpoints.count))
         pages.set(cluster.membership.healthy, UInt64(endpoints.count { $0.health == .healthy }))
         pages.set(cluster.membership.degraded, UInt64(endpoints.count { $0.health == .degraded }))
-        pages.set(cluster.updateStats.membershipExcluded, 0)
+        pages.set(cluster.updateStats.membershipExcluded, UInt64(endpoints.count { $0.health == .draining }))
     }
 
     /// The limits of a cluster with their stats.

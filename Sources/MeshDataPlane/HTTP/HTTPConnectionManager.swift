@@ -356,6 +356,7 @@ package final class HTTPConnectionManager: DownstreamConnection, TimerTarget {
         if stream.isTunnel { stats.decrement(counts.upgradesActive) }
         stats.record(
             counts.requestDuration, loop.now.nanoseconds(since: stream.info.start) / 1_000_000)
+        if !stream.info.isAnsweredByUpstream { stream.noteReply() }
         if !config.accessLogs.isEmpty { stream.log(.downstreamEnd, self) }
     }
 

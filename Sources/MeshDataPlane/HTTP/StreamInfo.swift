@@ -18,6 +18,8 @@ package struct StreamInfo {
     package var status: UInt16 = 0
     package var flags: ResponseFlags = []
     package var details: StaticString? = nil
+    /// Whether an upstream's response was forwarded, and whole.
+    var isAnsweredByUpstream: Bool { details.map { UnsafeRawBufferPointer($0).equals("via_upstream") } ?? false }
     package var connectionDetails: StaticString? = nil
     package var upstreamAddress: Address? = nil
     package var upstreamLocalAddress: Address? = nil

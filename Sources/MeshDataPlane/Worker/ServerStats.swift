@@ -19,8 +19,11 @@ package struct WorkerStats: Sendable {
     let http1: HTTP1CodecStats
     let http2: HTTP2CodecStats
     let resetHeaviestCount: CounterID
+    /// What the proxy answers by itself, of all workers.
+    let replies: ReplyJournal
 
-    package init(catalog: StatCatalog) {
+    package init(catalog: StatCatalog, replies: ReplyJournal = ReplyJournal()) {
+        self.replies = replies
         resetHeaviestCount = catalog.declare(.literal("overload.envoy.overload_actions.reset_high_memory_stream.")) {
             $0.counter("count", "Streams reset because they held most memory.")
         }

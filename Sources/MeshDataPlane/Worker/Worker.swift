@@ -85,6 +85,7 @@ package final class Worker: EndOfTurn {
     let resetHeaviestCount: CounterID
     let http1Stats: HTTP1CodecStats
     let http2Stats: HTTP2CodecStats
+    let replies: ReplyJournal
     /// Of every HTTP/2 session of the loop.
     let http2Memory = HTTP2Memory()
     let clusters: ClusterManager
@@ -152,6 +153,7 @@ package final class Worker: EndOfTurn {
         resetHeaviestCount = declarations.resetHeaviestCount
         self.http1Stats = declarations.http1
         http2Stats = declarations.http2
+        replies = declarations.replies
         self.connectionLimit = connectionLimit
         self.explanations = explanations
         self.report = report

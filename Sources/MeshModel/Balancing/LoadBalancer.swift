@@ -79,7 +79,8 @@ package final class LoadBalancer {
         let censuses = priorities.map { members in
             PriorityLoads.Census(
                 total: members.count, healthy: members.count { state($0) == .healthy },
-                degraded: members.count { state($0) == .degraded })
+                degraded: members.count { state($0) == .degraded },
+                excluded: members.count { state($0) == .draining })
         }
         let loads = PriorityLoads(
             censuses, overprovisioningPercent: Int(set.overprovisioningPercent),

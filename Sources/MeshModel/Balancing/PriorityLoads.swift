@@ -12,12 +12,18 @@ package struct PriorityLoads: Equatable, Sendable {
         package var total: Int
         package var healthy: Int
         package var degraded: Int
+        /// Of the total, those that no share is taken of.
+        package var excluded: Int
 
-        package init(total: Int, healthy: Int, degraded: Int) {
+        package init(total: Int, healthy: Int, degraded: Int, excluded: Int = 0) {
             self.total = total
             self.healthy = healthy
             self.degraded = degraded
+            self.excluded = excluded
         }
+
+        /// What shares are taken of.
+        var counted: Int { total - excluded }
     }
 
     /// Percent of traffic for the healthy hosts of each priority.
@@ -31,9 +37,9 @@ package struct PriorityLoads: Equatable, Sendable {
         let none = [Int](repeating: 0, count: priorities.count)
         (healthy, degraded) = (none, none)
         isPanicking = priorities.map { _ in false }
-        let worth = priorities.map { $0.total > 0 ? min(100, overprovisioningPercent * $0.healthy / $0.total) : 0 }
+        let worth = priorities.map { $0.counted > 0 ? min(100, overprovisioningPercent * $0.healthy / $0.counted) : 0 }
         let degradedWorth = priorities.map {
-            $0.total > 0 ? min(100, overprovisioningPercent * $0.degraded / $0.total) : 0
+            $0.counted > 0 ? min(100, overprovisioningPercent * $0.degraded / $0.counted) : 0
         }
         let available = min(100, (worth + degradedWorth).reduce(0, +))
         if available > 0 {
@@ -57,7 +63,7 @@ package struct PriorityLoads: Equatable, Sendable {
         }
         guard available < 100, panicThresholdPercent > 0 else { return }
         for (index, census) in priorities.enumerated() {
-            let usable = census.total > 0 ? 100 * Double(census.healthy + census.degraded) / Double(census.total) : 0
+            let usable = census.counted > 0 ? 100 * Double(census.healthy + census.degraded) / Double(census.counted) : 0
             isPanicking[index] = usable < min(panicThresholdPercent, 100)
         }
         guard isPanicking.allSatisfy({ $0 }) else { return }

@@ -73,6 +73,9 @@ package struct MetadataTable: Hashable, Sendable {
         }
     }
 
+    /// The value at `namespace:key:key`, a string without quotes and anything else as JSON.
+    package func text(at path: String) -> [UInt8]? { entries.first { $0.path.elementsEqual(path.utf8) }?.text }
+
     /// Appends the value at `namespace:key:key`; false where there is none.
     ///
     /// - Parameter quotes: for JSON: a string is quoted and escaped.

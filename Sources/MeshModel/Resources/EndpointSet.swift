@@ -16,6 +16,8 @@ package struct Endpoint: Hashable, Sendable {
     package var isLogical = false
     /// Source: `metadata`.
     package var metadata = MetadataTable()
+    /// Source: `canary` of the metadata `envoy.lb`.
+    package var isCanary: Bool { metadata.text(at: "envoy.lb:canary") == Array("true".utf8) }
 
     package init(_ address: Address, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.address = address
@@ -44,8 +46,10 @@ package enum EndpointHealth: UInt8, Sendable {
     case healthy
     /// Used when healthy hosts do not suffice.
     case degraded
-    /// `UNHEALTHY`, `TIMEOUT` and `DRAINING`.
+    /// `UNHEALTHY` and `TIMEOUT`.
     case unhealthy
+    /// `DRAINING`: gets no traffic, and its priority is worth as much as if it were not there.
+    case draining
 }
 
 /// Source: `envoy.config.core.v3.Locality`.

@@ -19,6 +19,12 @@ struct JSONPrinter {
         self.redactsSensitive = redactsSensitive
     }
 
+    /// What was printed since the last call.
+    mutating func takeOutput() -> [UInt8] {
+        defer { out.removeAll(keepingCapacity: true) }
+        return out
+    }
+
     // MARK: JSON syntax
 
     mutating func raw(_ text: String) { out.append(contentsOf: text.utf8) }
@@ -106,7 +112,8 @@ struct JSONPrinter {
         }
     }
 
-    private mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire)
+    /// Prints one field into the object that is open.
+    mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire)
     {
         if case .map(let key, let type) = field.type {
             element(field.name)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import MeshDataPlane
 package import MeshModel
 package import MeshStats
 
@@ -15,13 +16,14 @@ package struct AdminContext: Sendable {
     let runtimeStats: RuntimeStats?
     let access: AdminAccess
     let accessLog: AdminAccessLog?
+    let replies: ReplyJournal
     /// Hands a command to the control thread.
     let command: @Sendable (AdminCommand) -> Void
 
     package init(
         view: AdminViewSlot, catalog: StatCatalog, log: ApplicationLog, process: ProcessGauges,
         runtime: Runtime = Runtime(), runtimeStats: RuntimeStats? = nil, access: AdminAccess = AdminAccess(),
-        accessLog: AdminAccessLog? = nil,
+        accessLog: AdminAccessLog? = nil, replies: ReplyJournal = ReplyJournal(),
         command: @escaping @Sendable (AdminCommand) -> Void
     ) {
         self.view = view
@@ -32,6 +34,7 @@ package struct AdminContext: Sendable {
         self.runtime = runtime
         self.access = access
         self.accessLog = accessLog
+        self.replies = replies
         self.runtimeStats = runtimeStats
         self.command = command
     }

@@ -43,7 +43,7 @@ extension AdminEndpoints {
                 text += "\(lead)::region::\(group.locality.region)\n"
                 text += "\(lead)::zone::\(group.locality.zone)\n"
                 text += "\(lead)::sub_zone::\(group.locality.subZone)\n"
-                text += "\(lead)::canary::false\n"
+                text += "\(lead)::canary::\(host.isCanary)\n"
                 text += "\(lead)::priority::\(group.priority)\n"
                 text += "\(lead)::success_rate::-1\n"
                 text += "\(lead)::local_origin_success_rate::-1\n"
@@ -90,6 +90,7 @@ extension AdminEndpoints {
         case .healthy: "healthy"
         case .degraded: "/degraded_eds_health"
         case .unhealthy: "/failed_eds_health"
+        case .draining: "/eds_status_draining"
         }
     }
 
@@ -132,6 +133,7 @@ extension AdminEndpoints {
         case .healthy: "HEALTHY"
         case .degraded: "DEGRADED"
         case .unhealthy: "UNHEALTHY"
+        case .draining: "DRAINING"
         }
         var members: [JSONValue.Member] = [
             .init("address", json(host.address)), .init("stats", .array(stats)),

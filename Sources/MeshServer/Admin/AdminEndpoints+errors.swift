@@ -2,7 +2,8 @@
 import Glibc
 
 extension AdminEndpoints {
-    /// `/recent_errors`: what the log said last of level warning or above, the newest first.
+    /// `/recent_errors`: what the log said last of level warning or above, and what the proxy answered by itself, the newest
+    /// first.
     func recentErrors() -> LocalResponse {
         let entries = context.log.recentProblems.reversed().map { record in
             JSONValue.object([
@@ -12,6 +13,20 @@ extension AdminEndpoints {
             ])
         }
         return LocalResponse(
-            JSONValue.object([.init("errors", .array(entries))]).text, contentType: LocalResponse.json)
+            JSONValue.object([.init("errors", .array(entries)), .init("replies", .array(replies))]).text,
+            contentType: LocalResponse.json)
+    }
+
+    private var replies: [JSONValue] {
+        context.replies.latest.map { entry in
+            var members: [JSONValue.Member] = [
+                .init("time", .string(AdminEndpoints.timestamp(Int64(entry.last / 1_000_000_000)))),
+                .init("count", .string(String(entry.count))), .init("status", .integer(UInt32(entry.status))),
+                .init("reason", .string("\(entry.reason.row.name)")),
+                .init("explanation", .string("\(entry.reason.row.sentence)")),
+            ]
+            if let cluster = entry.clusterName { members.append(.init("cluster", .string(cluster))) }
+            return .object(members)
+        }
     }
 }

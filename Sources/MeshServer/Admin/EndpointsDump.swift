@@ -50,7 +50,7 @@ enum EndpointsDump {
         message.append(1, inner.bytes)
         let health: UInt64 = switch endpoint.health {
         case .healthy: 1
-        case .unhealthy: 2
+        case .unhealthy, .draining: 2
         case .degraded: 5
         }
         message.append(varint: health, field: 2)

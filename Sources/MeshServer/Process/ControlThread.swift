@@ -39,6 +39,7 @@ final class ControlThread: TimerTarget {
 
     private let limit: ConnectionLimit
     private let sockets = SocketSource()
+    private let replies = ReplyJournal()
     private var workers: [WorkerThread] = []
     private var admin: LocalServer?
     private var compiler: ConfigCompiler?
@@ -169,7 +170,7 @@ final class ControlThread: TimerTarget {
 
     private func startWorkers() {
         log.info("config", "all dependencies initialized. starting workers")
-        let declarations = WorkerStats(catalog: catalog)
+        let declarations = WorkerStats(catalog: catalog, replies: replies)
         let mailbox = mailbox
         for index in 0..<workerCount {
             workers.append(WorkerThread(
@@ -204,7 +205,7 @@ final class ControlThread: TimerTarget {
         let endpoints = AdminEndpoints(context: AdminContext(
             view: view, catalog: catalog, log: log, process: ProcessGauges(catalog: catalog, startedAt: startedAt, view: view),
             runtime: runtime, runtimeStats: RuntimeStats(catalog: catalog, runtime: runtime), access: AdminAccess(checksHost: !isPipe),
-            accessLog: accessLog,
+            accessLog: accessLog, replies: replies,
             command: { mailbox.post(.admin($0)) }))
         let intervals = endpoints.context.intervals
         admin = LocalServer(

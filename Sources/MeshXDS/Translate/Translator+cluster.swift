@@ -222,7 +222,8 @@ extension Translator {
 
     func health(_ status: Envoy_Config_Core_V3_HealthStatus) -> EndpointHealth {
         switch status {
-        case .unhealthy, .draining, .timeout: .unhealthy
+        case .unhealthy, .timeout: .unhealthy
+        case .draining: .draining
         case .degraded: .degraded
         default: .healthy
         }

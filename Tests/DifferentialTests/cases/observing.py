@@ -36,7 +36,7 @@ def _build(ports):
         listener("counted", ports["counted"], hcm(_ROUTES, stat_prefix="counted")),
         listener("tcp", ports["tcp"], tcp_proxy(cluster="equal", stat_prefix="through")),
     ], [
-        cluster("equal", *trio, lb_policy="ROUND_ROBIN"),
+        cluster("equal", endpoint(ports["a"], metadata={"filter_metadata": {"envoy.lb": {"canary": True}}}), *trio[1:], lb_policy="ROUND_ROBIN"),
         cluster("weighted", endpoint(ports["a"], weight=3), endpoint(ports["b"], weight=1), lb_policy="ROUND_ROBIN"),
         cluster("random", *trio, lb_policy="RANDOM"),
         cluster("least", *trio, lb_policy="LEAST_REQUEST"),
@@ -126,7 +126,7 @@ def _cluster_lines(answer):
             line
             for line in lines
             if re.match(
-                r"(equal|weighted)::(default_priority::max_(connections|pending_requests|requests|retries)|added_via_api|.*::(health_flags|weight|priority|region|zone|sub_zone|canary|hostname))::?",
+                r"(equal|weighted|unhealthy|draining)::(default_priority::max_(connections|pending_requests|requests|retries)|added_via_api|.*::(health_flags|weight|priority|region|zone|sub_zone|canary|hostname))::?",
                 line,
             )
         )

@@ -82,7 +82,7 @@ _ROUTES = [
     _route("/breaker", "5xx", to="breaker"),
     _route("/budget", "5xx", to="budget"),
     _route("/full", "5xx,reset,connect-failure", to="full"),
-    _route("/counted", "5xx", to="counted"),
+    _route("/counted", "5xx", to="counted", around={"stat_prefix": "counted"}),
     _route("/timed", "5xx", to="timed", per_try_timeout="0.2s"),
     _route("/slow", "5xx", to="slow", rate_limited_retry_back_off=_RATE_LIMIT),
     _route("/abandoned", "5xx", to="abandoned", around={"per_request_buffer_limit_bytes": 10}),
@@ -190,7 +190,7 @@ def _on(condition, outcome, status, path, *scripts, **more):
 
 
 def _stats(outcome, path, name, first, *scripts, shows, also=(), **more):
-    """One request to a cluster of its own, and what it counted there."""
+    """One request to a cluster of its own, and what it counted there and for the route, if that has a name."""
     suffixes = (
         "upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_limit_exceeded",
         "upstream_rq_retry_overflow", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited",
@@ -199,7 +199,9 @@ def _stats(outcome, path, name, first, *scripts, shows, also=(), **more):
     )
     return _retry(
         "retry statistics", outcome, first, path, *scripts, admin="/stats", log=None, shows=shows,
-        admin_view=counters(*(f"cluster.{name}.{suffix}" for suffix in suffixes)),
+        admin_view=counters(
+            *(f"cluster.{name}.{suffix}" for suffix in suffixes),
+            *(f"vhost.all.route.{name}.upstream_rq_{suffix}" for suffix in ("total", "retry", "completed"))),
         steps=(Send(request(path, **more)), Receive()))
 
 
