@@ -15,7 +15,7 @@ from PythonKit.ports import free_port
 from PythonKit.process import Proxy
 
 #: What the circuit breakers allow by default is less than these tests want open at once.
-_PLENTY = {
+PLENTY = {
     "circuit_breakers": {
         "thresholds": [{"max_connections": 100000, "max_requests": 100000, "max_pending_requests": 100000}]
     }
@@ -89,10 +89,10 @@ def start(binary, directory, nginx_h2_port, nginx_h1_port, grpc_port, grpc_mtls_
     ]
     upstream_tls = b.upstream_tls(m.client, ca=m.ca.path, sni="server.test", alpn=("h2",))
     clusters = [
-        b.cluster("nginx_h2", nginx_h2_port, **b.http2(), **_PLENTY),
-        b.cluster("nginx_h1", nginx_h1_port, **_PLENTY),
-        b.cluster("grpc", grpc_port, **b.http2(), **_PLENTY),
-        b.cluster("grpc_mtls", grpc_mtls_port, **b.http2(), **_PLENTY, transport_socket=upstream_tls),
+        b.cluster("nginx_h2", nginx_h2_port, **b.http2(), **PLENTY),
+        b.cluster("nginx_h1", nginx_h1_port, **PLENTY),
+        b.cluster("grpc", grpc_port, **b.http2(), **PLENTY),
+        b.cluster("grpc_mtls", grpc_mtls_port, **b.http2(), **PLENTY, transport_socket=upstream_tls),
     ]
     path = b.write(directory / "bootstrap.yaml", b.bootstrap(ports["admin"], listeners, clusters))
     return HTTP2Peers(Proxy(binary, path, ports["admin"], concurrency=2).wait_until_ready(), ports)

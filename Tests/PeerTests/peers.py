@@ -3,6 +3,7 @@
 
 import atexit
 import dataclasses
+import re
 import shutil
 import subprocess
 
@@ -28,6 +29,17 @@ def run(*arguments, timeout=20, **options):
         f"{arguments} exited {found.returncode}:\n{found.stdout.decode()}\n{found.stderr.decode()}"
     )
     return found.stdout
+
+
+def h2load(*arguments):
+    """Runs h2load; every request must be answered with 2xx. Returns what it printed."""
+    output = run(tool("h2load"), *arguments, timeout=600).decode()
+    line = r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored"
+    counts = re.search(line, output)
+    total, done, succeeded, failed, errored = map(int, counts.groups())
+    assert (done, succeeded, failed, errored) == (total, total, 0, 0), output
+    assert f"{total} 2xx, 0 3xx, 0 4xx, 0 5xx" in output, output
+    return output
 
 
 _running: list[subprocess.Popen] = []
