@@ -223,3 +223,55 @@ def test_a_terminal_sees_the_run_go_on_and_a_file_does_not(meshbench):
     # Nothing is left on the screen, and nothing goes where nobody looks.
     assert shown.endswith(b"\r\x1b[K")
     assert silent.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "plan, counts",
+    [
+        (["--ramp", "0:400:1s"], [2, 6, 10, 14, 18, 22, 26, 30, 34, 38]),
+        (["--step", "100:500ms,300:500ms"], [10] * 5 + [30] * 5),
+        (["--rate", "200"], [20] * 10),
+    ],
+)
+def test_plans_have_their_shape_over_time(meshbench, tmp_path, plan, counts):
+    with meshbench.serve() as server:
+        summary = meshbench.run(tmp_path, f"http://{server.address}/", *plan, "-d", "1s", "--warm-up", "0s")
+    assert summary["planned"] == summary["completed"] == pytest.approx(sum(counts), abs=1)
+    assert [point["throughput"] / 10 for point in summary["series"]] == pytest.approx(counts, abs=1)
+
+
+def test_random_arrivals_have_their_rate(meshbench, tmp_path):
+    with meshbench.serve() as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 2000, "--poisson", "-w", 2, "-d", "1s", "--warm-up", "0s"
+        )
+    # The seed is fixed; five standard deviations of it would be 224.
+    assert summary["planned"] == summary["completed"] == pytest.approx(2000, abs=224)
+
+
+def test_a_cgroup_is_observed(meshbench, tmp_path):
+    """A folder with the files of one: two seconds of processor time pass in it within the measured time."""
+    import threading
+
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "memory.current").write_text("12345678\n")
+    (group / "cgroup.procs").write_text(f"{os.getpid()}\n")
+
+    def use(microseconds):
+        (group / "new").write_text(f"usage_usec {microseconds}\nuser_usec 1\nsystem_usec 2\n")
+        (group / "new").rename(group / "cpu.stat")
+
+    use(5_000_000)
+    later = threading.Timer(2, use, [7_000_000])
+    with meshbench.serve() as server:
+        later.start()
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 100, "-d", "4s", "--warm-up", "0s", "--observe-cgroup", group
+        )
+    cost = summary["cost"]
+    assert cost["cpuMicrosecondsPerRequest"] * summary["completed"] == pytest.approx(2_000_000)
+    assert cost["residentBytes"] == cost["peakResidentBytes"] == 12_345_678
+    assert cost["peakDescriptors"] > 0
+    wrong = meshbench.command("run", f"http://{server.address}/", "--observe-cgroup", tmp_path, "-d", "1s")
+    assert wrong.returncode == 1 and "cannot be read; allowed: a running process or the folder of a cgroup" in wrong.stderr
