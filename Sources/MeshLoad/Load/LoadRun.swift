@@ -16,6 +16,9 @@ public struct LoadRun {
         /// Of all workers, since the load began.
         public let completed: UInt64
         public let failed: UInt64
+        /// Latencies of all that completed, added up, and the slowest since the last call. - Unit: nanoseconds.
+        public let latencySum: UInt64
+        public let slowest: UInt64
         public let backlog: Int
         public let connections: Int
     }
@@ -74,11 +77,7 @@ public struct LoadRun {
         if let chain = tls.clientChain, let key = tls.clientKey {
             options.certificates = [TLSCertificateSource(chain: chain, key: key)]
         }
-        switch scenario.loadProtocol {
-        case .http1: options.protocols = [Array("http/1.1".utf8)]
-        case .http2, .grpc: options.protocols = [Array("h2".utf8)]
-        case .tcp: break
-        }
+        if let name = scenario.loadProtocol.alpn { options.protocols = [name] }
         do throws(TLSContextError) {
             return try TLSContext(options, now: Int64(time(nil)))
         } catch {
@@ -93,11 +92,14 @@ public struct LoadRun {
             if ready >= scenario.connections { return }
             let waited = Double(BenchClock.now() - began) / 1e9
             onProgress(Progress(
-                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, backlog: 0,
+                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, latencySum: 0, slowest: 0, backlog: 0,
                 connections: ready))
             if waited >= LoadRun.connectPatience || (ready == 0 && waited > 2) {
                 guard ready == 0 else { return }
-                throw ScenarioError("no connection to \(scenario.target) could be made; is it listening there, and does it speak \(scenario.loadProtocol.rawValue)\(scenario.tls == nil ? "" : " over TLS")?")
+                let reason = box.lastConnectError.map { " (\($0))" } ?? ""
+                throw ScenarioError(
+                    "no connection to \(scenario.target) could be made\(reason); is it listening there, and does it speak "
+                        + "\(scenario.loadProtocol.rawValue)\(scenario.tls == nil ? "" : " over TLS")?")
             }
             usleep(LoadRun.pollMicroseconds)
         }
@@ -139,6 +141,8 @@ public struct LoadRun {
             phase: phase, elapsed: elapsed, length: length,
             completed: counters.reduce(0) { $0 + $1.completed.load(ordering: .relaxed) },
             failed: counters.reduce(0) { $0 + $1.failed.load(ordering: .relaxed) },
+            latencySum: counters.reduce(0) { $0 &+ $1.latencySum.load(ordering: .relaxed) },
+            slowest: counters.reduce(0) { max($0, $1.slowest.exchange(0, ordering: .relaxed)) },
             backlog: counters.reduce(0) { $0 + $1.backlog.load(ordering: .relaxed) },
             connections: counters.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }))
     }
