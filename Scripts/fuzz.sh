@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-20}
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(bootstrap codec http2 path matcher tls-inspector)
+[ ${#targets[@]} -gt 0 ] || targets=(bootstrap codec expression http2 path matcher tls-inspector)
 
 export APUS_FUZZ=1
 swift build -c release --product apus-fuzz --scratch-path .build-fuzz -Xswiftc -use-ld=lld

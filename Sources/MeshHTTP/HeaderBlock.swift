@@ -199,6 +199,13 @@ public import MeshIO
         return index < 0 ? nil : value(at: index)
     }
 
+    /// Bytes of names and values, as Envoy counts them.
+    package var textSize: UInt64 {
+        var size = 0
+        for index in 0..<fieldCount where isLive(index) { size &+= name(at: index).count &+ value(at: index).count }
+        return UInt64(size)
+    }
+
     // MARK: Changing
 
     /// Bytes of `: ` and CRLF.

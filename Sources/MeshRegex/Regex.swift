@@ -51,6 +51,11 @@ package final class Regex {
         apus_regex_full_match(handle, text.baseAddress?.assumingMemoryBound(to: CChar.self), text.count)
     }
 
+    /// Whether some part of the text matches.
+    package func matchesPart(of text: UnsafeRawBufferPointer) -> Bool {
+        apus_regex_search(handle, text.baseAddress?.assumingMemoryBound(to: CChar.self), text.count, 0, nil, 0)
+    }
+
     /// First match at or after `start`; `groups[2 * n]` and `groups[2 * n + 1]` are where group n starts and ends, -1
     /// when it took no part. At most 16 groups are reported, group 0 being the whole match.
     package func search(

@@ -55,6 +55,30 @@ final class FixedContext: AccessLogSubject {
     var logGRPCStatus: UInt32 = 2
     var isTraced = false
     var stableRandom: UInt64?
+    let celScratch = CELScratch(node: FixedContext.node)
+    /// Heads that expressions read.
+    var fields: [FormatHeaders: [(String, String)]] = [:]
+    var numbers: [ContextNumber: UInt64] = [:]
+    private let heads = Heads()
+
+    private static var node: NodeIdentity {
+        var node = NodeIdentity()
+        node.id = "n1"
+        node.cluster = "c1"
+        node.metadata = MetadataTree(.object(["LABELS": .object(["app": .string("a")])]))
+        return node
+    }
+
+    func celNumber(_ number: ContextNumber) -> UInt64? { numbers[number] }
+
+    func celMetadata(_ source: MetadataSource) -> ContextMetadata {
+        source == .route ? .tree(Unmanaged.passUnretained(metadata.tree)) : .missing
+    }
+
+    func readHeaders(_ headers: FormatHeaders, _ use: (borrowing HeaderBlock) -> Void) {
+        guard let fields = fields[headers] else { return }
+        use(heads.block(fields))
+    }
 
     func meets(_ predicate: HeaderPredicate) -> Bool { false }
 

@@ -116,8 +116,8 @@ extension ActiveStream: FormatContext {
         case .upstreamRemoteEndpointID: return upstreamPeer != nil
         case .requestHeadersBytes: return FormatValues.appendNumber(request.headers.textSize, to: sink)
         case .responseHeadersBytes:
-            // The status is one of Envoy's headers.
-            let status: UInt64 = info.status > 0 ? 10 : 0
+            // The status is one of Envoy's headers; a reply of ours has none.
+            let status: UInt64 = info.status > 0 && !response.headers.contains(.status) ? 10 : 0
             return FormatValues.appendNumber(response.headers.textSize &+ status, to: sink)
         case .responseTrailersBytes: return FormatValues.appendNumber(responseTrailers.textSize, to: sink)
         // Frames of HTTP/2 are not told apart by stream yet: no number is better than a wrong one.
@@ -184,7 +184,7 @@ extension ActiveStream: FormatContext {
     }
 
     /// The cluster that the route names, before the router has looked.
-    private var clusterOfRoute: CompiledCluster? {
+    var clusterOfRoute: CompiledCluster? {
         guard let route = match.route, route.pointee.action == .forward, route.pointee.cluster >= 0, let routes else { return nil }
         return worker.clusters.cluster(routes.compiled.clusters[Int(route.pointee.cluster)])?.compiled
     }
@@ -301,13 +301,6 @@ extension ActiveStream: FormatContext {
 }
 
 extension HeaderBlock {
-    /// Bytes of names and values, as Envoy counts them.
-    var textSize: UInt64 {
-        var size = 0
-        for index in 0..<fieldCount where isLive(index) { size &+= name(at: index).count &+ value(at: index).count }
-        return UInt64(size)
-    }
-
     /// The first value by token, or by name where the name has none.
     func value(_ token: HeaderToken, _ name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         if token != .none { return value(of: token) }

@@ -8,11 +8,12 @@ import MeshStats
 ///
 /// Made when the connection ends, so it costs nothing where nothing is logged.
 final class ConnectionLogRecord: AccessLogSubject {
-    private let loop: EventLoop
-    private let start: MonotonicInstant
+    let loop: EventLoop
+    let start: MonotonicInstant
+    let celScratch: CELScratch
     private let number: UInt64
     let facts: ConnectionFacts
-    private let listener: CompiledListener
+    let listener: CompiledListener
     var type = AccessLogType.notSet
     var flags: ResponseFlags = []
     var details: StaticString?
@@ -21,6 +22,8 @@ final class ConnectionLogRecord: AccessLogSubject {
     var chainName = ""
     /// Nil until a cluster was found.
     var cluster: CompiledCluster?
+    /// Hosts of the cluster.
+    var hostCount = 0
     var upstreamAddress: Address?
     var upstreamLocalAddress: Address?
     var upstreamReceivedBytes: UInt64 = 0
@@ -39,6 +42,7 @@ final class ConnectionLogRecord: AccessLogSubject {
 
     init(_ account: ConnectionAccount, facts: ConnectionFacts) {
         loop = account.listener.worker.loop
+        celScratch = account.listener.worker.expressions
         start = account.start
         number = account.number
         listener = account.listener.compiled

@@ -194,6 +194,7 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         record.chainMetadata = chain.metadata
         record.idled = idled
         record.cluster = cluster?.compiled
+        record.hostCount = cluster?.hostCount ?? 0
         record.upstreamAddress = upstreamAddress
         record.attempts = attempts
         record.upstreamFailure = transportFailure

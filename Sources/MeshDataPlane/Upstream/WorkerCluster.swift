@@ -34,6 +34,8 @@ final class WorkerCluster: TimerTarget {
     let responseOptions: HTTP1ClientOptions
 
     private var endpoints: ContiguousArray<ActiveEndpoint> = []
+    /// Endpoints to choose from, whatever their health.
+    var hostCount: Int { endpoints.count }
     /// Endpoints that were removed and still have connections or requests.
     private var leaving: ContiguousArray<ActiveEndpoint> = []
     private var isDraining = false

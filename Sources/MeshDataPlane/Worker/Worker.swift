@@ -90,6 +90,8 @@ package final class Worker: EndOfTurn {
     let http2Memory = HTTP2Memory()
     let clusters: ClusterManager
     let logs: AccessLogBuffers
+    /// The memory of CEL expressions.
+    let expressions: CELScratch
     var dates = DateCache()
     /// Text under construction: paths, list values. Nobody keeps bytes in it across a call.
     let scratch = ByteSink(capacity: 4096)
@@ -138,12 +140,13 @@ package final class Worker: EndOfTurn {
     /// - Parameters:
     ///   - logFlushBytes: access log lines are handed to the sink at this many bytes (`--file-flush-min-size-kb`).
     ///   - logFlushInterval: or after this long (`--file-flush-interval-msec`). - Unit: nanoseconds.
+    ///   - node: who this proxy is, for expressions.
     ///   - report: called on this worker's thread; hands an event to the control thread.
     ///   - stopLoop: ends the loop that runs this worker.
     package init(
         index: Int, loop: EventLoop, handle: WorkerHandle, stats: StatPages, declarations: WorkerStats,
         sink: any AccessLogSink, logFlushBytes: Int = 64 << 10, logFlushInterval: UInt64 = 1_000_000_000,
-        explanations: ReplyExplanations = .off, connectionLimit: ConnectionLimit, seed: UInt64, hostAddress: Address,
+        node: NodeIdentity = NodeIdentity(), explanations: ReplyExplanations = .off, connectionLimit: ConnectionLimit, seed: UInt64, hostAddress: Address,
         report: @escaping (WorkerEvent) -> Void, stopLoop: @escaping () -> Void
     ) {
         self.index = index
@@ -158,6 +161,7 @@ package final class Worker: EndOfTurn {
         self.explanations = explanations
         self.report = report
         self.hostAddress = hostAddress
+        expressions = CELScratch(node: node)
         self.stopLoop = stopLoop
         random = RandomSource(seed: seed)
         logs = AccessLogBuffers(

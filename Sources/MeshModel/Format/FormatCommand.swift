@@ -136,6 +136,9 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamLocalIPNames = "UPSTREAM_LOCAL_IP_SAN"
     case upstreamTLSCipher = "UPSTREAM_TLS_CIPHER"
     case upstreamTLSVersion = "UPSTREAM_TLS_VERSION"
+    /// An expression; its value as text, and in JSON with its type.
+    case expression = "CEL"
+    case typedExpression = "TYPED_CEL"
     /// A command of `valuelessNames`.
     case unavailable = ""
 
@@ -160,7 +163,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
         case .dynamicMetadata, .filterState, .upstreamFilterState, .upstreamMetadata, .clusterMetadata, .metadata,
             .queryParameter, .requestWithoutQuery:
             [.required, .length]
-        case .path: [.parameters, .length]
+        case .path, .expression, .typedExpression: [.parameters, .length]
         default: []
         }
     }
@@ -210,7 +213,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
 }
 
 /// Which headers of a stream a command reads.
-package enum FormatHeaders: UInt8, Sendable {
+package enum FormatHeaders: UInt8, BitwiseCopyable, Sendable {
     case request
     case response
     case responseTrailers
@@ -239,6 +242,21 @@ package protocol FormatContext: AnyObject {
     ///
     /// - Parameter field: the head's `grpc-status`.
     func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool
+
+    /// The memory of this thread's expressions.
+    var celScratch: CELScratch { get }
+
+    /// A number that expressions read; nil where there is none.
+    func celNumber(_ number: ContextNumber) -> UInt64?
+
+    /// The TLS session of a side; nil where it is plain or was not made.
+    func celTLS(_ side: ContextSide) -> ConnectionTLS?
+
+    /// The metadata of a resource of the configuration.
+    func celMetadata(_ source: MetadataSource) -> ContextMetadata
+
+    /// Lends headers for the time of a call; does nothing where there are none.
+    func readHeaders(_ headers: FormatHeaders, _ use: (borrowing HeaderBlock) -> Void)
 }
 
 extension FormatContext {
@@ -246,6 +264,12 @@ extension FormatContext {
     package func appendGRPCStatus(_ form: GRPCStatusForm, field: UnsafeRawBufferPointer?, to sink: ByteSink) -> Bool {
         false
     }
+
+    // For contexts that know none of this.
+    package func celNumber(_ number: ContextNumber) -> UInt64? { nil }
+    package func celTLS(_ side: ContextSide) -> ConnectionTLS? { nil }
+    package func celMetadata(_ source: MetadataSource) -> ContextMetadata { .missing }
+    package func readHeaders(_ headers: FormatHeaders, _ use: (borrowing HeaderBlock) -> Void) {}
 
     /// For contexts without metadata.
     package func appendMetadata(

@@ -44,7 +44,8 @@ extension FormatTemplate {
     ) throws(FormatError) -> FormatTemplate {
         var compiler = FormatCompiler(source: Array(source.utf8), extensions: extensions)
         try compiler.run()
-        return FormatTemplate(source: source, segments: compiler.segments, text: compiler.text)
+        return FormatTemplate(
+            source: source, segments: compiler.segments, text: compiler.text, expressions: compiler.expressions)
     }
 }
 
@@ -54,6 +55,7 @@ struct FormatCompiler {
     let extensions: Set<FormatCommand>
     var segments: [FormatSegment] = []
     var text: [UInt8] = []
+    var expressions: [CELProgram] = []
     private var position = 0
     private var literalStart = 0
 
@@ -108,7 +110,7 @@ struct FormatCompiler {
         guard !name.isEmpty else { throw noCommand }
         var argument: ArraySlice<UInt8>?
         if position < source.count, source[position] == UInt8(ascii: "(") {
-            guard let end = source[position...].firstIndex(of: UInt8(ascii: ")")) else { throw noCommand }
+            guard let end = endOfArgument(from: position) else { throw noCommand }
             argument = source[(position + 1)..<end]
             position = end + 1
         }
@@ -126,6 +128,21 @@ struct FormatCompiler {
         guard position < source.count, source[position] == UInt8(ascii: "%") else { throw noCommand }
         position += 1
         try add(name, argument: argument, maxLength: maxLength, at: start)
+    }
+
+    /// The first closing parenthesis that the command can end behind: expressions have such signs of their own.
+    private func endOfArgument(from start: Int) -> Int? {
+        var index = start
+        while let end = source[index...].firstIndex(of: UInt8(ascii: ")")) {
+            index = end + 1
+            var next = index
+            if next < source.count, source[next] == UInt8(ascii: ":") {
+                next += 1
+                while next < source.count, source[next] &- 48 <= 9 { next += 1 }
+            }
+            if next < source.count, source[next] == UInt8(ascii: "%") { return end }
+        }
+        return nil
     }
 
     private func isNameByte(_ byte: UInt8) -> Bool {
@@ -177,6 +194,9 @@ struct FormatCompiler {
                 throw FormatError(problem: "%\(name)% takes no length", offset: start)
             }
         }
+        if command == .expression || command == .typedExpression {
+            return try addExpression(argument ?? [], isTyped: command == .typedExpression, maxLength, at: start)
+        }
         if let problem = (argument ?? []).withUnsafeBytes({ FormatArguments.problem(of: command, $0) }) {
             throw FormatError(problem: problem, offset: start)
         }
@@ -191,6 +211,22 @@ struct FormatCompiler {
             segment.kind = .command(FormatArguments.meant(by: command, argument ?? []))
         }
         segment.maxLength = maxLength
+        segments.append(segment)
+        literalStart = text.count
+    }
+
+    private mutating func addExpression(
+        _ argument: ArraySlice<UInt8>, isTyped: Bool, _ maxLength: Int32, at start: Int
+    ) throws(FormatError) {
+        endLiteral()
+        var segment = FormatSegment(kind: .expression(isTyped: isTyped))
+        segment.second.start = UInt32(expressions.count)
+        segment.maxLength = maxLength
+        do throws(CELError) {
+            expressions.append(try CELProgram(String(decoding: argument, as: UTF8.self)))
+        } catch {
+            throw FormatError(problem: "in the expression \(error.description), of a command", offset: start)
+        }
         segments.append(segment)
         literalStart = text.count
     }

@@ -14,7 +14,7 @@ extension FormatTemplate {
         compiler.literal("\n")
         compiler.endLiteral()
         // The source is what equality goes by.
-        return FormatTemplate(source: "\(omitsEmpty) \(json)", segments: compiler.segments, text: compiler.text)
+        return FormatTemplate(source: "\(omitsEmpty) \(json)", segments: compiler.segments, text: compiler.text, expressions: compiler.expressions)
     }
 
     /// Appends the line of a template that `compile(json:…)` made.
@@ -61,6 +61,7 @@ extension FormatTemplate {
             case .text: break
             }
         }
+        if segment.pointee.kind == .expression(isTyped: true) { return expression(segment).appendJSON(context, to: sink) }
         let start = sink.count
         sink.append(UInt8(ascii: "\""))
         guard appendValue(segment, context, to: sink) else {
@@ -84,6 +85,7 @@ private struct JSONFormatCompiler {
     let extensions: Set<FormatCommand>
     var segments: [FormatSegment] = []
     var text: [UInt8] = []
+    var expressions: [CELProgram] = []
     private var literalStart = 0
 
     init(omitsEmpty: Bool, extensions: Set<FormatCommand>) {
@@ -179,10 +181,15 @@ private struct JSONFormatCompiler {
             endLiteral()
             segment.role = isSingle ? .value : .part
             segment.first = copy(segment.first, of: inner.text)
-            segment.second = copy(segment.second, of: inner.text)
+            if case .expression = segment.kind {
+                segment.second.start += UInt32(expressions.count)
+            } else {
+                segment.second = copy(segment.second, of: inner.text)
+            }
             segments.append(segment)
             literalStart = text.count
         }
+        expressions += inner.expressions
         if !isSingle { literal("\"") }
     }
 

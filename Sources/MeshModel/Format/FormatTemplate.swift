@@ -10,8 +10,11 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
     package let source: String
     let segments: UnsafeMutableBufferPointer<FormatSegment>
     private let text: UnsafeMutableRawBufferPointer
+    /// Of the segments that are expressions.
+    private let expressions: [CELProgram]
 
-    init(source: String, segments: [FormatSegment], text: [UInt8]) {
+    init(source: String, segments: [FormatSegment], text: [UInt8], expressions: [CELProgram] = []) {
+        self.expressions = expressions
         self.source = source
         self.segments = .allocate(capacity: segments.count)
         _ = self.segments.initialize(from: segments)
@@ -61,9 +64,12 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
         case .literal: return false
         case .header(let headers): return appendHeader(segment, headers, context, to: sink)
         case .command(.requestWithoutQuery): return appendWithoutQuery(segment, context, to: sink)
+        case .expression: return expression(segment).append(context, to: sink)
         case .command(let command): return context.append(command, argument: slice(segment.pointee.first), to: sink)
         }
     }
+
+    func expression(_ segment: UnsafeMutablePointer<FormatSegment>) -> CELProgram { expressions[Int(segment.pointee.second.start)] }
 
     /// The same for a header value that is to be set in `block`, whose headers (`own`) are read from the block itself,
     /// because its owner is being changed and cannot be asked.
@@ -83,6 +89,7 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
                 found = appendHeader(segment, of: block, to: sink)
             case .header(let headers):
                 found = appendHeader(segment, headers, context, to: sink)
+            case .expression: found = expression(segment).append(context, own: own, block: block, to: sink)
             case .command(.requestWithoutQuery):
                 found = appendWithoutQuery(segment, context, to: sink)
             case .command(let command) where own == .response && (command == .grpcStatus || command == .grpcStatusNumber):
@@ -164,6 +171,8 @@ struct FormatSegment {
         case literal
         case header(FormatHeaders)
         case command(FormatCommand)
+        /// By its number in the template, which is where `second` begins.
+        case expression(isTyped: Bool)
     }
 
     /// A part of the template's text.

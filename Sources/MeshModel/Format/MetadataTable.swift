@@ -23,8 +23,11 @@ package struct MetadataTable: Hashable, Sendable {
     }
 
     private var entries: [Entry] = []
+    /// The same for expressions.
+    package let tree: MetadataTree
 
     package init(_ namespaces: [String: MetadataValue] = [:]) {
+        tree = namespaces.isEmpty ? .empty : MetadataTree(.object(namespaces))
         for (name, value) in namespaces.sorted(by: { $0.key < $1.key }) { add(value, at: Array(name.utf8)) }
     }
 

@@ -24,6 +24,8 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
     case grpcStatus(UInt32, excludes: Bool)
     /// Types by their bits.
     case type(UInt32, excludes: Bool)
+    /// What a CEL expression is true for. Source: `extension_filter` with `ExpressionFilter`.
+    case expression(CELProgram)
 
     /// A number beside another. Source: `ComparisonFilter`.
     package struct Comparison: Equatable, Sendable {
@@ -92,6 +94,7 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
             let status = subject.logGRPCStatus
             return (status < 32 && statuses & (1 << status) != 0) != excludes
         case .type(let types, let excludes): return (types & (1 << UInt32(subject.logType.rawValue)) != 0) != excludes
+        case .expression(let program): return program.holds(subject)
         }
     }
 }

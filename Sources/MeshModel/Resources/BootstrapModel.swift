@@ -26,6 +26,8 @@ package struct NodeIdentity: Equatable, Sendable {
     package var id = ""
     package var cluster = ""
     package var locality = Locality()
+    /// For expressions.
+    package var metadata = MetadataTree.empty
 
     package init() {}
 }

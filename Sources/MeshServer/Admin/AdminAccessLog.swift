@@ -69,6 +69,7 @@ private final class AdminRecord: AccessLogSubject {
     private let localAddress: Address
     let logStatus: UInt16
     let logMilliseconds: UInt64
+    lazy var celScratch = CELScratch()
 
     init(_ request: LocalRequest, _ response: LocalResponse, start: UInt64, localAddress: Address, hostAddress: Address) {
         self.start = start
@@ -108,6 +109,24 @@ private final class AdminRecord: AccessLogSubject {
         case .request: AdminRecord.value(in: request, token, name)
         case .response: AdminRecord.value(in: response, token, name)
         case .responseTrailers: nil
+        }
+    }
+
+    func readHeaders(_ headers: FormatHeaders, _ use: (borrowing HeaderBlock) -> Void) {
+        switch headers {
+        case .request: use(request)
+        case .response: use(response)
+        case .responseTrailers: break
+        }
+    }
+
+    func celNumber(_ number: ContextNumber) -> UInt64? {
+        switch number {
+        case .startTime: start
+        case .duration: logMilliseconds * 1_000_000
+        case .grpcStatus: UInt64(logGRPCStatus)
+        case .flags: 0
+        default: nil
         }
     }
 

@@ -40,6 +40,7 @@ final class ControlThread: TimerTarget {
     private let limit: ConnectionLimit
     private let sockets = SocketSource()
     private let replies = ReplyJournal()
+    private var node = NodeIdentity()
     private var workers: [WorkerThread] = []
     private var admin: LocalServer?
     private var compiler: ConfigCompiler?
@@ -112,6 +113,7 @@ final class ControlThread: TimerTarget {
             view.options = options
             view.concurrency = workerCount
         }
+        node = model.node
         setState(.initializing)
         let statsInterval = Int64(clamping: model.stats.flushInterval.nanoseconds / 1_000_000)
         watchOverload(model.overload)
@@ -175,7 +177,7 @@ final class ControlThread: TimerTarget {
         for index in 0..<workerCount {
             workers.append(WorkerThread(
                 index: index, options: options, pages: catalog.makePages(worker: index), declarations: declarations,
-                sink: logWriter, limit: limit, report: { mailbox.post(.worker($0)) }))
+                sink: logWriter, node: node, limit: limit, report: { mailbox.post(.worker($0)) }))
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshDataPlane
 import MeshIO
+import MeshModel
 import MeshStats
 import MeshUV
 
@@ -14,7 +15,7 @@ struct WorkerThread {
     /// - Parameter report: called on the worker's thread; hands the event to the control thread.
     init(
         index: Int, options: ServerOptions, pages: StatPages, declarations: WorkerStats, sink: any AccessLogSink,
-        limit: ConnectionLimit, report: @escaping @Sendable (WorkerEvent) -> Void
+        node: NodeIdentity, limit: ConnectionLimit, report: @escaping @Sendable (WorkerEvent) -> Void
     ) {
         let handle = WorkerHandle()
         self.handle = handle
@@ -24,7 +25,8 @@ struct WorkerThread {
             Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
                 logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,
-                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, explanations: WorkerThread.explanations(options.explanations),
+                logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, node: node,
+                explanations: WorkerThread.explanations(options.explanations),
                 connectionLimit: limit, seed: seed,
                 hostAddress: hostAddress, report: report, stopLoop: { [unowned loop] in loop.stop() })
         }

@@ -131,10 +131,13 @@ extension Translator {
             let place = "\(path)[\(index)].typed_config"
             let any = try unwrapped(formatter.typedConfig, at: place)
             let allowed = Envoy_Extensions_Formatter_ReqWithoutQuery_V3_ReqWithoutQuery.protoMessageName
-            guard TypeURL.messageName(any.typeURL) == allowed else {
-                throw error(place, found: "'\(any.typeURL)'", allowed: allowed)
+            let expressions = Envoy_Extensions_Formatter_Cel_V3_Cel.protoMessageName
+            switch TypeURL.messageName(any.typeURL) {
+            case allowed: commands.insert(.requestWithoutQuery)
+            // `%CEL%` is there without it too, as in Envoy.
+            case expressions: break
+            default: throw error(place, found: "'\(any.typeURL)'", allowed: "\(allowed) or \(expressions)")
             }
-            commands.insert(.requestWithoutQuery)
         }
         return commands
     }

@@ -32,6 +32,7 @@ extension Translator {
             var bits: UInt32 = 0
             for type in filter.types where (0..<32).contains(type.rawValue) { bits |= 1 << UInt32(type.rawValue) }
             return .type(bits, excludes: filter.exclude)
+        case .extensionFilter(let filter)?: return try expression(filter, at: path + ".extension_filter.typed_config")
         case nil:
             throw error(path, found: "no filter that is supported", allowed: Self.allowedFilters)
         }
@@ -39,7 +40,23 @@ extension Translator {
 
     private static let allowedFilters =
         "status_code_filter, duration_filter, not_health_check_filter, traceable_filter, runtime_filter, and_filter, "
-        + "or_filter, header_filter, response_flag_filter, grpc_status_filter or log_type_filter"
+        + "or_filter, header_filter, response_flag_filter, grpc_status_filter, log_type_filter or extension_filter"
+
+    private func expression(
+        _ message: Envoy_Config_Accesslog_V3_ExtensionFilter, at path: String
+    ) throws(ConfigError) -> AccessLogFilter {
+        typealias Expression = Envoy_Extensions_AccessLoggers_Filters_Cel_V3_ExpressionFilter
+        let any = try unwrapped(message.typedConfig, at: path)
+        guard TypeURL.messageName(any.typeURL) == Expression.protoMessageName else {
+            throw error(path, found: "'\(any.typeURL)'", allowed: Expression.protoMessageName)
+        }
+        let filter = try decode(Expression.self, from: any, at: path)
+        do throws(CELError) {
+            return .expression(try CELProgram(filter.expression))
+        } catch {
+            throw self.error(path + ".expression", found: "\(error.description) of '\(filter.expression)'", allowed: "a CEL expression")
+        }
+    }
 
     private func filters(
         _ messages: [Envoy_Config_Accesslog_V3_AccessLogFilter], at path: String

@@ -22,6 +22,7 @@ extension Translator {
         model.node.id = message.node.id
         model.node.cluster = message.node.cluster
         model.node.locality = locality(message.node.locality)
+        if message.node.hasMetadata { model.node.metadata = metadata(message.node.metadata) }
         for (index, layer) in message.layeredRuntime.layers.enumerated() {
             var values: [String: String] = [:]
             if case .staticLayer(let tree)? = layer.layerSpecifier {

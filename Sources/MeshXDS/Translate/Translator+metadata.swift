@@ -7,6 +7,10 @@ extension Translator {
         MetadataTable(message.filterMetadata.mapValues { .object($0.fields.mapValues(Self.value)) })
     }
 
+    func metadata(_ message: SwiftProtobuf.Google_Protobuf_Struct) -> MetadataTree {
+        MetadataTree(.object(message.fields.mapValues(Self.value)))
+    }
+
     private static func value(_ message: SwiftProtobuf.Google_Protobuf_Value) -> MetadataValue {
         switch message.kind {
         case .nullValue?, nil: .null

@@ -41,7 +41,14 @@ _LOG = (
     "%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% peer=%DOWNSTREAM_PEER_URI_SAN% "
     "issuer=%DOWNSTREAM_PEER_ISSUER% subject=%DOWNSTREAM_PEER_SUBJECT% local=%DOWNSTREAM_LOCAL_URI_SAN% "
     "upstream=%UPSTREAM_PEER_URI_SAN% %UPSTREAM_LOCAL_URI_SAN% %UPSTREAM_TLS_VERSION% "
-    "failure=%DOWNSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_CLUSTER%\n"
+    "failure=%DOWNSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_CLUSTER% "
+    "cel=%CEL(connection.mtls)% %CEL(connection.tls_version)% %CEL(connection.requested_server_name)% "
+    "%CEL(connection.uri_san_peer_certificate)% %CEL(connection.dns_san_peer_certificate)% "
+    "%CEL(connection.uri_san_local_certificate)% %CEL(connection.dns_san_local_certificate)% "
+    "%CEL(connection.subject_peer_certificate)% %CEL(connection.subject_local_certificate)% "
+    "%CEL(connection.sha256_peer_certificate_digest)% %CEL(upstream.tls_version)% "
+    "%CEL(upstream.uri_san_peer_certificate)% %CEL(upstream.dns_san_local_certificate)% "
+    "%CEL(upstream.subject_peer_certificate)%\n"
 )
 _FAILURE_LOG = "%RESPONSE_FLAGS% %DOWNSTREAM_TRANSPORT_FAILURE_REASON% %RESPONSE_CODE_DETAILS%\n"
 _ALPN = ("h2", "http/1.1")

@@ -14,10 +14,11 @@ enum ApusFuzz {
         case "bootstrap": exit(LLVMFuzzerRunDriver(&count, &arguments, runBootstrap))
         case "codec": exit(LLVMFuzzerRunDriver(&count, &arguments, runCodec))
         case "http2": exit(LLVMFuzzerRunDriver(&count, &arguments, runHTTP2))
+        case "expression": exit(LLVMFuzzerRunDriver(&count, &arguments, runExpression))
         case "path": exit(LLVMFuzzerRunDriver(&count, &arguments, runPath))
         case "matcher": exit(LLVMFuzzerRunDriver(&count, &arguments, runMatcher))
         case "tls-inspector": exit(LLVMFuzzerRunDriver(&count, &arguments, runTLSInspector))
-        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, http2, path, matcher or tls-inspector")
+        default: fatalError("APUS_FUZZ_TARGET is bootstrap, codec, expression, http2, path, matcher or tls-inspector")
         }
     }
 }
@@ -36,6 +37,11 @@ private func runCodec(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
 
 private func runHTTP2(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     HTTP2Target.run(Array(UnsafeBufferPointer(start: data, count: size)))
+    return 0
+}
+
+private func runExpression(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    ExpressionTarget.run(Array(UnsafeBufferPointer(start: data, count: size)))
     return 0
 }
 
