@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import MeshDataPlane
+import MeshModel
 
 extension AdminEndpoints {
     /// `/recent_errors`: what the log said last of level warning or above, and what the proxy answered by itself, the newest

@@ -344,7 +344,7 @@ GROUP = Group(
         _retry("previous_priorities", "the other priority answers", 200, "/ranked", spread=True, log=None, upstream=None,
                shows="b'a'", steps=tuple(s for _ in range(6) for s in (Send(request("/ranked")), Receive()))),
         _retry("previous_priorities", "without it the first priority is asked again", 503, "/ranked/stays", spread=True,
-               log=None, upstream=None, shows="bad", steps=(Send(request("/ranked/stays")), Receive())),
+               upstream=None, shows="bad", steps=(Send(request("/ranked/stays")), Receive())),
         _retry("max_retries", "none is allowed", 503, "/breaker", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry_budget", "nothing is allowed", 503, "/budget", _503, _OK, shows="503 UO via_upstream"),
         _retry("retry overflow", "a full cluster is left alone", 503, "/full", shows="503 UO "),
