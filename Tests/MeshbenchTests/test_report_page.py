@@ -26,11 +26,11 @@ def pages(meshbench, tmp_path_factory):
     """A run with everything on it, and two runs compared."""
     directory = tmp_path_factory.mktemp("pages")
     with meshbench.serve("--stall", "100ms", "--stall-every", "1s", "--errors", "0.02") as server, meshbench.serve() as bare:
-        flags = ["--rate", 500, "-c", 20, "-d", "3s", "--warm-up", "0.2s", "--observe", server.pid]
+        flags = ["--rate", 500, "-c", 20, "-d", "3s", "--warm-up", "0.2s"]
         for name, target in (("a", server), ("b", bare)):
             done = meshbench.command(
                 "run", f"http://{target.address}/", *flags, "--name", f"run {name} <&>", "--json", directory / f"{name}.json", "--html",
-                directory / f"{name}.html", "--baseline", f"http://{bare.address}/",
+                directory / f"{name}.html", "--baseline", f"http://{bare.address}/", "--observe", target.pid,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
     done = meshbench.command("report", directory / "a.json", directory / "b.json", "--html", directory / "compared.html")
@@ -77,6 +77,8 @@ def test_a_page_can_be_read(browser, pages, name, size, dark):
     assert browser.problems == []
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate(PLOT_FAULTS) == []
+    # Tables fit too, without scrolling in their place.
+    assert browser.evaluate("[...document.querySelectorAll('.wide')].filter(w => w.scrollWidth > w.clientWidth).length") == 0
     # The text of a plot shrinks with it.
     scale = browser.evaluate("Math.min(...[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width))")
     assert scale * browser.evaluate("parseFloat(getComputedStyle(document.querySelector('svg text')).fontSize)") >= 9
@@ -93,7 +95,7 @@ def test_the_page_says_what_was_measured(browser, pages):
     labels = browser.evaluate("[...document.querySelectorAll('svg')].map(s => s.getAttribute('aria-label'))")
     assert labels == [
         "Latency by percentile", "Throughput over time", "Latency over time", "Cores used by the observed process",
-        "Memory of the observed process",
+        "Memory of the observed process", "Descriptors of the observed process",
     ]  # fmt: skip
     text = browser.evaluate("document.body.innerText")
     assert "run a <&>" in text and "beyond the baseline" in text and "CPU per answer" in text
