@@ -249,7 +249,6 @@ extension ActiveStream {
             return
         }
         endpoint._withUnsafeGuaranteedRef { prepareRetryHead(route, routes, $0, manager) }
-        routeStats?._withUnsafeGuaranteedRef { $0.attemptBegan() }
         guard let pool = choosePool(of: endpoint, cluster, route, routes) else {
             reply(.noHealthyUpstream)
             return
