@@ -48,7 +48,7 @@ asan: packages
 
 ## The Python suites against a binary with the address sanitizer.
 asan-suites: packages venv
-	Scripts/sanitize.sh differential hostile conformance peers
+	Scripts/sanitize.sh differential upstreams stats admin hostile faults conformance peers
 
 packages:
 	@Scripts/packages.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Everything once more with a sanitizer: Scripts/sanitize.sh [-s address|thread] [unit|differential|hostile|conformance|peers]...
+# Everything once more with a sanitizer: Scripts/sanitize.sh [-s address|thread] [PART]...
+# Parts: unit, and the Python suites differential, upstreams, stats, admin, hostile, faults, conformance, peers.
 #
 # The debug build goes to .build-asan or .build-tsan. `unit` runs the Swift tests, with leaks; a Python suite runs against the
 # sanitized binary, and fails as well if any process of it left a report. Exits 1 if anything failed.
@@ -17,7 +18,7 @@ thread) scratch=.build-tsan ;;
 *) echo "Scripts/sanitize.sh: found '$kind'; allowed: address, thread" >&2; exit 2 ;;
 esac
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(unit differential hostile conformance peers)
+[ ${#parts[@]} -gt 0 ] || parts=(unit differential upstreams stats admin hostile faults conformance peers)
 
 reports=$PWD/$scratch/reports
 rm -rf "$reports"
@@ -36,8 +37,9 @@ for part in "${parts[@]}"; do
         ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$suppressions:print_suppressions=0 TSAN_OPTIONS=halt_on_error=0 \
             swift test --skip-build --sanitize="$kind" --scratch-path "$scratch" || failed=1
     else
-        suite=Tests/${part^}Tests
-        [ "$part" = peers ] && suite=Tests/PeerTests
+        suite=${part^}
+        case $part in upstreams | faults | peers) suite=${suite%s} ;; esac
+        suite=Tests/${suite}Tests
         APUS_BINARY=$PWD/$scratch/debug/apus APUS_SANITIZED=$kind ASAN_OPTIONS=$proxy_options TSAN_OPTIONS=$common \
             .venv/bin/python -m pytest -q -p no:cacheprovider "$suite" || failed=1
     fi

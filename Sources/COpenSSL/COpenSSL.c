@@ -14,6 +14,8 @@
 // OpenSSL's own default provider, loaded in a context nobody else uses: the lean one passes its algorithms on.
 static OSSL_PROVIDER *full;
 static OSSL_LIB_CTX *full_library;
+// One in which nothing is known.
+static OSSL_LIB_CTX *empty_library;
 // The filtered tables, by operation number (OSSL_OP_KEYMGMT is 10, decoders are 21).
 enum { max_algorithms = 160, max_operations = 32 };
 static OSSL_ALGORITHM lean_tables[max_operations][max_algorithms + 1];
@@ -137,7 +139,14 @@ static int lean_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, co
 bool apus_tls_set_up(void) {
     apus_tls_keep_memory();
     // No clean-up at exit: connections of other threads may still be in use then.
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    OPENSSL_init_crypto(
+        OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+            OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+        NULL);
+    // The names of OpenSSL's old tables would all go into every library context, where it walks through all names for every
+    // certificate. By name it needs the digests of signatures alone.
+    const EVP_MD *digests[] = {EVP_sha1(), EVP_sha224(), EVP_sha256(), EVP_sha384(), EVP_sha512(), EVP_md5()};
+    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) EVP_add_digest(digests[i]);
     full_library = OSSL_LIB_CTX_new();
     if (full_library == NULL) return false;
     full = OSSL_PROVIDER_load(full_library, "default");
@@ -146,8 +155,23 @@ bool apus_tls_set_up(void) {
         if (is_lean(operation)) make_lean_table(operation);
     // Into the default library context, because sessions are decoded there and nowhere else. Loading a provider by name
     // keeps OpenSSL's own one from being loaded there.
-    return OSSL_PROVIDER_add_builtin(NULL, "apus-lean", lean_init) && OSSL_PROVIDER_load(NULL, "apus-lean") != NULL;
+    if (!OSSL_PROVIDER_add_builtin(NULL, "apus-lean", lean_init) || OSSL_PROVIDER_load(NULL, "apus-lean") == NULL)
+        return false;
+    empty_library = OSSL_LIB_CTX_new();
+    if (empty_library != NULL && OSSL_PROVIDER_load(empty_library, "null") == NULL) {
+        OSSL_LIB_CTX_free(empty_library);
+        empty_library = NULL;
+    }
+    return true;
 }
+
+OSSL_LIB_CTX *apus_tls_library(void) { return OSSL_LIB_CTX_get0_global_default(); }
+
+void apus_tls_pass_over_keys(void) {
+    if (empty_library != NULL) OSSL_LIB_CTX_set0_default(empty_library);
+}
+
+void apus_tls_decode_keys(void) { OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default()); }
 
 // MARK: Contexts
 

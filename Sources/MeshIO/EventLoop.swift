@@ -72,8 +72,14 @@ open class EventLoop {
     package final var memoryBudget = Int.max
     package final var onOverBudget: (() -> Void)?
 
-    /// Gives back what was not needed since the last call. Implementations call it every 30 s.
-    package final func trim() { pool.trim(otherBytes: onTrim?() ?? 0) }
+    /// Called when pages of the heap went back to the system: something large has ended.
+    package final var onPagesReturned: (() -> Void)?
+
+    /// Bytes that `onTrim` gave back in this turn; nil when it was not called.
+    private final var trimmedBytes: Int?
+
+    /// Gives back what was not needed since the last call, by the end of the turn. Implementations call it every 30 s.
+    package final func trim() { trimmedBytes = (trimmedBytes ?? 0) + (onTrim?() ?? 0) }
 
     // MARK: End of turn
 
@@ -120,6 +126,11 @@ open class EventLoop {
         }
         if pool.outstandingBytes > memoryBudget { onOverBudget?() }
         releaseRetired()
+        // What `onTrim` ended is gone only now.
+        if let trimmedBytes {
+            self.trimmedBytes = nil
+            if pool.trim(otherBytes: trimmedBytes) { onPagesReturned?() }
+        }
     }
 
     private final func releaseRetired() {

@@ -88,14 +88,18 @@ import Glibc
     /// Frees the slabs that nobody needed since the previous call. The loop calls it every 30 s.
     ///
     /// - Parameter otherBytes: what else went back to the allocator since then.
-    package func trim(otherBytes: Int = 0) {
+    /// - Returns: whether the allocator was told to give its free pages back.
+    @discardableResult
+    package func trim(otherBytes: Int = 0) -> Bool {
         let before = pooledBytes
         release(&small, keep: small.count - small.fewest)
         release(&medium, keep: medium.count - medium.fewest)
         release(&standard, keep: standard.count - standard.fewest)
         release(&large, keep: large.count - large.fewest)
         // glibc keeps freed pages in its heap until asked; below 1 MiB the walk costs more than it returns.
-        if before - pooledBytes + otherBytes >= 1 << 20 { apus_release_free_pages() }
+        guard before - pooledBytes + otherBytes >= 1 << 20 else { return false }
+        apus_release_free_pages()
+        return true
     }
 
     private func pop(_ list: inout FreeList) -> Slab? {

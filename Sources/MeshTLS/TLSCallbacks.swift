@@ -83,19 +83,31 @@ enum TLSCallbacks {
         }
     }
 
+    /// A session is about to be copied, its certificate read back, and sealed.
+    static func beginTicket(_ ssl: OpaquePointer?) -> Int32 {
+        guard let ssl else { return 0 }
+        let result = apus_tls_keep_peer_signature(ssl, SSL_get_session(ssl))
+        apus_tls_pass_over_keys()
+        return result
+    }
+
     /// Seals (`isSealing` 1) or opens a session ticket: name of the key, vector, cipher and authentication.
     static func sealTicket(
         _ ssl: OpaquePointer?, _ name: UnsafeMutablePointer<UInt8>?, _ vector: UnsafeMutablePointer<UInt8>?,
         _ cipher: OpaquePointer?, _ authentication: OpaquePointer?, _ isSealing: Int32
     ) -> Int32 {
+        if isSealing == 1 { apus_tls_decode_keys() }
         guard let owner = stream(of: ssl), let name, let vector else { return -1 }
-        return owner._withUnsafeGuaranteedRef { stream in
+        let result = owner._withUnsafeGuaranteedRef { stream in
             let ticket = SessionTicket(
                 context: stream.context, workspace: stream.workspace, now: stream.wallSeconds)
             return isSealing == 1
                 ? ticket.seal(name: name, vector: vector, cipher: cipher, authentication: authentication)
                 : ticket.open(name: name, vector: vector, cipher: cipher, authentication: authentication)
         }
+        // The session comes out of the ticket next, and then `acceptTicket` is called.
+        if isSealing == 0, result > 0 { apus_tls_pass_over_keys() }
+        return result
     }
 
     /// A ticket that decrypts is used only if its peer would be accepted today; else a full handshake decides.
@@ -103,6 +115,7 @@ enum TLSCallbacks {
         _ ssl: OpaquePointer?, _ session: OpaquePointer?, _ name: UnsafePointer<UInt8>?, _ length: Int,
         _ status: SSL_TICKET_STATUS, _ unused: UnsafeMutableRawPointer?
     ) -> SSL_TICKET_RETURN {
+        apus_tls_decode_keys()
         guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else {
             return SSL_TICKET_RETURN_IGNORE_RENEW
         }

@@ -86,7 +86,7 @@ package final class TLSContext: @unchecked Sendable {
             if options.allowsResumption {
                 apus_tls_context_set_ticket_callback(handle) { TLSCallbacks.sealTicket($0, $1, $2, $3, $4, $5) }
                 SSL_CTX_set_session_ticket_cb(
-                    handle, { ssl, _ in apus_tls_keep_peer_signature(ssl, SSL_get_session(ssl)) },
+                    handle, { ssl, _ in TLSCallbacks.beginTicket(ssl) },
                     { TLSCallbacks.acceptTicket($0, $1, $2, $3, $4, $5) }, nil)
             }
         } else if options.allowsResumption {

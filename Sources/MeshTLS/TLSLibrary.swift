@@ -10,8 +10,8 @@ final class TLSLibrary: @unchecked Sendable {
 
     /// False only when OpenSSL could not be set up at all.
     let isReady: Bool
-    /// The library context: the process's own one, which is nil to OpenSSL.
-    let context: OpaquePointer? = nil
+    /// The library context: the process's own one, in which OpenSSL decodes sessions.
+    let context: OpaquePointer?
     let sha256: OpaquePointer?
     /// The cipher that seals session tickets.
     let ticketCipher: OpaquePointer?
@@ -19,6 +19,7 @@ final class TLSLibrary: @unchecked Sendable {
 
     private init() {
         let isSetUp = apus_tls_set_up()
+        context = apus_tls_library()
         sha256 = EVP_MD_fetch(context, "SHA256", nil)
         ticketCipher = EVP_CIPHER_fetch(context, "AES-256-CBC", nil)
         transportMethod = TransportBIO.makeMethod()

@@ -170,8 +170,11 @@ extension TLSStream {
     }
 
     private func identity(of peer: OpaquePointer) -> PeerIdentity? {
+        if let known = knownIdentity(of: peer) { return known }
         guard let digest = Digest(writing: { apus_tls_digest(peer, TLSLibrary.shared.sha256, $0) }) else { return nil }
         let key = TLSWorkspace.PeerKey(context: context.id, chain: digest)
-        return workspace.peer(key, now: wallSeconds)?.identity ?? PeerIdentity(leaf: peer, others: nil)
+        let found = workspace.peer(key, now: wallSeconds)?.identity ?? PeerIdentity(leaf: peer, others: nil)
+        setResumedPeer(peer, found)
+        return found
     }
 }

@@ -52,6 +52,11 @@ package final class TLSStream: ByteStream, EndOfTurn {
     /// What was agreed on; set when the handshake is complete.
     package private(set) var parameters: TLSSessionParameters?
 
+    /// The certificate of the session that is being resumed, with a reference of ours, and whose it is: asked for more than
+    /// once until the handshake is complete, and found by a hash.
+    private var resumedPeer: OpaquePointer?
+    private var resumedIdentity: PeerIdentity?
+
     /// Nothing of the handshake is left in `ssl`.
     private var isParked = false
     /// A client got what the next connection resumes with.
@@ -115,6 +120,7 @@ package final class TLSStream: ByteStream, EndOfTurn {
     }
 
     deinit {
+        setResumedPeer(nil, nil)
         if let ssl { SSL_free(ssl) }
         if !transport.isClosed { transport.close() }
     }
@@ -209,6 +215,8 @@ package final class TLSStream: ByteStream, EndOfTurn {
         }
         TLSLibrary.forgetErrors()
         let result = SSL_do_handshake(ssl)
+        // A ticket that failed half-way may have left it off.
+        apus_tls_decode_keys()
         if result == 1 {
             completeHandshake(ssl)
         } else if SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ {
@@ -219,7 +227,9 @@ package final class TLSStream: ByteStream, EndOfTurn {
     private func completeHandshake(_ ssl: OpaquePointer) {
         let agreed = TLSSessionParameters(ssl)
         parameters = agreed
-        if agreed.isResumed, !acceptResumedPeer(ssl) {
+        let isAccepted = !agreed.isResumed || acceptResumedPeer(ssl)
+        setResumedPeer(nil, nil)
+        guard isAccepted else {
             fail(failure ?? TLSFailure(
                 stat: .failVerifyError, text: "the resumed session's peer is refused", code: 0, verifyResult: 0))
             return
@@ -238,6 +248,16 @@ package final class TLSStream: ByteStream, EndOfTurn {
         if isReadingPaused { pauseTransport() }
         if !output.isEmpty || isWriteClosed { loop.scheduleFlush(self) }
         handler?._withUnsafeGuaranteedRef { $0.onConnected(self) }
+    }
+
+    /// Who a resumed session's peer is, if it was looked up before.
+    func knownIdentity(of peer: OpaquePointer) -> PeerIdentity? { peer == resumedPeer ? resumedIdentity : nil }
+
+    func setResumedPeer(_ peer: OpaquePointer?, _ identity: PeerIdentity?) {
+        if let peer { X509_up_ref(peer) }
+        if let resumedPeer { X509_free(resumedPeer) }
+        resumedPeer = peer
+        resumedIdentity = identity
     }
 
     private func park(_ ssl: OpaquePointer) { isParked = workspace.parking.park(ssl) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import COpenSSL
 import MeshIO
 import MeshTLS
 import MeshTestKit
@@ -29,6 +30,23 @@ struct ResumptionTests {
         let rig = try Rig.mutual(authority) { server, _ in server.maximumVersion = version }
         #expect(!isResumed(rig))
         for _ in 0..<4 { #expect(isResumed(rig)) }
+    }
+
+    /// While a ticket is made or opened keys are passed over, and not a moment longer.
+    @Test(arguments: [TLSVersion.tls12, .tls13])
+    func certificatesReadAfterwardsHaveTheirKeys(version: TLSVersion) throws {
+        let rig = try Rig.mutual(authority) { server, _ in server.maximumVersion = version }
+        for _ in 0..<3 {
+            _ = isResumed(rig)
+            let hasKey = authority.root.pem.withUnsafeBytes { pem in
+                let bio = BIO_new_mem_buf(pem.baseAddress, Int32(pem.count))
+                defer { BIO_free(bio) }
+                let read = PEM_read_bio_X509(bio, nil, nil, nil)
+                defer { X509_free(read) }
+                return read != nil && X509_get0_pubkey(read) != nil
+            }
+            #expect(hasKey)
+        }
     }
 
     @Test func itCanBeTurnedOffOnEitherSide() throws {

@@ -17,6 +17,15 @@
 /// up. Call once, before anything else of OpenSSL.
 bool apus_tls_set_up(void);
 
+/// The context that `apus_tls_set_up` made lean, by its address and not by NULL: what is given it keeps working between the
+/// next two calls.
+OSSL_LIB_CTX *apus_tls_library(void);
+/// From here to `apus_tls_decode_keys`, keys of certificates that this thread reads without naming a context are left
+/// undecoded. OpenSSL reads the peer's certificate back with every ticket it makes or opens, decoding its key for a sixth of
+/// what is not cryptography in a resumed handshake, and nobody uses that key.
+void apus_tls_pass_over_keys(void);
+void apus_tls_decode_keys(void);
+
 /// Has OpenSSL take its memory from blocks that are kept for each thread. False when it has taken some already, or a
 /// sanitizer watches memory. Nothing depends on it.
 bool apus_tls_keep_memory(void);

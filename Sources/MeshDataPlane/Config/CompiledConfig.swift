@@ -97,6 +97,8 @@ package final class CompiledHTTP: Sendable {
     let stats: HTTPConnectionManagerStats
     let listenerStats: HTTPListenerStats
     let accessLogs: CompiledAccessLogs
+    /// Whether anything reads heads once the response has begun: logs, filters.
+    let keepsHeads: Bool
     /// Nil where local replies stay as they are.
     let localReplies: CompiledLocalReplies?
     let serverName: ConstantBytes
@@ -135,6 +137,7 @@ package final class CompiledHTTP: Sendable {
         self.filters = filters
         self.stats = stats
         self.accessLogs = accessLogs
+        keepsHeads = !accessLogs.isEmpty || !filters.isEmpty
         localReplies = terminal.localReplies.map { CompiledLocalReplies($0, runtime: runtime) }
         self.router = router
         serverName = ConstantBytes(terminal.serverName)
@@ -207,6 +210,8 @@ package final class CompiledCluster: Sendable {
     let updateStats: ClusterUpdateStats
     let membership: ClusterMembershipStats
     let connectTimeout: UInt64
+    /// No idle timeout of its own was configured: connections that nobody needs may be closed before it.
+    let closesSurplus: Bool
     let idleTimeout: UInt64
     let maxConnectionDuration: UInt64
     /// 0 for no limit.
@@ -248,6 +253,7 @@ package final class CompiledCluster: Sendable {
         options.streamBufferLimit = min(options.streamBufferLimit, max(Int(cluster.bufferLimitBytes), 1))
         http2Options = options
         connectTimeout = cluster.connectTimeout.nanoseconds
+        closesSurplus = cluster.http.idleTimeout == UpstreamHTTPOptions().idleTimeout
         idleTimeout = cluster.http.idleTimeout.timeoutNanoseconds
         maxConnectionDuration = cluster.http.maxConnectionDuration.timeoutNanoseconds
         maxRequestsPerConnection = cluster.http.maxRequestsPerConnection ?? 0

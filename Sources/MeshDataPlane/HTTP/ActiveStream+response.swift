@@ -44,10 +44,19 @@ extension ActiveStream {
         }
         addUpstreamHeaders(manager)
         passResponseHead(manager, from: filters.count - 1, endStream: endStream)
+        if !manager.config.keepsHeads, !endStream { releaseHeads() }
         if phase.contains(.tunnel) {
             if manager.config.accessLogs.options.logsTunnel { log(.downstreamTunnelEstablished, manager) }
             releaseUpgradeBytes()
         }
+    }
+
+    /// Nobody reads the heads any more, and there are streams that stay open for hours. What is still to be sent of them is
+    /// kept by the codec.
+    private func releaseHeads() {
+        guard phase.contains(.responseStarted), !phase.contains(.finished) else { return }
+        request.headers.reset()
+        response.headers.reset()
     }
 
     func onUpstreamBody(_ slice: consuming SlabSlice) {

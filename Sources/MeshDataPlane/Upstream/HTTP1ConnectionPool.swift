@@ -10,6 +10,8 @@ import MeshStats
 final class HTTP1ConnectionPool: ConnectionPool {
     private(set) var state = PoolState()
     private var idle = UncountedStack<HTTP1UpstreamConnection>()
+    /// Idle connections that stay however long nobody needs them, until they time out.
+    private static let keptIdle = 64
 
     // MARK: Requests
 
@@ -112,6 +114,13 @@ final class HTTP1ConnectionPool: ConnectionPool {
         breakers.pending.remove(stats)
         stoppedWaiting(request)
         return request
+    }
+
+    override func trim() -> Int {
+        let surplus = min(idle.takeFewest(), idle.count - HTTP1ConnectionPool.keptIdle)
+        guard surplus > 0, compiled.closesSurplus else { return 0 }
+        for _ in 0..<surplus { idle[0]._withUnsafeGuaranteedRef { $0.closeSurplus() } }
+        return surplus
     }
 
     /// The connection is gone. `failure` is why it could not be made, when it could not.

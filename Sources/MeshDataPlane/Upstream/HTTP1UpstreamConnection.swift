@@ -141,6 +141,12 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         if next != .max { timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
     }
 
+    /// Nobody needed it since the pool was looked at last.
+    func closeSurplus() {
+        stats.add(counts.connectionsIdleTimeout)
+        closeIdle()
+    }
+
     override func closeIdle() { if phase == .idle { end(failure: nil, isLocal: true) } }
 
     override func closeNow() { end(failure: .localReset, isLocal: true) }

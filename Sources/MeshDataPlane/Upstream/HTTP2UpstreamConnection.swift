@@ -247,8 +247,8 @@ final class HTTP2UpstreamConnection: UpstreamConnection, TimerTarget, EndOfTurn 
         active -= 1
         lastActivity = loop.now
         stats.decrement(codecStats.streamsActive)
-        if let transport {
-            countedBytes.count(transport, stats, received: counts.bytesReceived, sent: counts.bytesSent)
+        transportReference?._withUnsafeGuaranteedRef {
+            countedBytes.count($0, stats, received: counts.bytesReceived, sent: counts.bytesSent)
         }
         owner.requestEnded()
     }

@@ -231,6 +231,9 @@ final class WorkerCluster: TimerTarget {
 
     // MARK: Ending
 
+    /// See `ConnectionPool.trim`.
+    func trim() -> Int { allEndpoints.reduce(0) { $0 + $1.trim() } }
+
     /// The cluster was replaced or removed: idle connections end now, the others with their request.
     func drain() {
         isDraining = true

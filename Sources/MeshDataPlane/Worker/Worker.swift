@@ -169,7 +169,7 @@ package final class Worker: EndOfTurn {
         clusters = ClusterManager(
             loop: loop, stats: stats, http2Memory: http2Memory, seed: seed &+ 1)
         mailbox = handle.mailbox
-        loop.onTrim = { [unowned self] in self.trimStreams() }
+        loop.onTrim = { [unowned self] in self.trim() }
         loop.onOverBudget = { [unowned self] in self.returnToBudget() }
         mailbox.attach(loop.makeWaker { [unowned self] in self.readMail() })
     }
@@ -254,8 +254,10 @@ package final class Worker: EndOfTurn {
         free(Unmanaged.passUnretained(stream))
     }
 
-    /// Frees the streams that nobody needed since the last time, and says how much memory went back to the allocator then.
-    private func trimStreams() -> Int {
+    /// Gives back what nobody needed since the last time: streams, and connections to upstreams. Says how much
+    /// memory went back to the allocator then.
+    private func trim() -> Int {
+        endedConnections += clusters.trim()
         let unneeded = freeStreams.takeFewest()
         let freed = freeStreams.removeOldest(unneeded) { free($0) }
         defer { endedConnections = 0 }

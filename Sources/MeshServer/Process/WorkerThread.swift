@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CProcess
 import MeshDataPlane
 import MeshIO
 import MeshModel
@@ -22,7 +23,9 @@ struct WorkerThread {
         let seed = WorkerThread.randomSeed()
         let hostAddress = HostAddress.find(options.localAddressIPVersion)
         thread = LoopThread(name: "wrk:\(index)", cpu: options.cpusetThreads ? index : nil) { loop in
-            Worker(
+            // After a burst, code that it needed and what comes next does not goes as well; the rest is in the page cache.
+            loop.onPagesReturned = { apus_forget_code_pages() }
+            return Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
                 logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,
                 logFlushInterval: UInt64(options.fileFlushIntervalMilliseconds) * 1_000_000, node: node,

@@ -9,12 +9,13 @@ import Testing
 /// What one HTTP/1 message leaves behind on a connection, or in a pooled stream, for the next one.
 struct HTTP1ConnectionTests {
     /// `/up…` goes to the upstream, any other path is answered with 404 here.
-    private func rig(bufferLimit: UInt32 = 1_048_576) -> DataPlaneRig {
+    private func rig(bufferLimit: UInt32 = 1_048_576, isLogged: Bool = false) -> DataPlaneRig {
         let route = Route(match: RouteMatch(.prefix("/up")), action: .forward(RouteAction(cluster: "up")))
         let routes = RouteConfiguration(
             name: "r", virtualHosts: [VirtualHost(name: "v", domains: ["*"], routes: [route])])
         var terminal = HTTPTerminal(statPrefix: "h", routes: .inline(routes))
         terminal.httpFilters = [TypedConfig(name: "router", typeURL: FilterRegistry.routerTypeURL, bytes: [])]
+        if isLogged { terminal.accessLogs = DataPlaneRig.log() }
         let http = terminal
         return DataPlaneRig(
             cluster: { $0.bufferLimitBytes = bufferLimit },
@@ -54,6 +55,44 @@ struct HTTP1ConnectionTests {
         rig.loop.turn()
         #expect(slow.text.hasSuffix(String(repeating: "x", count: 8192)))
         for peer in [slow, next, upstream] { peer.stream.close() }
+        rig.expectNothingLeft()
+    }
+
+    /// A stream may be open for hours: its heads are kept for the log, and without one for nobody.
+    @Test(arguments: [false, true])
+    func headsAreKeptForTheLogAlone(isLogged: Bool) throws {
+        let rig = rig(isLogged: isLogged)
+        let client = try rig.client()
+        client.send(get("/up"))
+        rig.loop.turn()
+        let upstream = try #require(rig.upstreams.last)
+        upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345")
+        rig.loop.turn()
+        #expect(rig.loop.pool.outstandingSlabs == (isLogged ? 2 : 0))
+        upstream.send("67890")
+        rig.loop.turn()
+        #expect(client.text.hasSuffix("\r\n\r\n1234567890"))
+        for peer in [client, upstream] { peer.stream.close() }
+        rig.expectNothingLeft()
+    }
+
+    /// What a burst left stays until nobody needed it from one look to the next, and then 64 of it.
+    @Test func surplusConnectionsEndWhenNobodyNeedsThem() throws {
+        let rig = rig()
+        let clients = try (0..<70).map { _ in try rig.client() }
+        for client in clients { client.send(get("/up")) }
+        rig.loop.turn()
+        #expect(rig.upstreams.count == 70)
+        for upstream in rig.upstreams { upstream.send(answer("x")) }
+        rig.loop.turn()
+        #expect(rig.stat("cluster.up.upstream_cx_active") == 70)
+        for (left, timedOut) in [(70, 0), (64, 6), (64, 6)] {
+            rig.loop.trim()
+            rig.loop.turn()
+            #expect(rig.stat("cluster.up.upstream_cx_active") == left)
+            #expect(rig.stat("cluster.up.upstream_cx_idle_timeout") == timedOut)
+        }
+        for peer in clients + rig.upstreams { peer.stream.close() }
         rig.expectNothingLeft()
     }
 
