@@ -13,6 +13,7 @@ struct MeshbenchCommand: ParsableCommand {
               meshbench run https://127.0.0.1:8443/ --protocol http2 -c 10 -s 32 --closed --html run.html
               meshbench find http://127.0.0.1:8080/ --keep 'p99<5ms'
               meshbench report before.json after.json
+              meshbench compare --proxy apus --proxy envoy --scenario h1,h2,mtls --html report.html
             """,
-        subcommands: [RunCommand.self, FindCommand.self, ServeCommand.self, ReportCommand.self])
+        subcommands: [RunCommand.self, FindCommand.self, ServeCommand.self, ReportCommand.self, CompareCommand.self])
 }

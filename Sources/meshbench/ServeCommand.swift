@@ -42,6 +42,8 @@ struct ServeCommand: ParsableCommand {
     var cert: String?
     @Option(help: "PEM file of its key.")
     var key: String?
+    @Option(help: "PEM file of a CA; clients must have a certificate of it then.")
+    var ca: String?
 
     func run() throws {
         guard let address = Address(ip: host, port: port) else {
@@ -66,10 +68,17 @@ struct ServeCommand: ParsableCommand {
         } else if cert != nil || key != nil {
             throw ValidationError("allowed: --cert and --key together")
         }
+        var authority: [UInt8]?
+        if let ca {
+            guard certificate != nil else { throw ValidationError("allowed: --ca with --cert and --key") }
+            guard let bytes = FileContents.bytes(ca) else { throw ValidationError("\(ca): cannot be read") }
+            authority = bytes
+        }
         let server: BenchServer
         do throws(ScenarioError) {
             server = try BenchServer(
-                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: cpu, certificate: certificate)
+                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: cpu, certificate: certificate,
+                clientAuthority: authority)
         } catch { throw RunFailure(error.description) }
         print("listening on \(server.address)")
         fflush(nil)

@@ -4,14 +4,19 @@ import Glibc
 /// A run, or several, as one page that needs nothing else: no script, no font, no picture from outside.
 public enum HTMLReport {
     public static func page(_ summaries: [RunSummary]) -> String {
-        var out = """
-            <!doctype html>
-            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-            <title>meshbench</title><style>\(style)</style></head><body><main><h1>meshbench</h1>
-            """
-        for summary in summaries { out += section(summary) }
-        return out + "</main></body></html>\n"
+        document(title: "meshbench", body: summaries.map(section).joined())
+    }
+
+    /// A page with the style of all reports.
+    static func document(title: String, body: String) -> String {
+        """
+        <!doctype html>
+        <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+        <title>\(HTMLText.escape(title))</title><style>\(style)</style></head><body><main><h1>\(HTMLText.escape(title))</h1>
+        \(body)</main></body></html>
+
+        """
     }
 
     private static func section(_ summary: RunSummary) -> String {
@@ -118,5 +123,8 @@ public enum HTMLReport {
         .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}
         .wide{overflow-x:auto;margin-top:14px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
         th,td{text-align:right;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child{text-align:left}
+        rect.a{fill:var(--a)}rect.d{fill:var(--line)}.whisker{stroke:var(--fg);stroke-width:1.5;opacity:.55}svg text.value{fill:var(--fg)}
+        .verdict{border-left:4px solid var(--a);padding:8px 12px;background:var(--card);margin:0 0 14px}
+        .verdicts{padding-left:18px}.verdicts li{margin:4px 0}.verdicts .bad{color:var(--c)}a{color:var(--a)}code{overflow-wrap:anywhere}
         """
 }

@@ -12,15 +12,18 @@ public final class BenchServer {
 
     /// - Parameters:
     ///   - certificate: PEM chain and key; nil serves plain text.
+    ///   - clientAuthority: PEM of a CA whose certificates clients must have; nil asks for none.
     /// - Throws: `ScenarioError` when the address is taken or the certificate is none.
     public init(
         _ address: Address, behaviour: ServedBehaviour = ServedBehaviour(), speaksTCP: Bool = false, workers: Int = 1,
-        firstCPU: Int? = nil, certificate: (chain: [UInt8], key: [UInt8])? = nil
+        firstCPU: Int? = nil, certificate: (chain: [UInt8], key: [UInt8])? = nil, clientAuthority: [UInt8]? = nil
     ) throws(ScenarioError) {
         var context: TLSContext?
         if let certificate {
             var options = TLSContextOptions(role: .server)
             options.certificates = [TLSCertificateSource(chain: certificate.chain, key: certificate.key)]
+            options.trustedCA = clientAuthority
+            options.requiresClientCertificate = clientAuthority != nil
             options.protocols = speaksTCP ? [] : [Array("h2".utf8), Array("http/1.1".utf8)]
             do throws(TLSContextError) {
                 context = try TLSContext(options, now: Int64(time(nil)))

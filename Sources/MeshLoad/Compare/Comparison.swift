@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+
+/// What is to be compared, and how thoroughly.
+public struct ComparisonPlan: Sendable {
+    /// The first one is what the others are compared with.
+    public var proxies: [ProxyChoice]
+    public var scenarios: [ComparisonScenario]
+    public var rounds: Int
+    /// Of a run. - Unit: seconds.
+    public var seconds: Double
+    /// Load on a proxy before its first run. - Unit: seconds.
+    public var warmUp: Double
+    /// The CPU of the proxy, alone; and that of upstream and load together.
+    public var proxyCPU: Int
+    public var loadCPU: Int
+    /// For configurations, certificates and logs.
+    public var folder: String
+    /// For the report.
+    public var command: String
+
+    public init(
+        proxies: [ProxyChoice], scenarios: [ComparisonScenario], rounds: Int = 5, seconds: Double = 1, warmUp: Double = 0.7,
+        proxyCPU: Int = 0, loadCPU: Int = 1, folder: String, command: String = "meshbench compare"
+    ) {
+        self.proxies = proxies
+        self.scenarios = scenarios
+        self.rounds = rounds
+        self.seconds = seconds
+        self.warmUp = warmUp
+        self.proxyCPU = proxyCPU
+        self.loadCPU = loadCPU
+        self.folder = folder
+        self.command = command
+    }
+
+    /// Says what cannot be run.
+    public func check() throws(ScenarioError) {
+        guard (1...100).contains(rounds) else { throw ScenarioError("rounds: found \(rounds); allowed: 1 to 100") }
+        guard seconds >= 0.2, seconds <= 600 else { throw ScenarioError("seconds: found \(seconds); allowed: 0.2 to 600") }
+        guard proxyCPU != loadCPU else { throw ScenarioError("proxy-cpu and load-cpu: found \(proxyCPU) for both; allowed: two different ones") }
+        let labels = proxies.map(\.label)
+        for label in labels where labels.filter({ $0 == label }).count > 1 {
+            throw ScenarioError("proxy: found '\(label)' twice; allowed: different labels, such as apus@before=/path/to/apus")
+        }
+    }
+}
+
+/// How a comparison goes on.
+public enum ComparisonEvent: Sendable {
+    /// Something that is happening right now.
+    case live(done: Int, total: Int, text: String)
+    /// A step is done.
+    case step(done: Int, total: Int, text: String)
+}
+
+/// What every measurement of a comparison shares.
+final class ComparisonBench {
+    let program: String
+    let folder: String
+    let proxyCPU: Int
+    let loadCPU: Int
+    let certificates: RunCertificates
+    private let onEvent: (ComparisonEvent) -> Void
+    private var done = 0
+    private var total: Int
+
+    init(
+        program: String, plan: ComparisonPlan, certificates: RunCertificates, steps: Int, onEvent: @escaping (ComparisonEvent) -> Void
+    ) {
+        self.program = program
+        folder = plan.folder
+        proxyCPU = plan.proxyCPU
+        loadCPU = plan.loadCPU
+        self.certificates = certificates
+        total = steps
+        self.onEvent = onEvent
+    }
+
+    func live(_ text: String) { onEvent(.live(done: done, total: total, text: text)) }
+
+    func step(_ text: String) {
+        done += 1
+        onEvent(.step(done: done, total: max(total, done), text: text))
+    }
+
+    /// There is more to do than was thought, or less.
+    func grow(by steps: Int) { total += steps }
+}
+
+/// Starts proxies with equivalent configurations and an upstream, and loads them in turns.
+public struct Comparison {
+    private let plan: ComparisonPlan
+    private let program: String
+    private let onEvent: (ComparisonEvent) -> Void
+    private var found: [FoundProxy] = []
+    private var missing: [String] = []
+
+    /// Looks for the proxies.
+    /// - Throws: `ScenarioError` for a plan that cannot be run, or when none of the proxies is on the machine.
+    public init(_ plan: ComparisonPlan, onEvent: @escaping (ComparisonEvent) -> Void) throws(ScenarioError) {
+        try plan.check()
+        self.plan = plan
+        self.onEvent = onEvent
+        program = Machine.ownProgram
+        do {
+            try FileManager.default.createDirectory(atPath: plan.folder, withIntermediateDirectories: true)
+        } catch {
+            throw ScenarioError("\(plan.folder): cannot be made: \(error)")
+        }
+        Machine.raiseDescriptorLimit()
+        let search = Machine.search
+        for choice in plan.proxies {
+            guard let path = try search.find(choice) else {
+                missing.append("\(choice.label) was not found: \(choice.kind.howToGet)")
+                continue
+            }
+            let output = try ChildProcess.output(of: [path, choice.kind.versionFlag], cpu: plan.loadCPU, log: plan.folder + "/version.log")
+            found.append(FoundProxy(choice: choice, path: path, version: Machine.version(output)))
+        }
+        if found.isEmpty { throw ScenarioError("none of the proxies is on this machine.\n  " + missing.joined(separator: "\n  ")) }
+    }
+
+    /// Those that were asked for and are not there, with how to get them.
+    public var notFound: [String] { missing }
+
+    /// Runs to the end; blocks the calling thread.
+    public func run() throws(ScenarioError) -> ComparisonReport {
+        try Machine.pin(to: plan.loadCPU, log: plan.folder + "/taskset.log")
+        let clients = plan.scenarios.map(\.load.clientCertificates).max() ?? 1
+        let certificates = try RunCertificates(folder: plan.folder, clients: clients > 1 ? clients : 0)
+        let steps = plan.scenarios.reduce(0) { $0 + $1.variants(found.map(\.choice)).count * plan.rounds }
+        let bench = ComparisonBench(program: program, plan: plan, certificates: certificates, steps: steps, onEvent: onEvent)
+        var outcomes: [ScenarioOutcome] = []
+        for scenario in plan.scenarios { outcomes.append(try measure(scenario, bench)) }
+        let formatter = ISO8601DateFormatter()
+        return ComparisonReport(
+            date: formatter.string(from: Date()), machine: MachineUse.machine(), command: plan.command, rounds: plan.rounds,
+            secondsPerRun: plan.seconds,
+            participants: found.map { ComparisonParticipant(label: $0.choice.label, kind: $0.choice.kind, path: $0.path, version: $0.version) },
+            missing: missing, scenarios: outcomes)
+    }
+
+    private func measure(_ scenario: ComparisonScenario, _ bench: ComparisonBench) throws(ScenarioError) -> ScenarioOutcome {
+        let variants = scenario.variants(found.map(\.choice))
+        var kinds: [UpstreamKind] = []
+        for variant in variants where !kinds.contains(variant.door.upstream) { kinds.append(variant.door.upstream) }
+        let upstreams = try UpstreamServers(
+            kinds, program: program, certificates: bench.certificates.folder, cpu: plan.loadCPU, folder: plan.folder)
+        defer { upstreams.stop() }
+        let ports = try LocalPort.free(2 * variants.count)
+        var proxies: [(variant: ComparisonVariant, process: ProxyProcess)] = []
+        for (place, variant) in variants.enumerated() {
+            guard let proxy = found.first(where: { $0.choice == variant.proxy }) else { continue }
+            let setup = ProxySetup(
+                kind: variant.proxy.kind, door: variant.door, port: ports[2 * place], adminPort: ports[2 * place + 1],
+                upstreamPort: upstreams.ports[variant.door.upstream] ?? 0, folder: "\(plan.folder)/\(scenario.name)-\(place)",
+                certificates: bench.certificates.folder, routes: variant.routes)
+            proxies.append((variant, try ProxyProcess(label: variant.label, setup: setup, binary: proxy.path, cpu: plan.proxyCPU)))
+        }
+        defer { for (_, process) in proxies { process.stop() } }
+        let result = LoadMeasurement(scenario: scenario, plan: plan, bench: bench).measure(proxies, upstreams)
+        return ScenarioOutcome(scenario, variants: variants, runs: result.runs, broken: result.broken)
+    }
+}
