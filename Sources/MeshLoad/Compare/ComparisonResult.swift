@@ -46,8 +46,10 @@ public struct ScenarioOutcome: Equatable, Sendable, Codable {
     public let title: String
     /// The figures that its tables show, the main one first.
     public let metrics: [String]
-    /// Labels, in the order of a round. The first one is what the others are compared with.
+    /// Labels, in the order of a round.
     public let variants: [String]
+    /// For each of them the one that is compared with it.
+    public let subjects: [String]
     public let runs: [ComparisonRunRecord]
     /// Why a variant could not be measured to the end.
     public let broken: [String: String]

@@ -19,15 +19,15 @@ public enum ComparisonText {
         return out
     }
 
-    /// Head and rows of a scenario's table. The figures are medians of the runs that count; the first column of figures is
-    /// followed by the paired ratio of the first variant to this one.
+    /// Head and rows of a scenario's table. The figures are medians of the runs that count; behind them stands the paired
+    /// ratio of the row's subject to the row.
     static func table(_ scenario: ScenarioOutcome) -> [[String]] {
         let metrics = scenario.metrics.compactMap(ComparisonMetric.init(rawValue:))
         guard let main = metrics.first else { return [] }
         let compared = scenario.comparedMetric ?? main
-        let subject = scenario.variants.first ?? ""
-        var rows = [[""] + metrics.map(\.title) + ["\(subject) / this", "runs"]]
-        for variant in scenario.variants {
+        let title = scenario.subjects.first.flatMap { $0.split(separator: ",").first } ?? ""
+        var rows = [[""] + metrics.map(\.title) + ["\(title) / this", "runs"]]
+        for (variant, subject) in zip(scenario.variants, scenario.subjects) {
             var row = [variant]
             for metric in metrics {
                 row.append(scenario.median(variant, metric.rawValue).map(metric.text) ?? "–")
@@ -46,10 +46,13 @@ public enum ComparisonText {
     }
 
     static func interval(_ ratio: PairedRatio) -> String {
-        let text = DurationText.fixed(ratio.median.value, 2)
+        let text = self.ratio(ratio.median.value)
         guard ratio.ratios.count > 1 else { return text }
-        return "\(text) (\(DurationText.fixed(ratio.median.low, 2))–\(DurationText.fixed(ratio.median.high, 2)))"
+        return "\(text) (\(self.ratio(ratio.median.low))–\(self.ratio(ratio.median.high)))"
     }
+
+    /// Two places, and more where those would be zeros.
+    static func ratio(_ value: Double) -> String { DurationText.fixed(value, value >= 0.1 ? 2 : value >= 0.01 ? 3 : 4) }
 
     /// Columns as wide as their widest cell.
     static func aligned(_ rows: [[String]]) -> [String] {

@@ -25,7 +25,7 @@ struct ComparisonVerdict: Equatable, Sendable {
         var isRight = true
         for reference in references ?? Array(variants.dropFirst()) {
             if let why = ComparisonVerdict.trouble(reference, runs, broken) {
-                clauses.append("against \(reference) it is invalid: \(why)")
+                clauses.append("invalid against \(reference): \(why)")
                 isRight = false
                 continue
             }
@@ -41,19 +41,19 @@ struct ComparisonVerdict: Equatable, Sendable {
         let figure = values.isEmpty ? "nothing was measured" : metric.text(PairedRatio.median(of: values))
         var text =
             clauses.isEmpty
-            ? "\(subject): \(metric.noun) \(figure); nothing to compare it with"
-            : "\(subject)'s \(metric.noun) (\(figure)) is \(clauses.joined(separator: "; "))"
+            ? "\(subject): \(metric.noun) \(figure), with nothing to compare it with"
+            : "\(subject): \(metric.noun) \(figure), \(clauses.joined(separator: "; "))"
         if isNoisy { text += "; noisy: other programs used the machine in runs that this rests on" }
         sentence = text + "."
         isValid = isRight && !values.isEmpty
     }
 
-    /// `0.33 × envoy's (0.30–0.36)`, and what cannot be told apart.
+    /// `0.33 × that of envoy (0.30–0.36)`, and what cannot be told apart.
     static func clause(_ ratio: PairedRatio) -> String {
         let interval = ratio.median
-        var text = "\(DurationText.fixed(interval.value, 2)) × \(ratio.reference)'s"
+        var text = "\(ComparisonText.ratio(interval.value)) × that of \(ratio.reference)"
         if ratio.ratios.count > 1 {
-            text += " (\(DurationText.fixed(interval.low, 2))–\(DurationText.fixed(interval.high, 2))"
+            text += " (\(ComparisonText.ratio(interval.low))–\(ComparisonText.ratio(interval.high))"
             text += interval.low <= 1 && interval.high >= 1 ? ", no clear difference)" : ")"
         } else {
             text += " (one round)"

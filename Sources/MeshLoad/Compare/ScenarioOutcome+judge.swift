@@ -20,7 +20,8 @@ extension ScenarioOutcome {
         let verdict = ComparisonVerdict(
             variants: scenario.judged(variants), runs: runs, broken: broken, metric: main)
         self.init(
-            name: scenario.name, title: scenario.title, metrics: scenario.tableMetrics.map(\.rawValue), variants: labels, runs: runs,
+            name: scenario.name, title: scenario.title, metrics: scenario.tableMetrics.map(\.rawValue), variants: labels,
+            subjects: scenario.subjects(variants), runs: runs,
             broken: broken, ratios: ratios, verdict: verdict.sentence, isValid: verdict.isValid,
             remarks: ComparisonRemarks.of(scenario, labels, runs))
     }
@@ -59,6 +60,13 @@ extension ComparisonScenario {
         }
     }
 
+    /// For each variant the one that is compared with it: the first one, of several route tables the first proxy's of that length.
+    func subjects(_ variants: [ComparisonVariant]) -> [String] {
+        variants.map { variant in
+            variants.first { $0.proxy == variants[0].proxy && $0.routes == variant.routes }?.label ?? variants[0].label
+        }
+    }
+
     /// The subject of the verdict, then those it is compared with. Of several route tables it is the first proxy's longest,
     /// compared with its shortest and with the others' longest.
     func judged(_ variants: [ComparisonVariant]) -> [String] {
@@ -75,9 +83,13 @@ extension ComparisonScenario {
 enum ComparisonRemarks {
     /// Share of its core below which a proxy was not the bottleneck of a closed loop.
     static let full = 0.95
+    /// Share of theirs above which load and upstream were.
+    static let busy = 0.85
 
     static func of(_ scenario: ComparisonScenario, _ labels: [String], _ runs: [ComparisonRunRecord]) -> [String] {
         var remarks: [String] = []
+        var starved: [String] = []
+        var idle: [String] = []
         for label in labels {
             let all = runs.filter { $0.variant == label }
             guard !all.isEmpty else { continue }
@@ -101,11 +113,12 @@ enum ComparisonRemarks {
                     "\(label): \(DurationText.count(arrived)) of \(DurationText.count(wanted)) handshakes/s came about, for want of CPU on one side or the other")
             }
             guard !scenario.isOpen, !scenario.isMemory, let cores = median(.proxyCores), cores < full, let load = median(.loadCores) else { continue }
-            remarks.append(
-                "\(label): it used \(DurationText.fixed(cores, 2)) of its core, load and upstream \(DurationText.fixed(load, 2)) of theirs: "
-                    + (load >= 0.85 ? "load and upstream were the bottleneck" : "neither side was busy all the time")
-                    + "; requests/s are a lower bound and latency an upper one, CPU per request holds")
+            let text = "\(label) (\(DurationText.fixed(cores, 2)) of its core)"
+            if load >= busy { starved.append(text) } else { idle.append(text) }
         }
+        let holds = "; their requests/s are a lower bound and latency an upper one, CPU per request holds"
+        if !starved.isEmpty { remarks.append("load and upstream were the bottleneck of \(starved.joined(separator: ", "))" + holds) }
+        if !idle.isEmpty { remarks.append("neither side was busy all the time: \(idle.joined(separator: ", "))" + holds) }
         return remarks
     }
 }
