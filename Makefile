@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
+BENCH := .build/release/meshbench
 
 .PHONY: run build test bench fuzz soak restarts asan asan-suites packages venv clean
 
@@ -11,11 +12,15 @@ BINARY := .build/release/apus
 run: build
 	$(BINARY) demo
 
-## The release binary: Swift's runtime linked in, symbols stripped; apus.symbols keeps them for callgrind and perf.
+## The release binaries, apus and meshbench: Swift's runtime linked in, symbols stripped; NAME.symbols keeps them for
+## callgrind and perf.
 build: packages
 	$(BUILD) --product apus
-	@if nm $(BINARY) 2>/dev/null | grep -q ' swift_retain$$'; then strip --strip-debug -o $(BINARY).symbols $(BINARY); fi
-	strip --strip-unneeded --remove-section=.comment -o $(BINARY).stripped $(BINARY) && mv $(BINARY).stripped $(BINARY)
+	$(BUILD) --product meshbench
+	@for binary in $(BINARY) $(BENCH); do \
+	    if nm $$binary 2>/dev/null | grep -q ' swift_retain$$'; then strip --strip-debug -o $$binary.symbols $$binary; fi; \
+	    strip --strip-unneeded --remove-section=.comment -o $$binary.stripped $$binary && mv $$binary.stripped $$binary || exit 1; \
+	done
 
 ## Everything that can fail: unit tests, Python suites against Envoy, hostile input, peers, instruction counts, fuzzing.
 test:

@@ -40,7 +40,7 @@ count() {
     unit)
         ok=$(grep -cE '^✔ Test .* passed after' "$log")
         bad=$(grep -cE '^✘ Test .* failed after' "$log") ;;
-    differential | upstreams | stats | admin | hostile | faults | conformance | peers | bench-report)
+    differential | upstreams | stats | admin | hostile | faults | conformance | peers | meshbench | bench-report)
         local line
         line=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
         ok=$(grep -oE '[0-9]+ passed' <<< "$line" | grep -oE '[0-9]+' || echo 0)
@@ -65,7 +65,7 @@ finish() {
 }
 
 pytest() { .venv/bin/python -m pytest -q -p no:cacheprovider "$@"; }
-export APUS_BINARY=$PWD/.build/release/apus
+export APUS_BINARY=$PWD/.build/release/apus MESHBENCH_BINARY=$PWD/.build/release/meshbench
 
 step packages Scripts/packages.sh || finish
 step release make --no-print-directory build || finish
@@ -79,6 +79,7 @@ step hostile pytest Tests/HostileTests
 step faults pytest Tests/FaultTests
 step conformance pytest Tests/ConformanceTests
 step peers pytest Tests/PeerTests
+step meshbench pytest Tests/MeshbenchTests
 [ -e Benchmarks/peers/test_report.py ] && step bench-report pytest Benchmarks/peers/test_report.py
 step callgrind Benchmarks/micro/callgrind.sh
 step callgrind-http2 Benchmarks/micro/callgrind.sh --scenario http2

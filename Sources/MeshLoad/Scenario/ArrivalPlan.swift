@@ -60,7 +60,7 @@ struct ArrivalSequence {
         share = 1 / Double(max(workers, 1))
         stride = max(workers, 1)
         index = worker
-        random = SplitMix(state: seed &+ UInt64(worker) &* 0x9E37_79B9_7F4A_7C15)
+        random = SplitMix(seed: seed, stream: UInt64(worker))
     }
 
     /// The next arrival; nil when the plan has no more. - Unit: nanoseconds from the start.
@@ -109,6 +109,15 @@ struct ArrivalSequence {
 /// A small, seeded source of random numbers: the same on every machine.
 struct SplitMix: Sendable {
     var state: UInt64
+
+    init(state: UInt64) { self.state = state }
+
+    /// One of several sequences of a seed. Their states are scattered: a sequence that began a few steps behind another would
+    /// be the same one, later.
+    init(seed: UInt64, stream: UInt64) {
+        var start = SplitMix(state: seed ^ (stream &+ 1) &* 0xBF58_476D_1CE4_E5B9)
+        state = start.next()
+    }
 
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
