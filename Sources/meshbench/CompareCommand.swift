@@ -72,7 +72,8 @@ struct CompareCommand: ParsableCommand {
                 asked = try ComparisonBound.read(bytes, path: bounds)
             }
         } catch { throw ValidationError(error) }
-        let place = folder ?? NSTemporaryDirectory() + "meshbench-\(getpid())"
+        // Files point at each other by their whole paths.
+        let place = folder.map { URL(fileURLWithPath: $0).path } ?? NSTemporaryDirectory() + "meshbench-\(getpid())"
         defer { if folder == nil { try? FileManager.default.removeItem(atPath: place) } }
         let plan = ComparisonPlan(
             proxies: choices, scenarios: scenarios, rounds: rounds ?? (quick ? 2 : 5), seconds: duration?.value ?? (quick ? 0.5 : 1),

@@ -121,6 +121,27 @@ enum LocalPort {
         withSocket(port) { connect($0, $1, $2) == 0 }
     }
 
+    /// Asks for `/` of a host.
+    /// - Returns: the first line of the answer; nil when there is none within a second.
+    static func ask(_ port: UInt16, host: String) -> String? {
+        var answer: [UInt8] = []
+        _ = withSocket(port) { descriptor, address, length in
+            var limit = timeval(tv_sec: 1, tv_usec: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            guard connect(descriptor, address, length) == 0 else { return false }
+            let request = Array("GET / HTTP/1.1\r\nhost: \(host)\r\nconnection: close\r\n\r\n".utf8)
+            guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return false }
+            var chunk = [UInt8](repeating: 0, count: 1024)
+            while !answer.contains(UInt8(ascii: "\n")) {
+                let count = recv(descriptor, &chunk, chunk.count, 0)
+                if count <= 0 { break }
+                answer += chunk[..<count]
+            }
+            return true
+        }
+        return answer.firstIndex(of: UInt8(ascii: "\r")).map { String(decoding: answer[..<$0], as: UTF8.self) }
+    }
+
     /// Waits until a process serves a port.
     /// - Returns: the seconds it took.
     /// - Throws: `ScenarioError` with its last words when it ends first or takes too long.

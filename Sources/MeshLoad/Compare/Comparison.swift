@@ -94,8 +94,7 @@ public struct Comparison {
     private let plan: ComparisonPlan
     private let program: String
     private let onEvent: (ComparisonEvent) -> Void
-    private var found: [FoundProxy] = []
-    private var missing: [String] = []
+    private let inventory: ProxyInventory
 
     /// Looks for the proxies.
     /// - Throws: `ScenarioError` for a plan that cannot be run, or when none of the proxies is on the machine.
@@ -104,46 +103,29 @@ public struct Comparison {
         self.plan = plan
         self.onEvent = onEvent
         program = Machine.ownProgram
-        do {
-            try FileManager.default.createDirectory(atPath: plan.folder, withIntermediateDirectories: true)
-        } catch {
-            throw ScenarioError("\(plan.folder): cannot be made: \(error)")
-        }
-        Machine.raiseDescriptorLimit()
-        let search = Machine.search
-        for choice in plan.proxies {
-            guard let path = try search.find(choice) else {
-                missing.append("\(choice.label) was not found: \(choice.kind.howToGet)")
-                continue
-            }
-            let output = try ChildProcess.output(of: [path, choice.kind.versionFlag], cpu: plan.loadCPU, log: plan.folder + "/version.log")
-            found.append(FoundProxy(choice: choice, path: path, version: Machine.version(output)))
-        }
-        if found.isEmpty { throw ScenarioError("none of the proxies is on this machine.\n  " + missing.joined(separator: "\n  ")) }
+        inventory = try ProxyInventory(plan.proxies, folder: plan.folder, cpu: plan.loadCPU)
     }
 
     /// Those that were asked for and are not there, with how to get them.
-    public var notFound: [String] { missing }
+    public var notFound: [String] { inventory.missing }
 
     /// Runs to the end; blocks the calling thread.
     public func run() throws(ScenarioError) -> ComparisonReport {
         try Machine.pin(to: plan.loadCPU, log: plan.folder + "/taskset.log")
         let clients = plan.scenarios.map(\.load.clientCertificates).max() ?? 1
         let certificates = try RunCertificates(folder: plan.folder, clients: clients > 1 ? clients : 0)
-        let steps = plan.scenarios.reduce(0) { $0 + $1.variants(found.map(\.choice)).count * plan.rounds }
+        let steps = plan.scenarios.reduce(0) { $0 + $1.variants(inventory.found.map(\.choice)).count * plan.rounds }
         let bench = ComparisonBench(program: program, plan: plan, certificates: certificates, steps: steps, onEvent: onEvent)
         var outcomes: [ScenarioOutcome] = []
         for scenario in plan.scenarios { outcomes.append(try measure(scenario, bench)) }
-        let formatter = ISO8601DateFormatter()
         return ComparisonReport(
-            date: formatter.string(from: Date()), machine: MachineUse.machine(), command: plan.command, rounds: plan.rounds,
+            date: ISO8601DateFormatter().string(from: Date()), machine: MachineUse.machine(), command: plan.command, rounds: plan.rounds,
             secondsPerRun: plan.seconds,
-            participants: found.map { ComparisonParticipant(label: $0.choice.label, kind: $0.choice.kind, path: $0.path, version: $0.version) },
-            missing: missing, scenarios: outcomes)
+            participants: inventory.participants, missing: inventory.missing, scenarios: outcomes)
     }
 
     private func measure(_ scenario: ComparisonScenario, _ bench: ComparisonBench) throws(ScenarioError) -> ScenarioOutcome {
-        let variants = scenario.variants(found.map(\.choice))
+        let variants = scenario.variants(inventory.found.map(\.choice))
         var kinds: [UpstreamKind] = []
         for variant in variants where !kinds.contains(variant.door.upstream) { kinds.append(variant.door.upstream) }
         let upstreams = try UpstreamServers(
@@ -152,7 +134,7 @@ public struct Comparison {
         let ports = try LocalPort.free(2 * variants.count)
         var proxies: [(variant: ComparisonVariant, process: ProxyProcess)] = []
         for (place, variant) in variants.enumerated() {
-            guard let proxy = found.first(where: { $0.choice == variant.proxy }) else { continue }
+            guard let proxy = inventory.found.first(where: { $0.choice == variant.proxy }) else { continue }
             let setup = ProxySetup(
                 kind: variant.proxy.kind, door: variant.door, port: ports[2 * place], adminPort: ports[2 * place + 1],
                 upstreamPort: upstreams.ports[variant.door.upstream] ?? 0, folder: "\(plan.folder)/\(scenario.name)-\(place)",

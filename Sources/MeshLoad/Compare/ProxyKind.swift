@@ -125,7 +125,7 @@ public struct ProxySearch {
             }
         }
         let path = variable("PATH") ?? "/usr/bin:/bin"
-        for folder in path.split(separator: ":") + ["/usr/sbin", "/usr/local/sbin"] { places.append("\(folder)/\(choice.kind.rawValue)") }
+        for folder in path.split(separator: ":").map(String.init) + ["/usr/sbin", "/usr/local/sbin"] { places.append("\(folder)/\(choice.kind.rawValue)") }
         return places.first(where: isProgram)
     }
 }

@@ -2,13 +2,6 @@
 import Foundation
 import Glibc
 
-/// A proxy that was found on the machine.
-struct FoundProxy {
-    let choice: ProxyChoice
-    let path: String
-    let version: String
-}
-
 /// A variant's proxy: its files, its process.
 final class ProxyProcess {
     let label: String
