@@ -101,7 +101,7 @@ let package = Package(
         tests("MeshXDSTests", ["MeshXDS", "MeshProto", "MeshModel"]),
         tests("MeshDataPlaneTests", ["MeshDataPlane", "MeshModel", "MeshHTTP", "MeshTLS", "MeshIO", "MeshStats", "MeshTestKit"]),
         tests("MeshServerTests", ["MeshServer", "MeshDataPlane", "MeshXDS", "MeshStats", "MeshProto", "MeshModel", "MeshIO"]),
-        .testTarget(name: "MeshLoadTests", dependencies: ["MeshLoad", .product(name: "Histogram", package: "hdrhistogram-swift")], swiftSettings: strict),
+        .testTarget(name: "MeshLoadTests", dependencies: ["MeshLoad", "MeshIO", .product(name: "Histogram", package: "hdrhistogram-swift")], swiftSettings: strict),
         tests("ArchitectureTests", []),
     ],
     swiftLanguageModes: [.v6]

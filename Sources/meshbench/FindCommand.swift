@@ -8,10 +8,12 @@ struct FindCommand: ParsableCommand {
         commandName: "find",
         abstract: "Finds the highest rate that keeps a condition.",
         discussion: """
-            Doubles the rate until the condition breaks, then halves the gap. Every trial is an open-loop run of --duration.
+            Doubles the rate until the condition breaks, then halves the gap. Every trial \
+            is an open-loop run of --duration.
 
             Example:
-              meshbench find http://127.0.0.1:8080/ --keep 'p99<5ms' --start 1000 --duration 5s -c 50
+              meshbench find http://127.0.0.1:8080/ --keep 'p99<5ms' --start 1000 \\
+                --duration 5s -c 50
             """)
 
     @OptionGroup var load: LoadOptions

@@ -9,15 +9,24 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Sends a load and reports what came back.",
         discussion: """
-            The load is open by default: requests have planned times, and latency counts from the planned time, so that a server
-            that stalls cannot hide it. Without --rate or another plan the loop is closed: every connection sends again when it was
-            answered.
+            The load is open by default: requests have planned times, and latency counts \
+            from the planned time, so that a server that stalls cannot hide it. Without \
+            --rate or another plan the loop is closed: every connection sends again when \
+            it was answered.
 
             Examples:
               meshbench run http://127.0.0.1:8080/ --rate 2000 --duration 30s
-              meshbench run http://127.0.0.1:8080/item/{1..500} --rate 500 --poisson --observe 4711 --html run.html
-              meshbench run https://127.0.0.1:8443/ -p http2 -c 10 -s 32 --closed --fail-if 'p99>5ms' --fail-if 'errors>0%'
-              meshbench run tcp://127.0.0.1:7000 --body-size 1024 --closed
+              meshbench run 'http://127.0.0.1:8080/item/{1..500}' --rate 500 --poisson \\
+                --observe 4711 --html run.html
+              meshbench run https://127.0.0.1:8443/ -p http2 -c 10 -s 32 --closed \\
+                --fail-if 'p99>5ms' --fail-if 'errors>0%'
+              meshbench run http://127.0.0.1:15001/ --rate 5000 \\
+                --baseline http://127.0.0.1:8080/ --fail-if 'added-p99>1ms'
+              meshbench run http://127.0.0.1:8080/ -p grpc --grpc-call bidi \\
+                --messages 10 --body-size 100 --rate 200
+              meshbench run ws://127.0.0.1:8080/ --body-size exp:2000 --rate 1000
+              meshbench run tcp://127.0.0.1:7000 --body-size 1024
+              meshbench run tcp://127.0.0.1:7000 --tcp-mode duplex -c 2
             """)
 
     @OptionGroup var load: LoadOptions
@@ -28,6 +37,8 @@ struct RunCommand: ParsableCommand {
     var observeCgroup: String?
     @Option(name: .customLong("fail-if"), help: "Exit 2 when the result is beyond it: 'p99>5ms', 'errors>0.1%', 'rps<1000', 'cpu>20us', 'rss>50MB'.")
     var failIf: [String] = []
+    @Option(help: "Target without the proxy: the same load goes there first, and its latencies are subtracted.")
+    var baseline: String?
     @Option(help: "Write the result as JSON.")
     var json: String?
     @Option(help: "Write the course of the run as CSV.")
@@ -41,16 +52,18 @@ struct RunCommand: ParsableCommand {
         let thresholds = try failIf.map { text in
             do throws(ScenarioError) { return try Threshold(text) } catch { throw ValidationError(error) }
         }
-        var run = LoadRun(try load.scenario(try shape.shape()), observed: observed)
-        let progress = ProgressLine(isQuiet: quiet)
-        run.onProgress = { progress.show($0) }
-        let result: LoadResult
-        do throws(ScenarioError) { result = try run.run() } catch {
-            progress.clear()
-            throw RunFailure(error.description)
+        let shape = try self.shape.shape()
+        let scenario = try load.scenario(shape)
+        var base: RunBaseline?
+        if let baseline {
+            guard shape != .closed else {
+                throw ValidationError("baseline: found a closed loop; allowed: --rate or another plan, or the two would not get the same load")
+            }
+            base = RunBaseline(RunSummary(try measure(try load.scenario(shape, at: baseline), observed: nil)))
         }
-        progress.clear()
-        let summary = RunSummary(result)
+        let result = try measure(scenario, observed: observed)
+        var summary = RunSummary(result)
+        summary.baseline = base
         print(TextReport.text(summary), terminator: "")
         if let error = result.lastConnectError, result.failures.total > 0 { print("  the last connection that failed: \(error)") }
         if let json { try FileContents.write(FileReport.json(summary), to: json) }
@@ -59,6 +72,16 @@ struct RunCommand: ParsableCommand {
         let crossed = thresholds.filter { $0.isCrossed(by: summary) }
         for threshold in crossed { print("  FAILED: \(threshold)") }
         if !crossed.isEmpty { throw ExitCode(2) }
+    }
+
+    private func measure(_ scenario: LoadScenario, observed: ObservedSubject?) throws -> LoadResult {
+        var run = LoadRun(scenario, observed: observed)
+        let progress = ProgressLine(isQuiet: quiet)
+        defer { progress.clear() }
+        run.onProgress = { progress.show($0) }
+        do throws(ScenarioError) { return try run.run() } catch {
+            throw RunFailure(error.description)
+        }
     }
 
     private var observed: ObservedSubject? {
@@ -137,8 +160,12 @@ struct RunFailure: Error, CustomStringConvertible {
 /// One line that is written over and over, on a terminal alone.
 final class ProgressLine {
     private let isShown: Bool
-    private var last: (time: Double, completed: UInt64) = (0, 0)
+    private var last: (time: Double, completed: UInt64, latencySum: UInt64) = (0, 0, 0)
     private var rate = 0.0
+    private var mean = 0.0
+    /// The slowest answer of the last interval that was shown, and of the one that is running.
+    private var slowest: UInt64 = 0
+    private var slowestNow: UInt64 = 0
     private var phase: LoadRun.Progress.Phase?
 
     init(isQuiet: Bool) { isShown = !isQuiet && isatty(STDERR_FILENO) == 1 }
@@ -147,11 +174,15 @@ final class ProgressLine {
         guard isShown else { return }
         if progress.phase != phase {
             phase = progress.phase
-            last = (progress.elapsed, progress.completed)
+            last = (progress.elapsed, progress.completed, progress.latencySum)
         }
+        slowestNow = max(slowestNow, progress.slowest)
         if progress.elapsed - last.time >= 0.5 {
-            rate = Double(progress.completed - last.completed) / (progress.elapsed - last.time)
-            last = (progress.elapsed, progress.completed)
+            let count = progress.completed - last.completed
+            rate = Double(count) / (progress.elapsed - last.time)
+            mean = count == 0 ? 0 : Double(progress.latencySum &- last.latencySum) / Double(count)
+            (slowest, slowestNow) = (slowestNow, 0)
+            last = (progress.elapsed, progress.completed, progress.latencySum)
         }
         let share = progress.length > 0 ? min(1, progress.elapsed / progress.length) : 1
         let full = Int(share * 20)
@@ -159,7 +190,10 @@ final class ProgressLine {
         let names: [LoadRun.Progress.Phase: String] = [
             .connecting: "connecting", .warmUp: "warm-up", .measuring: "measuring", .draining: "waiting for answers",
         ]
-        write("\r\u{1B}[K\(names[progress.phase] ?? "") \(bar) \(DurationText.count(rate))/s, \(progress.failed) failed, \(progress.backlog) waiting, \(progress.connections) connections")
+        write(
+            "\r\u{1B}[K\(names[progress.phase] ?? "") \(bar) \(DurationText.count(rate))/s, mean \(DurationText.text(UInt64(mean))), "
+                + "slowest \(DurationText.text(slowest)), \(progress.failed) failed, \(progress.backlog) waiting, "
+                + "\(progress.connections) connections")
     }
 
     func clear() {

@@ -8,14 +8,20 @@ import MeshIO
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "A server to send load to: HTTP/1, HTTP/2, gRPC echo; or TCP echo.",
+        abstract: "A server to send load to: HTTP/1, HTTP/2, gRPC and WebSocket on one port; or TCP.",
         discussion: """
-            A request may ask for another answer: /any?size=1024&delay=20&status=500 (bytes, milliseconds).
+            A request may ask for another answer: /any?size=1024&delay=20&status=500 \
+            (bytes, milliseconds). gRPC methods, by the last part of the path: Collect \
+            (many messages there, one of --size back), Repeat (one there, ?messages=N \
+            back), any other (every message comes back). A WebSocket gets every message \
+            back.
 
             Examples:
               meshbench serve --port 8080
-              meshbench serve --port 8080 --delay 5ms --stall 1s --stall-every 10s --errors 0.01
-              meshbench serve --port 7000 --tcp
+              meshbench serve --port 8080 --delay 5ms --errors 0.01 \\
+                --stall 1s --stall-every 10s
+              meshbench serve --port 8443 --cert chain.pem --key key.pem --ca ca.pem
+              meshbench serve --port 7000 --tcp --tcp-answer discard
             """)
 
     @Option(help: "Port; 0 lets the system choose.")
@@ -24,10 +30,12 @@ struct ServeCommand: ParsableCommand {
     var host = "127.0.0.1"
     @Option(name: .shortAndLong, help: "Threads.")
     var workers = 1
-    @Option(help: "Pin the threads to CPUs from this number on.")
-    var cpu: Int?
-    @Flag(help: "Send back what comes, without HTTP.")
+    @Option(help: "Pin the threads to CPUs, from this number on.")
+    var pin: Int?
+    @Flag(help: "Raw TCP, without HTTP.")
     var tcp = false
+    @Option(help: "With --tcp: echo, discard, or source (sends without being asked).")
+    var tcpAnswer = TCPAnswer.echo
     @Option(help: "Body bytes of an answer.")
     var size = 0
     @Option(help: "Wait before an answer.")
@@ -53,12 +61,14 @@ struct ServeCommand: ParsableCommand {
         if stall.value > 0, stallEvery.value <= stall.value {
             throw ValidationError("stall-every: found \(stallEvery); allowed: more than --stall")
         }
+        do throws(ScenarioError) { try ProcessorCount.check(pin: pin, workers: workers) } catch { throw ValidationError(error) }
         var behaviour = ServedBehaviour()
         behaviour.size = size
         behaviour.delay = UInt64(delay.value * 1e9)
         behaviour.stallLength = UInt64(stall.value * 1e9)
         behaviour.stallPeriod = stall.value > 0 ? UInt64(stallEvery.value * 1e9) : 0
         behaviour.errorShare = errors
+        behaviour.tcpAnswer = tcpAnswer
         var certificate: (chain: [UInt8], key: [UInt8])?
         if let cert, let key {
             guard let chain = FileContents.bytes(cert), let secret = FileContents.bytes(key) else {
@@ -77,7 +87,7 @@ struct ServeCommand: ParsableCommand {
         let server: BenchServer
         do throws(ScenarioError) {
             server = try BenchServer(
-                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: cpu, certificate: certificate,
+                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: pin, certificate: certificate,
                 clientAuthority: authority)
         } catch { throw RunFailure(error.description) }
         print("listening on \(server.address)")

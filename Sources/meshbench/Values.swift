@@ -23,6 +23,16 @@ struct Seconds: ExpressibleByArgument, CustomStringConvertible {
 }
 
 extension LoadProtocol: ExpressibleByArgument {}
+extension GRPCCall: ExpressibleByArgument {}
+extension TCPMode: ExpressibleByArgument {}
+extension TCPAnswer: ExpressibleByArgument {}
+
+extension BodySizes: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let sizes = try? BodySizes(argument) else { return nil }
+        self = sizes
+    }
+}
 
 /// `NAME: VALUE`.
 struct HeaderArgument: ExpressibleByArgument {

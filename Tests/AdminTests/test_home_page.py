@@ -11,10 +11,10 @@ import re
 import threading
 
 import pytest
-from chromium import Chromium
 from pair import Side
 
 from PythonKit import bootstrap as b
+from PythonKit.chromium import Chromium
 from PythonKit.client import get
 
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -9,11 +9,20 @@ import Testing
 
     @Test func onlyWhatWasPlannedWithinTheMeasuredTimeCounts() {
         var recorder = LatencyRecorder(start: 10 * second, duration: 2)
-        recorder.record(planned: 9 * second, sent: 9 * second, ended: 11 * second, bytes: 1)
-        recorder.record(planned: 12 * second, sent: 12 * second, ended: 12 * second, bytes: 1)
+        recorder.record(planned: 9 * second, sent: 9 * second, ended: 11 * second, received: 1)
+        recorder.record(planned: 12 * second, sent: 12 * second, ended: 12 * second, received: 1)
         #expect(recorder.completed == 0)
-        recorder.record(planned: 12 * second - 1, sent: 12 * second, ended: 13 * second, bytes: 1)
+        recorder.record(planned: 12 * second - 1, sent: 12 * second, ended: 13 * second, received: 1)
         #expect(recorder.completed == 1)
+    }
+
+    /// A sliver at the end would be a rate of its own.
+    @Test(arguments: [0.05, 0.1, 0.25, 1, 4, 10, 33.3, 100, 3600]) func theStretchesOfARunAreEquallyLong(_ duration: Double) {
+        let recorder = LatencyRecorder(start: 7, duration: duration)
+        let whole = recorder.end - recorder.start
+        let last = whole - UInt64(recorder.slices.count - 1) * recorder.sliceLength
+        #expect(recorder.sliceLength - last <= UInt64(recorder.slices.count))
+        #expect(duration < 3 || recorder.slices.count >= 30)
     }
 
     /// A server that stalls for a second: the plan has a request each 10 ms, the connection sends them when it can.
@@ -24,7 +33,7 @@ import Testing
             // Nothing is answered in the fifth second; what was planned then goes out when it is over.
             let isStalled = planned >= 4 * second && planned < 5 * second
             let sent = isStalled ? 5 * second : planned
-            recorder.record(planned: planned, sent: sent, ended: sent + 1_000_000, bytes: 0)
+            recorder.record(planned: planned, sent: sent, ended: sent + 1_000_000, received: 0)
         }
         #expect(recorder.latency.valueAtPercentile(99) > 900_000_000)
         #expect(recorder.serviceTime.valueAtPercentile(99) < 1_100_000)
@@ -44,8 +53,8 @@ import Testing
     @Test func workersAddUp() {
         var one = LatencyRecorder(start: 0, duration: 1)
         var other = LatencyRecorder(start: 0, duration: 1)
-        one.record(planned: 5, sent: 5, ended: 1000, bytes: 10)
-        other.record(planned: 6, sent: 6, ended: 2000, bytes: 20)
+        one.record(planned: 5, sent: 5, ended: 1000, received: 10)
+        other.record(planned: 6, sent: 6, ended: 2000, received: 20)
         other.record(.closed, planned: 7, sent: 7, ended: 9)
         one.merge(other)
         #expect(one.completed == 2)

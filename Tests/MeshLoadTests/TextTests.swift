@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshIO
 import Testing
 
 @testable import MeshLoad
@@ -23,6 +24,8 @@ import Testing
         #expect(ProcessReader.cgroupSeconds("usage_usec 2500000\nuser_usec 1\n") == 2.5)
         #expect(ProcessReader.number(after: "\nvoluntary_ctxt_switches:", in: "x\nvoluntary_ctxt_switches:\t17\n") == 17)
         #expect(ProcessReader.cpuTicks("garbage") == nil)
+        #expect(ProcessorCount.allowed("Name:\tx\nCpus_allowed:\tff,0000000f\nCpus_allowed_list:\t0-3") == 12)
+        #expect(ProcessorCount.allowed("garbage") == 1)
     }
 
     @Test(arguments: [
@@ -75,8 +78,46 @@ import Testing
     }
 
     @Test func aBusyOrLateGeneratorIsCalledOne() {
-        #expect(GeneratorVerdict(busyShare: 0.95, lagP99: 0, latencyP99: 1_000_000, isOpen: false) == .saturated(0.95))
-        #expect(GeneratorVerdict(busyShare: 0.2, lagP99: 2_000_000, latencyP99: 3_000_000, isOpen: true) == .late(2_000_000))
-        #expect(GeneratorVerdict(busyShare: 0.2, lagP99: 150_000, latencyP99: 200_000, isOpen: true) == .sound)
+        #expect(GeneratorVerdict(busyShare: 0.95, waitShare: 0, lagP99: 0, latencyP99: 1_000_000, isOpen: false) == .saturated(0.95, waiting: 0))
+        #expect(GeneratorVerdict(busyShare: 0.5, waitShare: 0.45, lagP99: 0, latencyP99: 1_000_000, isOpen: false) == .saturated(0.5, waiting: 0.45))
+        #expect(GeneratorVerdict(busyShare: 0.2, waitShare: 0, lagP99: 2_000_000, latencyP99: 3_000_000, isOpen: true) == .late(2_000_000))
+        #expect(GeneratorVerdict(busyShare: 0.2, waitShare: 0.1, lagP99: 150_000, latencyP99: 200_000, isOpen: true) == .sound)
+    }
+
+    @Test(arguments: [(4.0, 1.0, 4), (100, 20, 5), (98.8, 20, 5), (0.031, 0.01, 4), (7, 2, 4), (0, 1, 1), (1, 0.2, 5), (300, 100, 3)])
+    func axesHaveRoundMarks(_ highest: Double, _ step: Double, _ count: Int) {
+        let found = LinePlot.steps(to: highest)
+        #expect(abs(found.step - step) < step * 1e-9 && found.count == count)
+    }
+
+    @Test func marksHaveTheDigitsTheyNeed() {
+        #expect(LinePlot.timeMarks(4).map(\.text) == ["0", "1", "2", "3", "4"])
+        #expect(LinePlot.timeMarks(0.5).map(\.text) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"])
+        #expect(LinePlot.plain(0.025) == "0.025" && LinePlot.plain(10) == "10")
+    }
+
+    @Test func aDifferenceIsOfPercentilesAndItsBoundsTheWidest() throws {
+        let target = try #require(Address(ip: "127.0.0.1", port: 1))
+        var base = LatencyRecorder(start: 0, duration: 1)
+        var loaded = LatencyRecorder(start: 0, duration: 1)
+        for index in 0..<1000 {
+            base.record(planned: UInt64(index), sent: UInt64(index), ended: UInt64(index) + 1_000_000, received: 0)
+            loaded.record(planned: UInt64(index), sent: UInt64(index), ended: UInt64(index) + 3_000_000, received: 0)
+        }
+        func summary(_ recorder: LatencyRecorder) -> RunSummary {
+            let scenario = LoadScenario(
+                name: "x", target: target, loadProtocol: .http1,
+                requests: RequestPlan(requests: [PlannedRequest(authority: "a", path: "/")]), shape: .open(.constant(1000)), duration: 1)
+            return RunSummary(LoadResult(
+                scenario, workers: [WorkerResult(recorder: recorder, busyShare: 0, waitShare: 0, lastConnectError: nil)], cost: nil))
+        }
+        var run = summary(loaded)
+        #expect(run.added == nil && run.addedNanoseconds(99) == nil)
+        run.baseline = RunBaseline(summary(base))
+        #expect(abs((run.addedNanoseconds(50) ?? 0) - 2_000_000) < 4_000)
+        #expect(run.added?.allSatisfy { $0.nanoseconds.low <= $0.nanoseconds.value && $0.nanoseconds.value <= $0.nanoseconds.high } == true)
+        let rows = RunComparison.rows(summary(base), run)
+        #expect(rows[1].label == "latency p50" && rows[1].ratio == "3.00" && rows[1].verdict == "higher")
+        #expect(RunComparison.rows(run, run)[1].verdict == "within the noise")
     }
 }

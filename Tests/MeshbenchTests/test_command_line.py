@@ -2,8 +2,14 @@
 """What a user types, and what they are told when it is wrong."""
 
 import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
 
 import pytest
+from conftest import percentile
 from PythonKit.ports import free_port
 
 
@@ -12,6 +18,9 @@ def test_every_command_has_help_with_an_example(meshbench):
         done = meshbench.command(*command, "--help")
         assert done.returncode == 0
         assert "Example" in done.stdout and f"meshbench {' '.join(command)}".strip() in done.stdout
+        # An example that is wrapped cannot be copied.
+        examples = done.stdout.partition("Example")[2].partition("USAGE")[0].splitlines()[1:]
+        assert all(line.startswith("  ") for line in examples if line), examples
 
 
 @pytest.mark.parametrize(
@@ -31,6 +40,17 @@ def test_every_command_has_help_with_an_example(meshbench):
         (["run", "http://127.0.0.1/", "--paths", "/nowhere"], "/nowhere: cannot be read"),
         (["run", "http://127.0.0.1/", "-p", "tcp"], "needs tcp://"),
         (["serve", "--host", "nowhere"], "found 'nowhere'"),
+        (["run", "ws://127.0.0.1/", "-p", "http2"], "needs http://"),
+        (["run", "http://127.0.0.1/", "-p", "websocket"], "needs ws://"),
+        (["run", "http://127.0.0.1/", "--body-size", "gauss:1"], "gauss:1"),
+        (["run", "http://127.0.0.1/", "--messages", "5"], "messages: found 5"),
+        (["run", "tcp://127.0.0.1:1", "--tcp-mode", "upload", "--connect-per-request"], "not with upload"),
+        (["run", "http://127.0.0.1/", "--requests", "/nowhere"], "/nowhere: cannot be read"),
+        (["run", "http://127.0.0.1/", "--baseline", "http://127.0.0.1:1/"], "baseline: found a closed loop"),
+        (["run", "http://127.0.0.1/", "--pin", "4096"], "pin: found 4096"),
+        (["run", "http://127.0.0.1/", "--observe", "99999999", "-d", "1s"], "observe: "),
+        (["serve", "--ca", "x.pem"], "--cert"),
+        (["serve", "--pin", "4096"], "pin: found 4096"),
         (["serve", "--stall", "2s", "--stall-every", "1s"], "more than --stall"),
         (["report"], "files"),
     ],
@@ -92,3 +112,166 @@ def test_the_highest_rate_is_found(meshbench):
     assert done.returncode == 0, done.stdout + done.stderr
     rate = float(done.stdout.splitlines()[-1].split(": ")[1].split("/")[0])
     assert 60 <= rate <= 125
+
+
+def test_a_generator_without_time_is_called_saturated(meshbench, tmp_path):
+    """Ten million a second are more than any thread can plan; fifty leave it idle."""
+    with meshbench.serve() as server:
+        flags = ["-c", 2, "-d", "0.5s", "--warm-up", "0s", "--timeout", "0.2s"]
+        path = tmp_path / "over.json"
+        said = meshbench.command("run", f"http://{server.address}/", "--rate", 10_000_000, *flags, "--json", path).stdout
+        over = json.loads(path.read_text())
+        under = meshbench.run(tmp_path, f"http://{server.address}/", "--rate", 50, *flags)
+    assert "generator saturated: this run measures the load tester" in over["warning"]
+    assert "WARNING: generator saturated" in said
+    assert over["planned"] == over["completed"] + sum(over["failures"].values())
+    assert under["generatorBusyShare"] < 0.5
+
+
+def test_threads_run_where_they_are_pinned(meshbench):
+    def where(process, name):
+        """The CPUs that the thread of that name may use."""
+        while process.poll() is None:
+            for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+                try:
+                    if (task / "comm").read_text().strip() == name:
+                        status = (task / "status").read_text()
+                        found = next(line.split()[1] for line in status.splitlines() if line.startswith("Cpus_allowed_list"))
+                        # A thread has its name before it is pinned.
+                        if found == "1":
+                            return found
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+        raise AssertionError("the process ended")
+
+    with meshbench.serve("--pin", 1) as server:
+        assert where(server.process, "serve:0") == "1"
+        run = subprocess.Popen(
+            [meshbench.binary, "run", f"http://{server.address}/", "--rate", "10", "-d", "20s", "--pin", "1", "--quiet"],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            assert where(run, "load:0") == "1"
+        finally:
+            run.kill()
+            run.wait(10)
+
+
+def test_the_baseline_is_subtracted(meshbench, tmp_path):
+    """20 ms without and 50 ms with what is tested: 30 ms are its own."""
+    with meshbench.serve("--delay", "50ms") as slow, meshbench.serve("--delay", "20ms") as fast:
+        flags = ["--rate", 200, "-c", 20, "-d", "0.5s", "--warm-up", "0.1s", "--baseline", f"http://{fast.address}/"]
+        summary = meshbench.run(tmp_path, f"http://{slow.address}/", *flags)
+        text = meshbench.command("run", f"http://{slow.address}/", *flags, "--fail-if", "added-p50>10s")
+        crossed = meshbench.command("run", f"http://{slow.address}/", *flags, "--fail-if", "added-p50>25ms")
+        unmeasured = meshbench.command("run", f"http://{slow.address}/", *flags[:-2], "--fail-if", "added-p50>10s")
+    base = next(p["nanoseconds"]["value"] for p in summary["baseline"]["latency"] if p["percentile"] == 50) / 1e9
+    assert base == pytest.approx(0.02, rel=0.05)
+    assert percentile(summary, 50) - base == pytest.approx(0.03, rel=0.05)
+    assert text.returncode == 0 and "beyond the baseline" in text.stdout and "baseline     " in text.stdout
+    assert crossed.returncode == 2 and "FAILED: added-p50>25ms" in crossed.stdout
+    assert unmeasured.returncode == 2
+
+
+def test_intervals_hold_their_value_and_show_what_varies(meshbench, tmp_path):
+    """Answers that come and go by stretches of the run have a wide interval, and steady ones a narrow one."""
+    with meshbench.serve("--stall", "700ms", "--stall-every", "1400ms") as server:
+        varying = meshbench.run(tmp_path, f"http://{server.address}/", "--rate", 400, "-c", 50, "-d", "3s", "--warm-up", "0s")
+    with meshbench.serve("--delay", "100ms") as server:
+        steady = meshbench.run(tmp_path, f"http://{server.address}/", "--rate", 400, "-c", 100, "-d", "3s", "--warm-up", "0.2s")
+    for summary in (varying, steady):
+        for point in summary["latency"]:
+            assert point["nanoseconds"]["low"] <= point["nanoseconds"]["value"] <= point["nanoseconds"]["high"]
+    # A third of the time is stalled: a few stretches more or less move the third quarter far.
+    bounds = {name: next(p["nanoseconds"] for p in s["latency"] if p["percentile"] == 75) for name, s in (("v", varying), ("s", steady))}
+    assert bounds["v"]["high"] > 1.5 * bounds["v"]["low"]
+    assert bounds["s"]["high"] < 1.2 * bounds["s"]["low"]
+
+
+def test_replayed_arrivals_are_sent_at_their_times(meshbench, tmp_path):
+    file = tmp_path / "times"
+    file.write_text("".join(f"{0.5 + i * 0.001}\n" for i in range(100)))
+    with meshbench.serve() as server:
+        summary = meshbench.run(tmp_path, f"http://{server.address}/", "--replay", file, "-d", "1s", "--warm-up", "0s")
+    assert summary["planned"] == summary["completed"] == 100
+    # All of them in the tenth that follows half a second.
+    assert [round(point["throughput"]) for point in summary["series"]] == [0] * 5 + [1000] + [0] * 4
+
+
+def test_a_terminal_sees_the_run_go_on_and_a_file_does_not(meshbench):
+    with meshbench.serve("--delay", "30ms", "--errors", "0.5") as server:
+        command = [meshbench.binary, "run", f"http://{server.address}/", "--rate", "200", "-c", "20", "-d", "2s", "--warm-up", "0.2s"]
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    shown += piece
+            except OSError:
+                pass  # The other end is closed.
+            os.close(ours)
+            assert process.wait(30) == 0
+        silent = meshbench.command(*command[1:])
+    lines = shown.decode().split("\r\x1b[K")
+    assert any("warm-up" in line for line in lines) and any("measuring" in line for line in lines)
+    last = [line for line in lines if "measuring" in line][-1]
+    found = re.search(r" ([0-9.]+)/s, mean ([0-9.]+) ms, slowest ([0-9.]+) ms, (\d+) failed", last)
+    assert found, last
+    # About half of 200 a second fail, and each takes 30 ms.
+    assert 20 <= float(found[1]) <= 180 and float(found[2]) >= 30 and float(found[3]) >= 30 and int(found[4]) > 50
+    # Nothing is left on the screen, and nothing goes where nobody looks.
+    assert shown.endswith(b"\r\x1b[K")
+    assert silent.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "plan, counts",
+    [
+        (["--ramp", "0:400:1s"], [2, 6, 10, 14, 18, 22, 26, 30, 34, 38]),
+        (["--step", "100:500ms,300:500ms"], [10] * 5 + [30] * 5),
+        (["--rate", "200"], [20] * 10),
+    ],
+)
+def test_plans_have_their_shape_over_time(meshbench, tmp_path, plan, counts):
+    with meshbench.serve() as server:
+        summary = meshbench.run(tmp_path, f"http://{server.address}/", *plan, "-d", "1s", "--warm-up", "0s")
+    assert summary["planned"] == summary["completed"] == pytest.approx(sum(counts), abs=1)
+    assert [point["throughput"] / 10 for point in summary["series"]] == pytest.approx(counts, abs=1)
+
+
+def test_random_arrivals_have_their_rate(meshbench, tmp_path):
+    with meshbench.serve() as server:
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 2000, "--poisson", "-w", 2, "-d", "1s", "--warm-up", "0s"
+        )
+    # The seed is fixed; five standard deviations of it would be 224.
+    assert summary["planned"] == summary["completed"] == pytest.approx(2000, abs=224)
+
+
+def test_a_cgroup_is_observed(meshbench, tmp_path):
+    """A folder with the files of one: two seconds of processor time pass in it within the measured time."""
+    import threading
+
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "memory.current").write_text("12345678\n")
+    (group / "cgroup.procs").write_text(f"{os.getpid()}\n")
+
+    def use(microseconds):
+        (group / "new").write_text(f"usage_usec {microseconds}\nuser_usec 1\nsystem_usec 2\n")
+        (group / "new").rename(group / "cpu.stat")
+
+    use(5_000_000)
+    later = threading.Timer(2, use, [7_000_000])
+    with meshbench.serve() as server:
+        later.start()
+        summary = meshbench.run(
+            tmp_path, f"http://{server.address}/", "--rate", 100, "-d", "4s", "--warm-up", "0s", "--observe-cgroup", group
+        )
+    cost = summary["cost"]
+    assert cost["cpuMicrosecondsPerRequest"] * summary["completed"] == pytest.approx(2_000_000)
+    assert cost["residentBytes"] == cost["peakResidentBytes"] == 12_345_678
+    assert cost["peakDescriptors"] > 0
+    wrong = meshbench.command("run", f"http://{server.address}/", "--observe-cgroup", tmp_path, "-d", "1s")
+    assert wrong.returncode == 1 and "cannot be read; allowed: a running process or the folder of a cgroup" in wrong.stderr

@@ -9,7 +9,7 @@ from conftest import percentile
 def test_a_fixed_delay_is_every_percentile(meshbench, tmp_path, protocol):
     with meshbench.serve("--delay", "100ms") as server:
         summary = meshbench.run(
-            tmp_path, f"http://{server.address}/", "-p", protocol, "--rate", 100, "-c", 20, "-d", "3s", "--warm-up", "0.5s"
+            tmp_path, f"http://{server.address}/", "-p", protocol, "--rate", 200, "-c", 40, "-d", "1.5s", "--warm-up", "0.3s"
         )
     assert summary["planned"] == 300
     assert summary["completed"] == 300
@@ -43,7 +43,7 @@ def test_a_stall_is_seen_from_the_plan_and_hidden_from_sending(meshbench, tmp_pa
 def test_a_share_of_errors_is_that_share(meshbench, tmp_path):
     with meshbench.serve("--errors", "0.2") as server:
         summary = meshbench.run(
-            tmp_path, f"http://{server.address}/", "--rate", 4000, "-c", 10, "-d", "5s", "--warm-up", "0.5s"
+            tmp_path, f"http://{server.address}/", "--rate", 5000, "-c", 10, "-d", "4s", "--warm-up", "0.2s"
         )
     assert summary["planned"] == 20_000
     assert list(summary["failures"]) == ["5xx"]
@@ -102,14 +102,15 @@ def test_every_protocol_runs_without_a_failure(meshbench, tmp_path, credential, 
     with meshbench.serve(*serve) as server:
         path = "" if target == "tcp" else "/"
         summary = meshbench.run(
-            tmp_path, f"{target}://{server.address}{path}", "--closed", "-c", 4, "-d", "1s", "--warm-up", "0.3s", *flags
+            tmp_path, f"{target}://{server.address}{path}", "--closed", "-c", 4, "-d", "0.5s", "--warm-up", "0.2s", *flags
         )
     assert summary["failures"] == {}
     assert summary["completed"] > 50
     if "--resume" in flags:
         assert summary["resumedSessions"] > 0
     elif "--connect-per-request" in flags:
-        assert summary["connectionsMade"] >= summary["completed"]
+        # At the end of the measured time a request can be within it and its connection not.
+        assert summary["connectionsMade"] >= summary["completed"] - 4
 
 
 def test_the_observed_process_costs_what_the_kernel_says(meshbench, tmp_path):

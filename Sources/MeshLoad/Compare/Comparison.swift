@@ -35,6 +35,15 @@ public struct ComparisonPlan: Sendable {
         self.command = command
     }
 
+    /// Memory repeats within a percent, and takes its time.
+    func rounds(_ scenario: ComparisonScenario) -> Int {
+        switch scenario.kind {
+        case .load, .beside: rounds
+        case .idleMemory, .flatMemory: min(rounds, 2)
+        case .connectionMemory, .burstMemory: 1
+        }
+    }
+
     /// Says what cannot be run.
     public func check() throws(ScenarioError) {
         guard (1...100).contains(rounds) else { throw ScenarioError("rounds: found \(rounds); allowed: 1 to 100") }
@@ -114,7 +123,7 @@ public struct Comparison {
         try Machine.pin(to: plan.loadCPU, log: plan.folder + "/taskset.log")
         let clients = plan.scenarios.map(\.load.clientCertificates).max() ?? 1
         let certificates = try RunCertificates(folder: plan.folder, clients: clients > 1 ? clients : 0)
-        let steps = plan.scenarios.reduce(0) { $0 + $1.variants(inventory.found.map(\.choice)).count * plan.rounds }
+        let steps = plan.scenarios.reduce(0) { $0 + $1.variants(inventory.found.map(\.choice)).count * plan.rounds($1) }
         let bench = ComparisonBench(program: program, plan: plan, certificates: certificates, steps: steps, onEvent: onEvent)
         var outcomes: [ScenarioOutcome] = []
         for scenario in plan.scenarios { outcomes.append(try measure(scenario, bench)) }
@@ -127,22 +136,41 @@ public struct Comparison {
     private func measure(_ scenario: ComparisonScenario, _ bench: ComparisonBench) throws(ScenarioError) -> ScenarioOutcome {
         let variants = scenario.variants(inventory.found.map(\.choice))
         var kinds: [UpstreamKind] = []
-        for variant in variants where !kinds.contains(variant.door.upstream) { kinds.append(variant.door.upstream) }
+        for door in variants.map(\.door) + (scenario.isMemory ? [.http, .h2, .mtls] : []) where !kinds.contains(door.upstream) {
+            kinds.append(door.upstream)
+        }
         let upstreams = try UpstreamServers(
             kinds, program: program, certificates: bench.certificates.folder, cpu: plan.loadCPU, folder: plan.folder)
         defer { upstreams.stop() }
-        let ports = try LocalPort.free(2 * variants.count)
+        if scenario.isMemory {
+            let measurement = MemoryMeasurement(scenario: scenario, bench: bench, rounds: plan.rounds(scenario)) {
+                variant, door throws(ScenarioError) in
+                try make(scenario, variant, door: door, upstreams, bench, place: 0)
+            }
+            let result = measurement.measure(variants)
+            return ScenarioOutcome(scenario, variants: variants, runs: result.runs, broken: result.broken)
+        }
         var proxies: [(variant: ComparisonVariant, process: ProxyProcess)] = []
         for (place, variant) in variants.enumerated() {
-            guard let proxy = inventory.found.first(where: { $0.choice == variant.proxy }) else { continue }
-            let setup = ProxySetup(
-                kind: variant.proxy.kind, door: variant.door, port: ports[2 * place], adminPort: ports[2 * place + 1],
-                upstreamPort: upstreams.ports[variant.door.upstream] ?? 0, folder: "\(plan.folder)/\(scenario.name)-\(place)",
-                certificates: bench.certificates.folder, routes: variant.routes)
-            proxies.append((variant, try ProxyProcess(label: variant.label, setup: setup, binary: proxy.path, cpu: plan.proxyCPU)))
+            proxies.append((variant, try make(scenario, variant, door: variant.door, upstreams, bench, place: place)))
         }
         defer { for (_, process) in proxies { process.stop() } }
         let result = LoadMeasurement(scenario: scenario, plan: plan, bench: bench).measure(proxies, upstreams)
         return ScenarioOutcome(scenario, variants: variants, runs: result.runs, broken: result.broken)
+    }
+
+    private func make(
+        _ scenario: ComparisonScenario, _ variant: ComparisonVariant, door: Door, _ upstreams: UpstreamServers, _ bench: ComparisonBench,
+        place: Int
+    ) throws(ScenarioError) -> ProxyProcess {
+        guard let proxy = inventory.found.first(where: { $0.choice == variant.proxy }), let upstream = upstreams.ports[door.upstream] else {
+            throw ScenarioError("\(variant.label) has no binary or no upstream")
+        }
+        // Those of one scenario live at the same time; a memory scenario starts one after the other at one place.
+        let ports = try LocalPort.free(2 * (place + 1)).suffix(2)
+        let setup = ProxySetup(
+            kind: variant.proxy.kind, door: door, port: ports[ports.startIndex], adminPort: ports[ports.startIndex + 1], upstreamPort: upstream,
+            folder: "\(plan.folder)/\(scenario.name)-\(place)", certificates: bench.certificates.folder, routes: variant.routes)
+        return try ProxyProcess(label: variant.label, setup: setup, binary: proxy.path, cpu: plan.proxyCPU)
     }
 }

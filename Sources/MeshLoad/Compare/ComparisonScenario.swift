@@ -51,6 +51,8 @@ public struct ComparisonScenario: Equatable, Sendable {
         var resumes = false
         /// Client certificates that take turns.
         var clientCertificates = 1
+        /// TCP in one direction as fast as it goes, in blocks of `bodySize`; nothing comes back.
+        var isBulk = false
     }
 
     /// Bytes of an answer where none are asked for.
@@ -87,12 +89,12 @@ public struct ComparisonScenario: Equatable, Sendable {
 
     // MARK: Choice
 
-    /// Scenarios by name, by group, or `all`.
+    /// Scenarios by name, by group, or `all`: every one but the soak, which takes minutes by itself.
     /// - Throws: `ScenarioError` that lists what there is.
     public static func choose(_ names: [String]) throws(ScenarioError) -> [ComparisonScenario] {
         var chosen: [String] = []
         for name in names {
-            let found = all.filter { name == "all" || $0.name == name || $0.group == name && $0.isMain }
+            let found = all.filter { name == "all" && $0.group != "soak" || $0.name == name || $0.group == name && $0.isMain }
             guard !found.isEmpty else {
                 let groups = all.filter(\.isMain).map(\.group)
                 var unique: [String] = []

@@ -78,7 +78,17 @@ extension ComparisonScenario {
         ComparisonScenario(
             name: "tcp-rr", group: "tcp", title: "TCP proxy, 100-byte messages there and back, 64 connections", door: .tcp, kind: .load,
             load: Load(loadProtocol: .tcp, bodySize: 100, answerSize: 100), isMain: true),
+        ComparisonScenario(
+            name: "tcp-bulk-1", group: "tcp", title: "TCP proxy, bulk to the server, 1 connection; HAProxy splices", door: .bulk, kind: .load,
+            load: bulk(1)),
+        ComparisonScenario(
+            name: "tcp-bulk-8", group: "tcp", title: "TCP proxy, bulk to the server, 8 connections; HAProxy splices", door: .bulk, kind: .load,
+            load: bulk(8)),
     ]
+
+    private static func bulk(_ connections: Int) -> Load {
+        Load(loadProtocol: .tcp, connections: connections, bodySize: 262_144, isBulk: true)
+    }
 
     private static let routes = [
         ComparisonScenario(

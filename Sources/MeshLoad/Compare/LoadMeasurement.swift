@@ -91,13 +91,14 @@ struct LoadMeasurement {
             tls = LoadTLS(
                 serverName: "localhost", clientChain: bench.certificates.clientChain, clientKey: bench.certificates.clientKey,
                 resumes: load.resumes)
+            if load.clientCertificates > 1 { tls?.moreClients = bench.certificates.clients.map { LoadClient(chain: $0.chain, key: $0.key) } }
         }
         let request = PlannedRequest(
             authority: "127.0.0.1:\(process.setup.port)", path: scenario.path(variant), bodySize: load.bodySize)
         return LoadScenario(
             name: scenario.name, target: target, loadProtocol: load.loadProtocol, tls: tls, requests: RequestPlan(requests: [request]),
             shape: load.rate.map { .open(.poisson($0)) } ?? .closed, connections: load.connections, streams: load.streams,
-            connectsPerRequest: load.connectsPerRequest, duration: seconds, warmUp: 0)
+            connectsPerRequest: load.connectsPerRequest, duration: seconds, warmUp: 0, tcpMode: load.isBulk ? .upload : .echo)
     }
 
     private func record(
@@ -113,6 +114,12 @@ struct LoadMeasurement {
         if result.completed > 0 {
             metrics[.p50] = Double(result.latency(50))
             metrics[.p99] = Double(result.latency(99))
+        }
+        if scenario.load.isBulk {
+            let bytes = count * Double(scenario.load.bodySize)
+            metrics[.cpuPerGigabyte] = one.use.proxy * 1e9 / bytes
+            metrics[.bytesPerSecond] = result.throughput * Double(scenario.load.bodySize)
+            for metric in [ComparisonMetric.cpu, .throughput, .p50, .p99] { metrics[metric] = nil }
         }
         var failures: [String: UInt64] = [:]
         for (kind, number) in result.failures.present { failures[kind.name] = number }
@@ -135,6 +142,8 @@ struct LoadMeasurement {
     /// What is wrong with the answers, as far as their number, size and connections tell.
     private func wrong(_ result: LoadResult) -> String {
         guard result.completed > 0 else { return "no request was answered" }
+        // The server takes everything and says nothing.
+        if scenario.load.isBulk { return "" }
         return AnswerCheck(
             completed: result.completed, bytes: result.recorder.bytesReceived, size: scenario.load.answerSize,
             connections: result.recorder.connections, resumed: result.recorder.resumedSessions,
@@ -144,7 +153,10 @@ struct LoadMeasurement {
 
     static func text(_ record: ComparisonRunRecord) -> String {
         func figure(_ metric: ComparisonMetric) -> String { record.metrics[metric.rawValue].map(metric.text) ?? "–" }
-        var text = "\(figure(.cpu)) of CPU per request, \(figure(.throughput))/s, p50 \(figure(.p50)), proxy \(figure(.proxyCores)) of its core"
+        var text =
+            record.metrics[ComparisonMetric.cpuPerGigabyte.rawValue] != nil
+            ? "\(figure(.cpuPerGigabyte)) of CPU per GB, \(figure(.bytesPerSecond))/s, proxy \(figure(.proxyCores)) of its core"
+            : "\(figure(.cpu)) of CPU per request, \(figure(.throughput))/s, p50 \(figure(.p50)), proxy \(figure(.proxyCores)) of its core"
         if record.metrics[ComparisonMetric.beside.rawValue] != nil {
             text += "; beside \(figure(.handshakes)) handshakes/s p50 \(figure(.beside))"
         }

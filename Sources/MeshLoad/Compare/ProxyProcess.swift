@@ -76,7 +76,7 @@ final class UpstreamServers {
         return switch kind {
         case .plain: base + ["--size", String(ComparisonScenario.standardSize)]
         case .echo: base + ["--tcp"]
-        case .bulk: base + ["--tcp"]
+        case .bulk: base + ["--tcp", "--tcp-answer", "discard"]
         case .mtls:
             base + [
                 "--size", String(ComparisonScenario.standardSize), "--cert", certificates + "/server.pem", "--key",

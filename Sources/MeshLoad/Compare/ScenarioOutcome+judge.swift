@@ -31,7 +31,7 @@ extension ComparisonScenario {
     /// The figure that the verdict speaks of.
     var mainMetric: ComparisonMetric {
         switch kind {
-        case .load: .cpu
+        case .load: load.isBulk ? .cpuPerGigabyte : .cpu
         case .beside: .beside
         case .idleMemory: .idle10000
         case .connectionMemory: .perHTTP2TLS
@@ -42,7 +42,7 @@ extension ComparisonScenario {
     /// Figures that are compared within rounds.
     var comparedMetrics: [ComparisonMetric] {
         switch kind {
-        case .load: isOpen ? [.cpu, .p50, .p99] : [.cpu]
+        case .load: isOpen ? [.cpu, .p50, .p99] : [mainMetric]
         case .beside: [.beside, .alone, .cpu]
         case .idleMemory, .connectionMemory, .flatMemory, .burstMemory: [mainMetric]
         }
@@ -51,6 +51,7 @@ extension ComparisonScenario {
     /// The columns of its table.
     var tableMetrics: [ComparisonMetric] {
         switch kind {
+        case .load where load.isBulk: [.cpuPerGigabyte, .bytesPerSecond, .proxyCores, .loadCores, .memory]
         case .load: [.cpu, .throughput, .p50, .p99, .proxyCores, .loadCores, .memory]
         case .beside: [.cpu, .alone, .beside, .change, .handshakes, .proxyCores]
         case .idleMemory: [.idle, .idle1000, .idle10000, .pending10000]
@@ -112,7 +113,7 @@ enum ComparisonRemarks {
                 remarks.append(
                     "\(label): \(DurationText.count(arrived)) of \(DurationText.count(wanted)) handshakes/s came about, for want of CPU on one side or the other")
             }
-            guard !scenario.isOpen, !scenario.isMemory, let cores = median(.proxyCores), cores < full, let load = median(.loadCores) else { continue }
+            guard !scenario.isOpen, !scenario.isMemory, !scenario.load.isBulk, let cores = median(.proxyCores), cores < full, let load = median(.loadCores) else { continue }
             let text = "\(label) (\(DurationText.fixed(cores, 2)) of its core)"
             if load >= busy { starved.append(text) } else { idle.append(text) }
         }

@@ -5,8 +5,8 @@ import MeshTLS
 /// One connection of the load, and the requests on it. Subclasses speak a protocol.
 ///
 /// Invariants:
-/// - the worker calls `send` only for a slot that the session gave it by `slotFreed` or at `opened`;
-/// - every `send` ends in one `worker.answered` or `worker.failed`.
+/// - the worker calls `send` only for a slot that the session gave it by `slotFreed` or when it became ready;
+/// - every `send` ends in one `worker.answered`, `worker.failed` or `worker.putBack`.
 class ClientSession: StreamHandler {
     unowned(unsafe) let worker: LoadWorker
     /// Requests at once.
@@ -14,7 +14,8 @@ class ClientSession: StreamHandler {
     /// Position among the worker's sessions.
     final var place = 0
     private(set) var stream: ByteStream?
-    private(set) var isOpen = false
+    /// Whether requests can be sent.
+    private(set) var isReady = false
     /// Tells the slots of one connection from those of the next.
     private(set) var generation: UInt32 = 0
     private var connectStarted: UInt64 = 0
@@ -41,15 +42,27 @@ class ClientSession: StreamHandler {
     }
 
     override final func onConnected(_ stream: ByteStream) {
-        isOpen = true
+        if let wanted = worker.scenario.loadProtocol.alpn, let chosen = (stream as? TLSStream)?.parameters?.applicationProtocol,
+            chosen != wanted, !(chosen.isEmpty && wanted == Array("http/1.1".utf8))
+        {
+            let name = chosen.isEmpty ? "no protocol" : String(decoding: chosen, as: UTF8.self)
+            worker.noteConnectError("TLS: the server chose \(name) by ALPN; wanted: \(String(decoding: wanted, as: UTF8.self))")
+            return ended(.tls)
+        }
+        opened(stream)
+    }
+
+    /// The connection can be used; a subclass says so when its own handshake is over.
+    final func becameReady() {
+        guard let stream, !isReady else { return }
+        isReady = true
         let resumed = (stream as? TLSStream)?.parameters?.isResumed ?? false
         worker.connected(after: BenchClock.now() - connectStarted, resumed: resumed)
-        opened(stream)
         if let waiting {
             self.waiting = nil
             transmit(waiting.request, planned: waiting.planned)
         } else {
-            worker.sessionOpened(self)
+            worker.sessionReady(self)
         }
     }
 
@@ -60,18 +73,18 @@ class ClientSession: StreamHandler {
             case .tlsFailed: .tls
             case .reset: .closed
             }
-        if !isOpen { worker.noteConnectError(Self.text(of: reason, stream)) }
+        if !isReady { worker.noteConnectError(Self.text(of: reason, stream)) }
         ended(kind)
     }
 
     override final func onEndOfInput(_ stream: ByteStream) {
         inputEnded(stream)
-        if self.stream === stream { ended(isOpen ? .closed : .connect) }
+        if self.stream === stream { ended(isReady ? .closed : .connect) }
     }
 
     /// The connection is over: its requests failed, another one takes its place.
     final func ended(_ kind: FailureKind) {
-        let wasOpen = isOpen
+        let wasReady = isReady
         dropStream()
         if let waiting {
             self.waiting = nil
@@ -80,12 +93,22 @@ class ClientSession: StreamHandler {
             return
         }
         failAll(kind)
-        worker.sessionEnded(self, wasOpen: wasOpen, kind)
+        worker.sessionEnded(self, wasReady: wasReady, kind)
+    }
+
+    /// The run is over: what still waits has failed.
+    final func giveUp() {
+        if let waiting {
+            self.waiting = nil
+            worker.failed(.unanswered, planned: waiting.planned, sent: waiting.planned)
+        }
+        failAll(.unanswered)
+        dropStream()
     }
 
     /// Closes the connection without a word about its requests.
     final func dropStream() {
-        isOpen = false
+        isReady = false
         guard let stream else { return }
         worker.loop.keepUntilEndOfTurn(stream)
         stream.close()
@@ -104,7 +127,7 @@ class ClientSession: StreamHandler {
 
     /// Sends a request; in a connection of its own, makes that first.
     final func send(_ request: Int, planned: UInt64) {
-        if isSingleUse, !isOpen {
+        if isSingleUse, !isReady {
             waiting = (request, planned)
             open()
         } else {
@@ -121,10 +144,21 @@ class ClientSession: StreamHandler {
     /// The connection takes no more requests; what is on its way may finish.
     final func retireSlots() { generation &+= 1 }
 
+    /// Fails what began before `time`: a connection that was not made in time, or requests.
+    final func expire(before time: UInt64) {
+        guard stream != nil else { return }
+        if isReady {
+            expire(sentBefore: time)
+        } else if connectStarted < time {
+            worker.noteConnectError("the connection was not made in time")
+            ended(.timeout)
+        }
+    }
+
     // MARK: What a subclass provides
 
-    /// The connection can be used.
-    func opened(_ stream: ByteStream) {}
+    /// The connection is made, and TLS with it. Calls `becameReady`, now or later.
+    func opened(_ stream: ByteStream) { becameReady() }
     /// The connection is gone; forget what belonged to it. Requests are failed by `failAll`.
     func closed() {}
     /// The peer's FIN came; an answer may end with it.

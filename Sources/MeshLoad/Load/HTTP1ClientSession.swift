@@ -10,7 +10,8 @@ final class HTTP1ClientSession: ClientSession {
     private var isBusy = false
     private var planned: UInt64 = 0
     private var sent: UInt64 = 0
-    private var bytes = 0
+    private var received = 0
+    private var sentBytes = 0
 
     override func closed() {
         decoder = HTTP1ResponseDecoder()
@@ -22,17 +23,17 @@ final class HTTP1ClientSession: ClientSession {
         self.planned = planned
         sent = BenchClock.now()
         isBusy = true
-        bytes = 0
-        let plan = worker.prepared.plan[request]
-        decoder.expect(method: plan.method == "HEAD" ? .head : .get)
-        worker.prepared.writeHead(request, to: stream)
-        if plan.bodySize > 0 { worker.prepared.withFiller(plan.bodySize) { stream.write($0) } }
+        received = 0
+        let shape = worker.prepared.shapes[request]
+        decoder.expect(method: shape.method)
+        sentBytes = worker.prepared.writeHead(request, to: stream) + shape.bodySize
+        if shape.bodySize > 0 { worker.prepared.withBody(shape.bodySize) { stream.write($0) } }
     }
 
     override func onInput(_ stream: ByteStream) {
         while self.stream === stream {
             let step = decoder.next(stream.input.readable, head: &head, trailers: &trailers, pool: stream.pool)
-            bytes += step.consumed
+            received += step.consumed
             if step.consumed > 0 { stream.input.consume(step.consumed) }
             switch step.kind {
             case .needMore: return
@@ -49,7 +50,7 @@ final class HTTP1ClientSession: ClientSession {
         guard isBusy else { return }
         isBusy = false
         let closes = !head.isKeepAlive
-        worker.answered(status: head.status, planned: planned, sent: sent, bytes: bytes)
+        worker.answered(status: head.status, planned: planned, sent: sent, received: received, sentBytes: sentBytes, messages: 0)
         guard stream != nil else { return }
         if closes, !isSingleUse {
             ended(.closed)
@@ -62,7 +63,7 @@ final class HTTP1ClientSession: ClientSession {
         guard isBusy, decoder.endOfInput().kind == .end else { return }
         // The answer ran to the end of the connection, which `onEndOfInput` takes care of.
         isBusy = false
-        worker.answered(status: head.status, planned: planned, sent: sent, bytes: bytes)
+        worker.answered(status: head.status, planned: planned, sent: sent, received: received, sentBytes: sentBytes, messages: 0)
         if isSingleUse { slotEnded() }
     }
 

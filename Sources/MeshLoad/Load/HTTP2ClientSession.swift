@@ -12,7 +12,12 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         var planned: UInt64 = 0
         var sent: UInt64 = 0
         var status: UInt16 = 0
-        var bytes = 0
+        var received = 0
+        var sentBytes = 0
+        /// gRPC: which request it is, messages sent so far and received.
+        var request = 0
+        var messagesSent = 0
+        var messages = GRPCMessageCounter()
         /// gRPC: what `grpc-status` said; nil when it said nothing.
         var isOK: Bool?
     }
@@ -24,11 +29,19 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
     private var head = ResponseHead()
     private var trailers = HeaderBlock()
     private let isGRPC: Bool
+    /// gRPC: messages of a call each way.
+    private let messagesThere: Int
+    private let messagesBack: Int
+    private let isPingPong: Bool
     /// GOAWAY came: nothing new is sent here.
     private var isGoingAway = false
 
     override init(worker: LoadWorker, width: Int) {
-        isGRPC = worker.scenario.loadProtocol == .grpc
+        let scenario = worker.scenario
+        isGRPC = scenario.loadProtocol == .grpc
+        messagesThere = scenario.grpcCall == .clientStream || scenario.grpcCall == .bidi ? scenario.messages : 1
+        messagesBack = scenario.grpcCall == .serverStream || scenario.grpcCall == .bidi ? scenario.messages : 1
+        isPingPong = scenario.grpcCall == .bidi
         super.init(worker: worker, width: width)
         for index in 0..<width {
             calls.append(Call())
@@ -43,6 +56,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         session.start()
         self.session = session
         scheduleFlush()
+        becameReady()
     }
 
     override func closed() {
@@ -59,7 +73,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         }
         let call = calls[place]
         let prepared = worker.prepared.http2[request]
-        let size = worker.prepared.plan[request].bodySize
+        let size = worker.prepared.shapes[request].bodySize
         let hasBody = size > 0 || isGRPC
         let key = session.sendRequest(
             prepared.head, endStream: !hasBody, owner: UnsafeMutableRawPointer(bitPattern: place + 1), now: worker.loop.now)
@@ -75,14 +89,32 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         call.planned = planned
         call.sent = BenchClock.now()
         call.status = 0
-        call.bytes = 0
+        call.received = 0
+        call.sentBytes = 0
         call.isOK = nil
-        if hasBody {
-            if isGRPC { sendPrefix(prepared.messagePrefix, session, key) }
-            worker.prepared.withFiller(size) { session.sendBody(key, $0) }
+        if isGRPC {
+            call.request = request
+            call.messagesSent = 0
+            call.messages = GRPCMessageCounter()
+            sendMessages(isPingPong ? 1 : messagesThere, call, session)
+        } else if hasBody {
+            call.sentBytes = size
+            worker.prepared.withBody(size) { session.sendBody(key, $0) }
             session.sendEnd(key)
         }
         scheduleFlush()
+    }
+
+    private func sendMessages(_ count: Int, _ call: Call, _ session: HTTP2Session) {
+        let size = worker.prepared.shapes[call.request].bodySize
+        let prefix = worker.prepared.http2[call.request].messagePrefix
+        for _ in 0..<count {
+            sendPrefix(prefix, session, call.key)
+            worker.prepared.withBody(size) { session.sendBody(call.key, $0) }
+        }
+        call.messagesSent += count
+        call.sentBytes += count * (prefix.count + size)
+        if call.messagesSent == messagesThere { session.sendEnd(call.key) }
     }
 
     private func sendPrefix(_ prefix: [UInt8], _ session: HTTP2Session, _ key: HTTP2StreamKey) {
@@ -153,11 +185,19 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         case .head:
             session.takeResponseHead(record, into: &head)
             call.status = head.status
-            call.bytes += head.headers.byteCount
+            call.received += head.headers.byteCount
             if isGRPC { readStatus(of: head.headers, call) }
         case .body:
             guard let slice = session.takeBody(record) else { return }
-            call.bytes += slice.count
+            call.received += slice.count
+            if isGRPC {
+                call.messages.add(slice.bytes)
+                let wanted = min(call.messages.count + 1, messagesThere)
+                if isPingPong, call.messagesSent < wanted {
+                    sendMessages(wanted - call.messagesSent, call, session)
+                    scheduleFlush()
+                }
+            }
             session.consume(call.key, slice.count)
         case .trailers:
             session.takeTrailers(record, into: &trailers)
@@ -188,8 +228,12 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         free.append(place)
         if isGRPC, call.status == 200, call.isOK != true {
             worker.failed(.grpcStatus, planned: call.planned, sent: call.sent)
+        } else if isGRPC, call.status == 200, call.messages.count != messagesBack || !call.messages.isWhole {
+            worker.failed(.malformed, planned: call.planned, sent: call.sent)
         } else {
-            worker.answered(status: call.status, planned: call.planned, sent: call.sent, bytes: call.bytes)
+            worker.answered(
+                status: call.status, planned: call.planned, sent: call.sent, received: call.received, sentBytes: call.sentBytes,
+                messages: isGRPC ? call.messagesSent + call.messages.count : 0)
         }
         callEnded()
     }

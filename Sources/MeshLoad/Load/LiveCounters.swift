@@ -8,6 +8,9 @@ final class LiveCounters: Sendable {
     let completed = Atomic<UInt64>(0)
     let failed = Atomic<UInt64>(0)
     let backlog = Atomic<Int>(0)
+    /// Of all answers so far, in nanoseconds, and the slowest since it was last taken.
+    let latencySum = Atomic<UInt64>(0)
+    let slowest = Atomic<UInt64>(0)
     let isDone = Atomic<Bool>(false)
 }
 
@@ -32,6 +35,8 @@ struct WorkerResult: Sendable {
     let recorder: LatencyRecorder
     /// Processor time of the worker's thread over wall time during the measured time.
     let busyShare: Double
+    /// The same for the time it was ready to run and had no core.
+    let waitShare: Double
     /// Why connections failed, the last one.
     let lastConnectError: String?
 }
@@ -39,6 +44,10 @@ struct WorkerResult: Sendable {
 /// Where workers put their results.
 final class ResultBox: Sendable {
     private let results = Mutex<[WorkerResult]>([])
+    private let connectError = Mutex<String?>(nil)
     func add(_ result: WorkerResult) { results.withLock { $0.append(result) } }
+    /// Why a connection could not be made, the last time.
+    var lastConnectError: String? { connectError.withLock { $0 } }
+    func noteConnectError(_ text: String) { connectError.withLock { $0 = text } }
     func takeAll() -> [WorkerResult] { results.withLock { $0 } }
 }

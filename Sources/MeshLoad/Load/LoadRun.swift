@@ -16,6 +16,9 @@ public struct LoadRun {
         /// Of all workers, since the load began.
         public let completed: UInt64
         public let failed: UInt64
+        /// Latencies of all that completed, added up, and the slowest since the last call. - Unit: nanoseconds.
+        public let latencySum: UInt64
+        public let slowest: UInt64
         public let backlog: Int
         public let connections: Int
     }
@@ -43,7 +46,7 @@ public struct LoadRun {
         if let observed, ProcessReader.read(observed) == nil {
             throw ScenarioError("observe: \(observed) cannot be read; allowed: a running process or the folder of a cgroup (v2)")
         }
-        let context = try makeContext()
+        let contexts = try makeContexts()
         let signal = StartSignal()
         let box = ResultBox()
         var counters: [LiveCounters] = []
@@ -52,7 +55,7 @@ public struct LoadRun {
             let live = LiveCounters()
             counters.append(live)
             let share = scenario.connections / scenario.workers + (index < scenario.connections % scenario.workers ? 1 : 0)
-            threads.append(LoadThread(scenario, index: index, connections: share, tls: context, signal: signal, live: live, box: box))
+            threads.append(LoadThread(scenario, index: index, connections: share, tls: contexts, signal: signal, live: live, box: box))
         }
         defer {
             for thread in threads { thread.stop() }
@@ -65,25 +68,27 @@ public struct LoadRun {
         return LoadResult(scenario, workers: box.takeAll(), cost: cost)
     }
 
-    private func makeContext() throws(ScenarioError) -> TLSContext? {
-        guard let tls = scenario.tls else { return nil }
+    /// One for each client; none without TLS.
+    private func makeContexts() throws(ScenarioError) -> [TLSContext] {
+        guard let tls = scenario.tls else { return [] }
         var options = TLSContextOptions(role: .client)
         options.trustedCA = tls.trustedCA
         options.acceptsUntrusted = tls.trustedCA == nil
         options.allowsResumption = tls.resumes
-        if let chain = tls.clientChain, let key = tls.clientKey {
-            options.certificates = [TLSCertificateSource(chain: chain, key: key)]
-        }
-        switch scenario.loadProtocol {
-        case .http1: options.protocols = [Array("http/1.1".utf8)]
-        case .http2, .grpc: options.protocols = [Array("h2".utf8)]
-        case .tcp: break
-        }
+        if let name = scenario.loadProtocol.alpn { options.protocols = [name] }
+        var clients = tls.moreClients
+        if clients.isEmpty, let chain = tls.clientChain, let key = tls.clientKey { clients = [LoadClient(chain: chain, key: key)] }
+        var contexts: [TLSContext] = []
         do throws(TLSContextError) {
-            return try TLSContext(options, now: Int64(time(nil)))
+            for client in clients {
+                options.certificates = [TLSCertificateSource(chain: client.chain, key: client.key)]
+                contexts.append(try TLSContext(options, now: Int64(time(nil))))
+            }
+            if clients.isEmpty { contexts.append(try TLSContext(options, now: Int64(time(nil)))) }
         } catch {
             throw ScenarioError("TLS: \(error.description)")
         }
+        return contexts
     }
 
     private func waitForConnections(_ counters: [LiveCounters], _ box: ResultBox) throws(ScenarioError) {
@@ -93,11 +98,14 @@ public struct LoadRun {
             if ready >= scenario.connections { return }
             let waited = Double(BenchClock.now() - began) / 1e9
             onProgress(Progress(
-                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, backlog: 0,
+                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, latencySum: 0, slowest: 0, backlog: 0,
                 connections: ready))
             if waited >= LoadRun.connectPatience || (ready == 0 && waited > 2) {
                 guard ready == 0 else { return }
-                throw ScenarioError("no connection to \(scenario.target) could be made; is it listening there, and does it speak \(scenario.loadProtocol.rawValue)\(scenario.tls == nil ? "" : " over TLS")?")
+                let reason = box.lastConnectError.map { " (\($0))" } ?? ""
+                throw ScenarioError(
+                    "no connection to \(scenario.target) could be made\(reason); is it listening there, and does it speak "
+                        + "\(scenario.loadProtocol.rawValue)\(scenario.tls == nil ? "" : " over TLS")?")
             }
             usleep(LoadRun.pollMicroseconds)
         }
@@ -139,6 +147,8 @@ public struct LoadRun {
             phase: phase, elapsed: elapsed, length: length,
             completed: counters.reduce(0) { $0 + $1.completed.load(ordering: .relaxed) },
             failed: counters.reduce(0) { $0 + $1.failed.load(ordering: .relaxed) },
+            latencySum: counters.reduce(0) { $0 &+ $1.latencySum.load(ordering: .relaxed) },
+            slowest: counters.reduce(0) { max($0, $1.slowest.exchange(0, ordering: .relaxed)) },
             backlog: counters.reduce(0) { $0 + $1.backlog.load(ordering: .relaxed) },
             connections: counters.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }))
     }
@@ -149,7 +159,7 @@ private struct LoadThread {
     private let thread: LoopThread
 
     init(
-        _ scenario: LoadScenario, index: Int, connections: Int, tls: TLSContext?, signal: StartSignal, live: LiveCounters,
+        _ scenario: LoadScenario, index: Int, connections: Int, tls: [TLSContext], signal: StartSignal, live: LiveCounters,
         box: ResultBox
     ) {
         thread = LoopThread(name: "load:\(index)", cpu: scenario.firstCPU.map { $0 + index }) { loop in

@@ -22,7 +22,9 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private let signal: StartSignal
     private let live: LiveCounters
     private let results: ResultBox
-    private let tls: TLSContext?
+    /// One for each client; connections take them in turn.
+    private let tls: [TLSContext]
+    private var nextClient = 0
     private let workspace = TLSWorkspace()
     private var sessions: [ClientSession] = []
     private var freeSlots = NumberQueue()
@@ -34,14 +36,21 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private var hasBegun = false
     private var hasEnded = false
     private var inFlight = 0
+    /// For whoever shows progress; told once a tick.
+    private var completedCount: UInt64 = 0
+    private var failedCount: UInt64 = 0
+    private var latencySum: UInt64 = 0
+    private var slowest: UInt64 = 0
     private var nextRequest = 0
+    /// For masks, keys and whatever else has to differ.
+    var random: SplitMix
     private var timer = TimerID.none
     private var giveUpAt = UInt64.max
     private var reopening: [ClientSession] = []
     private var lastConnectError: String?
     /// Thread time and wall time at the start of the measured time, and what lay between at its end.
-    private var cpuAtStart: (cpu: UInt64, wall: UInt64)?
-    private var busyShare: Double?
+    private var timeAtStart: (used: UInt64, waiting: UInt64, wall: UInt64)?
+    private var shares: (busy: Double, waiting: Double)?
 
     /// How often time limits are looked at. - Unit: milliseconds.
     private static let tick: UInt64 = 20
@@ -49,7 +58,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private static let backlogLimit = 10_000_000
 
     init(
-        _ scenario: LoadScenario, index: Int, connections: Int, loop: UVLoop, tls: TLSContext?, signal: StartSignal,
+        _ scenario: LoadScenario, index: Int, connections: Int, loop: UVLoop, tls: [TLSContext], signal: StartSignal,
         live: LiveCounters, results: ResultBox
     ) {
         self.scenario = scenario
@@ -58,6 +67,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         self.signal = signal
         self.live = live
         self.results = results
+        random = SplitMix(seed: ~scenario.seed, stream: UInt64(index))
         prepared = PreparedRequests(
             scenario.requests, scenario.loadProtocol, scheme: scenario.tls == nil ? "http" : "https", pool: loop.pool)
         // Workers begin at different places, or all would ask for the same thing at once.
@@ -82,7 +92,9 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         switch scenario.loadProtocol {
         case .http1: HTTP1ClientSession(worker: self, width: 1)
         case .http2, .grpc: HTTP2ClientSession(worker: self, width: scenario.streams)
-        case .tcp: TCPClientSession(worker: self, width: 1)
+        case .tcp where scenario.tcpMode == .echo: TCPClientSession(worker: self, width: 1)
+        case .tcp: BulkClientSession(worker: self, mode: scenario.tcpMode)
+        case .websocket: WebSocketClientSession(worker: self, width: 1)
         }
     }
 
@@ -92,9 +104,11 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     func connect(_ session: ClientSession) -> ByteStream {
         let transport = loop.connect(to: scenario.target, options: ConnectOptions(), handler: session)
         transport.setBufferLimit(0)
-        guard let tls, let options = scenario.tls else { return transport }
+        guard let options = scenario.tls, !tls.isEmpty else { return transport }
+        let context = tls[nextClient % tls.count]
+        nextClient &+= 1
         let stream = TLSStream(
-            connecting: transport, context: tls, workspace: workspace, policy: SANPolicy([]),
+            connecting: transport, context: context, workspace: workspace, policy: SANPolicy([]),
             parameters: TLSClientParameters(serverName: Array(options.serverName.utf8), sessionKey: [1]))
         stream.setBufferLimit(0)
         stream.start(handler: session)
@@ -105,24 +119,29 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         recorder.recordConnection(nanoseconds, at: BenchClock.now(), resumed: resumed)
     }
 
-    func noteConnectError(_ text: String) { lastConnectError = text }
+    func noteConnectError(_ text: String) {
+        guard text != lastConnectError else { return }
+        lastConnectError = text
+        results.noteConnectError(text)
+    }
 
     /// A lasting connection is ready for as many requests as it is wide.
-    func sessionOpened(_ session: ClientSession) {
+    func sessionReady(_ session: ClientSession) {
         live.ready.add(1, ordering: .relaxed)
         for _ in 0..<session.width { slotFreed(session) }
     }
 
     /// A lasting connection ended; another one is made, at once if it served, else after a while.
-    func sessionEnded(_ session: ClientSession, wasOpen: Bool, _ kind: FailureKind) {
-        if wasOpen { live.ready.subtract(1, ordering: .relaxed) }
+    func sessionEnded(_ session: ClientSession, wasReady: Bool, _ kind: FailureKind) {
+        guard !scenario.connectsPerRequest else { return slotFreed(session) }
+        if wasReady { live.ready.subtract(1, ordering: .relaxed) }
         guard !hasEnded else { return }
-        if !wasOpen, hasBegun {
+        if !wasReady, hasBegun {
             // No request was on it, and yet the load did not get through.
             let now = BenchClock.now()
             recorder.record(kind == .closed ? .connect : kind, planned: now, sent: now, ended: now)
         }
-        if wasOpen { session.open() } else { reopening.append(session) }
+        if wasReady { session.open() } else { reopening.append(session) }
     }
 
     private func slot(of session: ClientSession) -> UInt64 { UInt64(session.place) << 32 | UInt64(session.generation) }
@@ -163,28 +182,34 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         serveBacklog()
     }
 
-    func answered(status: UInt16, planned: UInt64, sent: UInt64, bytes: Int) {
+    /// - Parameters:
+    ///   - received: bytes of the answer, and `sentBytes` of the request.
+    ///   - messages: of a stream of them; 0 where the protocol knows none.
+    func answered(status: UInt16, planned: UInt64, sent: UInt64, received: Int, sentBytes: Int, messages: Int) {
         inFlight -= 1
         let now = BenchClock.now()
         if status >= 400 {
             recorder.record(status >= 500 ? .status5xx : .status4xx, planned: planned, sent: sent, ended: now)
-            live.failed.add(1, ordering: .relaxed)
+            failedCount += 1
         } else {
-            recorder.record(planned: planned, sent: sent, ended: now, bytes: bytes)
-            live.completed.add(1, ordering: .relaxed)
+            recorder.record(planned: planned, sent: sent, ended: now, received: received, sentBytes: sentBytes, messages: messages)
+            completedCount += 1
+            let waited = now &- planned
+            latencySum &+= waited
+            slowest = max(slowest, waited)
         }
     }
 
     func failed(_ kind: FailureKind, planned: UInt64, sent: UInt64) {
         inFlight -= 1
         recorder.record(kind, planned: planned, sent: sent, ended: BenchClock.now())
-        live.failed.add(1, ordering: .relaxed)
+        failedCount += 1
     }
 
     private func takeFree() -> ClientSession? {
         while let slot = freeSlots.pop() {
             let session = sessions[Int(slot >> 32)]
-            if session.generation == UInt32(truncatingIfNeeded: slot), session.isOpen || session.isSingleUse { return session }
+            if session.generation == UInt32(truncatingIfNeeded: slot), session.isReady || session.isSingleUse { return session }
         }
         return nil
     }
@@ -251,29 +276,37 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         guard hasBegun, !hasEnded else { return }
         let now = BenchClock.now()
         live.backlog.store(backlog.count, ordering: .relaxed)
+        live.completed.store(completedCount, ordering: .relaxed)
+        live.failed.store(failedCount, ordering: .relaxed)
+        live.latencySum.store(latencySum, ordering: .relaxed)
+        live.slowest.max(slowest, ordering: .relaxed)
+        slowest = 0
         measureOwnTime(now)
         let limit = UInt64(scenario.timeout * 1e9)
-        if now > limit { for session in sessions { session.expire(sentBefore: now - limit) } }
+        if now > limit { for session in sessions { session.expire(before: now - limit) } }
         if now >= recorder.end, backlog.isEmpty && inFlight == 0 || now >= giveUpAt { end() }
     }
 
     private func measureOwnTime(_ now: UInt64) {
-        if cpuAtStart == nil, now >= recorder.start { cpuAtStart = (BenchClock.threadTime(), now) }
-        if busyShare == nil, now >= recorder.end, let start = cpuAtStart {
-            busyShare = Double(BenchClock.threadTime() - start.cpu) / Double(max(now - start.wall, 1))
+        if timeAtStart == nil, now >= recorder.start {
+            let time = BenchClock.threadTime()
+            timeAtStart = (time.used, time.waiting, now)
+        }
+        if shares == nil, now >= recorder.end, let start = timeAtStart {
+            let time = BenchClock.threadTime()
+            let wall = Double(max(now - start.wall, 1))
+            shares = (Double(time.used &- start.used) / wall, Double(time.waiting &- start.waiting) / wall)
         }
     }
 
     private func end() {
         hasEnded = true
-        for session in sessions {
-            session.failAll(.unanswered)
-            session.dropStream()
-        }
+        for session in sessions { session.giveUp() }
         let now = BenchClock.now()
         while let planned = backlog.pop() { recorder.record(.notSent, planned: planned, sent: planned, ended: now) }
         loop.timers.free(&timer)
-        results.add(WorkerResult(recorder: recorder, busyShare: busyShare ?? 0, lastConnectError: lastConnectError))
+        results.add(WorkerResult(
+            recorder: recorder, busyShare: shares?.busy ?? 0, waitShare: shares?.waiting ?? 0, lastConnectError: lastConnectError))
         live.isDone.store(true, ordering: .releasing)
     }
 }

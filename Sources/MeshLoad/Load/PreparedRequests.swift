@@ -4,57 +4,95 @@ import MeshIO
 
 /// The requests of a plan as they go on the wire, made once for a worker.
 final class PreparedRequests {
-    /// Body bytes and messages are pieces of this.
-    private let filler: Slab
+    /// Bodies and messages are pieces of these, from the front and over again.
+    private var filler: [Slab] = []
     let plan: [PlannedRequest]
+    /// Of the plan what each request needs, without touching its texts.
+    let shapes: [Shape]
     private var heads: [UInt8] = []
     private var ranges: [Range<Int>] = []
     private(set) var http2: [PreparedHead] = []
+
+    struct Shape {
+        let bodySize: Int
+        let method: HTTPMethod
+    }
 
     /// - Parameters:
     ///   - scheme: for HTTP/2.
     init(_ plan: RequestPlan, _ loadProtocol: LoadProtocol, scheme: String, pool: SlabPool) {
         self.plan = plan.requests
-        filler = pool.take(SlabPool.standardCapacity)
-        for index in 0..<filler.capacity {
-            filler.bytes.storeBytes(of: UInt8(ascii: "a") + UInt8(index % 26), toByteOffset: index, as: UInt8.self)
-        }
+        shapes = plan.requests.map { Shape(bodySize: $0.bodySize, method: $0.method == "HEAD" ? .head : .get) }
+        fill(with: plan.content ?? (0..<SlabPool.standardCapacity).map { UInt8(ascii: "a") + UInt8($0 % 26) }, pool)
         for request in plan.requests {
             switch loadProtocol {
-            case .http1: addHTTP1(request)
+            case .http1: add(PreparedRequests.head(request))
             case .http2: http2.append(PreparedHead(request, scheme: scheme, isGRPC: false, pool: pool))
             case .grpc: http2.append(PreparedHead(request, scheme: scheme, isGRPC: true, pool: pool))
-            case .tcp: break
+            case .tcp, .websocket: break
             }
         }
     }
 
-    deinit { filler.release() }
+    deinit {
+        for slab in filler { slab.release() }
+    }
 
-    private func addHTTP1(_ request: PlannedRequest) {
+    private func fill(with content: [UInt8], _ pool: SlabPool) {
+        for start in stride(from: 0, to: content.count, by: SlabPool.standardCapacity) {
+            let count = min(SlabPool.standardCapacity, content.count - start)
+            let slab = pool.take(count)
+            content.withUnsafeBytes { bytes in
+                if let base = bytes.baseAddress { slab.bytes.copyMemory(from: base + start, byteCount: count) }
+            }
+            filler.append(slab)
+            lengths.append(count)
+        }
+    }
+
+    /// How much of each slab is content.
+    private var lengths: [Int] = []
+
+    private func add(_ head: [UInt8]) {
+        ranges.append(heads.count..<(heads.count + head.count))
+        heads += head
+    }
+
+    private static func head(_ request: PlannedRequest) -> [UInt8] {
         var text = "\(request.method) \(request.path) HTTP/1.1\r\nhost: \(request.authority)\r\n"
         for header in request.headers { text += "\(header.name): \(header.value)\r\n" }
         if request.bodySize > 0 || request.method == "POST" || request.method == "PUT" {
             text += "content-length: \(request.bodySize)\r\n"
         }
-        text += "\r\n"
-        let start = heads.count
-        heads += Array(text.utf8)
-        ranges.append(start..<heads.count)
+        return Array((text + "\r\n").utf8)
     }
 
-    /// Writes the head of an HTTP/1 request.
-    func writeHead(_ index: Int, to stream: ByteStream) {
-        heads.withUnsafeBytes { stream.write(copying: UnsafeRawBufferPointer(rebasing: $0[ranges[index]])) }
+    /// Writes the head of an HTTP/1 request and returns its length.
+    func writeHead(_ index: Int, to stream: ByteStream) -> Int {
+        let range = ranges[index]
+        heads.withUnsafeBytes { stream.write(copying: UnsafeRawBufferPointer(rebasing: $0[range])) }
+        return range.count
+    }
+
+    /// Writes the request that asks for a WebSocket (RFC 6455 §4.1).
+    func writeUpgrade(_ index: Int, key: [UInt8], to stream: ByteStream) {
+        let request = plan[index]
+        var text = "GET \(request.path) HTTP/1.1\r\nhost: \(request.authority)\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+        text += "sec-websocket-version: 13\r\nsec-websocket-key: \(String(decoding: key, as: UTF8.self))\r\n"
+        for header in request.headers { text += "\(header.name): \(header.value)\r\n" }
+        Array((text + "\r\n").utf8).withUnsafeBytes { stream.write(copying: $0) }
     }
 
     /// Calls `body` with slices that add up to `count` bytes.
-    func withFiller(_ count: Int, _ body: (consuming SlabSlice) -> Void) {
+    func withBody(_ count: Int, _ body: (consuming SlabSlice) -> Void) {
         var rest = count
+        var piece = 0
         while rest > 0 {
-            let length = min(rest, filler.capacity)
-            body(SlabSlice(retaining: filler, offset: 0, length: length))
+            let length = min(rest, lengths[piece])
+            body(SlabSlice(retaining: filler[piece], offset: 0, length: length))
             rest -= length
+            piece += 1
+            if piece == filler.count { piece = 0 }
         }
     }
 }
@@ -67,8 +105,7 @@ final class PreparedHead {
 
     init(_ request: PlannedRequest, scheme: String, isGRPC: Bool, pool: SlabPool) {
         let method = isGRPC ? "POST" : request.method
-        let size = UInt32(truncatingIfNeeded: request.bodySize)
-        messagePrefix = isGRPC ? [0, UInt8(size >> 24), UInt8(size >> 16 & 255), UInt8(size >> 8 & 255), UInt8(size & 255)] : []
+        messagePrefix = isGRPC ? GRPCMessageCounter.prefix(request.bodySize) : []
         head.method = PreparedHead.withBytes(method) { HTTPMethod.parse($0, allowsCustom: true) } ?? .other
         head.version = .http2
         add(":method", method, pool)

@@ -15,8 +15,8 @@ final class TCPClientSession: ClientSession {
         sent = BenchClock.now()
         isBusy = true
         received = 0
-        expected = max(1, worker.prepared.plan[request].bodySize)
-        worker.prepared.withFiller(expected) { stream.write($0) }
+        expected = max(1, worker.prepared.shapes[request].bodySize)
+        worker.prepared.withBody(expected) { stream.write($0) }
     }
 
     override func onInput(_ stream: ByteStream) {
@@ -27,7 +27,7 @@ final class TCPClientSession: ClientSession {
         isBusy = false
         let isWhole = received == expected
         if isWhole {
-            worker.answered(status: 200, planned: planned, sent: sent, bytes: received)
+            worker.answered(status: 200, planned: planned, sent: sent, received: received, sentBytes: expected, messages: 0)
             slotEnded()
         } else {
             worker.failed(.malformed, planned: planned, sent: sent)

@@ -10,7 +10,6 @@ struct RunSlice: Sendable {
     var latency = LatencyRecorder.makeHistogram(.two)
     var completed: UInt64 = 0
     var failed: UInt64 = 0
-    var bytesReceived: UInt64 = 0
 }
 
 /// The measurements of one worker. Only requests planned (or, in a closed loop, sent) within the measured time count.
@@ -27,6 +26,9 @@ struct LatencyRecorder: Sendable {
     var failures = FailureCounts()
     private(set) var completed: UInt64 = 0
     private(set) var bytesReceived: UInt64 = 0
+    private(set) var bytesSent: UInt64 = 0
+    /// Messages of streams.
+    private(set) var messages: UInt64 = 0
     var connections: UInt64 = 0
     var resumedSessions: UInt64 = 0
     /// Requests planned within the measured time.
@@ -36,7 +38,8 @@ struct LatencyRecorder: Sendable {
 
     let start: UInt64
     let end: UInt64
-    private let sliceLength: UInt64
+    /// - Unit: nanoseconds.
+    let sliceLength: UInt64
 
     /// Latencies above this count as this: an hour.
     static let highest: UInt64 = 3_600_000_000_000
@@ -45,35 +48,36 @@ struct LatencyRecorder: Sendable {
         LatencyHistogram(lowestDiscernibleValue: 1, highestTrackableValue: highest, numberOfSignificantValueDigits: digits)
     }
 
-    /// How long the stretches of a run are, so that there are thirty or more to draw and to resample, and none is shorter
-    /// than 0.1 s. - Unit: nanoseconds.
-    static func sliceLength(duration: Double) -> UInt64 { UInt64(max(0.1, min(1, duration / 30)) * 1e9) }
+    /// How many stretches a run has, equally long: thirty or more to draw and to resample, but none much shorter than 0.1 s.
+    static func sliceCount(duration: Double) -> Int { max(1, Int((duration / max(0.1, min(1, duration / 30))).rounded())) }
 
     /// - Parameters: start and end of the measured time on the clock of the loop.
     init(start: UInt64, duration: Double) {
         self.start = start
         end = start + UInt64(duration * 1e9)
-        sliceLength = LatencyRecorder.sliceLength(duration: duration)
-        slices = Array(repeating: RunSlice(), count: Int((end - start + sliceLength - 1) / sliceLength))
+        let count = LatencyRecorder.sliceCount(duration: duration)
+        sliceLength = max(1, (end - start + UInt64(count) - 1) / UInt64(count))
+        slices = Array(repeating: RunSlice(), count: count)
     }
 
     /// Whether a request of that planned time is measured.
     func measures(_ planned: UInt64) -> Bool { planned >= start && planned < end }
 
-    private func slice(of time: UInt64) -> Int { Int((time - start) / sliceLength) }
+    private func slice(of time: UInt64) -> Int { min(Int((time - start) / sliceLength), slices.count - 1) }
 
     /// A whole answer.
-    mutating func record(planned: UInt64, sent: UInt64, ended: UInt64, bytes: Int) {
+    mutating func record(planned: UInt64, sent: UInt64, ended: UInt64, received: Int, sentBytes: Int = 0, messages count: Int = 0) {
         guard measures(planned) else { return }
         let waited = ended > planned ? min(ended - planned, LatencyRecorder.highest) : 0
         latency.record(waited)
         serviceTime.record(ended > sent ? min(ended - sent, LatencyRecorder.highest) : 0)
         completed += 1
-        bytesReceived += UInt64(bytes)
+        bytesReceived += UInt64(received)
+        bytesSent += UInt64(sentBytes)
+        messages += UInt64(count)
         let index = slice(of: planned)
         slices[index].latency.record(waited)
         slices[index].completed += 1
-        slices[index].bytesReceived += UInt64(bytes)
     }
 
     /// A request that failed. One that ran into its time limit is a latency too, of at least what it waited; the others
@@ -111,6 +115,8 @@ struct LatencyRecorder: Sendable {
         failures.add(other.failures)
         completed += other.completed
         bytesReceived += other.bytesReceived
+        bytesSent += other.bytesSent
+        messages += other.messages
         connections += other.connections
         resumedSessions += other.resumedSessions
         planned += other.planned
@@ -119,7 +125,6 @@ struct LatencyRecorder: Sendable {
             slices[index].latency.add(other.slices[index].latency)
             slices[index].completed += other.slices[index].completed
             slices[index].failed += other.slices[index].failed
-            slices[index].bytesReceived += other.slices[index].bytesReceived
         }
     }
 }

@@ -5,8 +5,9 @@ import Histogram
 public struct LoadResult: Sendable {
     public let scenario: LoadScenario
     let recorder: LatencyRecorder
-    /// The busiest worker's processor time over wall time.
+    /// The busiest worker's processor time over wall time, and the time it had to wait for a core.
     public let busyShare: Double
+    public let waitShare: Double
     public let cost: CostReport?
     public let lastConnectError: String?
 
@@ -15,7 +16,9 @@ public struct LoadResult: Sendable {
         var recorder = workers.first?.recorder ?? LatencyRecorder(start: 0, duration: scenario.duration)
         for worker in workers.dropFirst() { recorder.merge(worker.recorder) }
         self.recorder = recorder
-        busyShare = workers.map(\.busyShare).max() ?? 0
+        let busiest = workers.max { $0.busyShare + $0.waitShare < $1.busyShare + $1.waitShare }
+        busyShare = busiest?.busyShare ?? 0
+        waitShare = busiest?.waitShare ?? 0
         self.cost = cost?.report(requests: recorder.completed)
         lastConnectError = workers.compactMap(\.lastConnectError).last
     }
@@ -39,7 +42,7 @@ public struct LoadResult: Sendable {
     /// Who was measured: the target, or this program.
     public var verdict: GeneratorVerdict {
         GeneratorVerdict(
-            busyShare: busyShare, lagP99: recorder.lag.totalCount > 0 ? recorder.lag.valueAtPercentile(99) : 0,
+            busyShare: busyShare, waitShare: waitShare, lagP99: recorder.lag.totalCount > 0 ? recorder.lag.valueAtPercentile(99) : 0,
             latencyP99: recorder.latency.totalCount > 0 ? recorder.latency.valueAtPercentile(99) : 0, isOpen: scenario.shape != .closed)
     }
 }
@@ -47,18 +50,19 @@ public struct LoadResult: Sendable {
 /// Whether the numbers tell of the target or of the load tester.
 public enum GeneratorVerdict: Equatable, Sendable {
     case sound
-    /// The workers' threads had no time left. - Parameter: share of a core that the busiest one used.
-    case saturated(Double)
+    /// The workers' threads had no time left. - Parameters: share of a core that the busiest one used, and share of the time
+    /// in which it could have run and had no core.
+    case saturated(Double, waiting: Double)
     /// Requests went out late although a connection was free. - Parameter: nanoseconds at the 99th percentile.
     case late(UInt64)
 
-    /// Share of a core above which a worker can hardly keep time.
+    /// Share of the time, used and waited for, above which a worker can hardly keep time.
     static let mostBusy = 0.9
 
     /// - Parameters: nanoseconds; `isOpen`: whether there was a plan to be late for.
-    init(busyShare: Double, lagP99: UInt64, latencyP99: UInt64, isOpen: Bool) {
-        if busyShare > GeneratorVerdict.mostBusy {
-            self = .saturated(busyShare)
+    init(busyShare: Double, waitShare: Double, lagP99: UInt64, latencyP99: UInt64, isOpen: Bool) {
+        if busyShare + waitShare > GeneratorVerdict.mostBusy {
+            self = .saturated(busyShare, waiting: waitShare)
         } else if isOpen, lagP99 > 200_000, lagP99 > latencyP99 / 10 {
             self = .late(lagP99)
         } else {
@@ -70,9 +74,10 @@ public enum GeneratorVerdict: Equatable, Sendable {
     public var warning: String {
         switch self {
         case .sound: ""
-        case .saturated(let share):
-            "generator saturated: this run measures the load tester (its busiest thread used \(Int((share * 100).rounded())) % of a core); "
-                + "use more workers, fewer requests or another machine"
+        case .saturated(let share, let waiting):
+            "generator saturated: this run measures the load tester (its busiest thread used \(Int((share * 100).rounded())) % of a core"
+                + (waiting >= 0.01 ? " and waited for one \(Int((waiting * 100).rounded())) % of the time" : "")
+                + "); use more workers, fewer requests or another machine"
         case .late(let nanoseconds):
             "generator late: 1 % of requests went out \(DurationText.text(nanoseconds)) or more after their time although a "
                 + "connection was free; latencies hold that delay; pin the workers to free cores"

@@ -4,7 +4,8 @@ import Glibc
 /// A run, or several, as one page that needs nothing else: no script, no font, no picture from outside.
 public enum HTMLReport {
     public static func page(_ summaries: [RunSummary]) -> String {
-        document(title: "meshbench", body: summaries.map(section).joined())
+        let comparison = summaries.count == 2 ? HTMLComparison.section(summaries[0], summaries[1]) : ""
+        return document(title: "meshbench", body: comparison + summaries.map(section).joined())
     }
 
     /// A page with the style of all reports.
@@ -28,7 +29,6 @@ public enum HTMLReport {
         if !summary.warning.isEmpty { out += "<p class=\"warning\">\(HTMLText.escape(summary.warning))</p>" }
         out += tiles(summary)
         out += plots(summary)
-        out += table(summary)
         return out + "</section>"
     }
 
@@ -53,18 +53,20 @@ public enum HTMLReport {
         return "\(TextReport.time(found.nanoseconds.low)) – \(TextReport.time(found.nanoseconds.high))"
     }
 
+    /// The axis goes by nines: 90, 99, 99.9 are as far apart as they are hard to reach.
+    static func nines(_ percentile: Double) -> Double { -log10(max(1 - percentile / 100, 1e-5)) }
+    static let nineMarks: [(x: Double, text: String)] = [(0, "0"), (0.301, "50"), (1, "90"), (2, "99"), (3, "99.9"), (4, "99.99")]
+
     private static func plots(_ summary: RunSummary) -> String {
-        // The axis goes by nines: 90, 99, 99.9 are as far apart as they are hard to reach.
-        func nines(_ percentile: Double) -> Double { -log10(max(1 - percentile / 100, 1e-5)) }
         let latency = LinePlot(
             title: "Latency by percentile", xLabel: "percentile",
             lines: [
                 LinePlot.Line(name: "from the plan", colour: "a", points: summary.curve.map { (nines($0.percentile), Double($0.latency)) }),
                 LinePlot.Line(name: "from sending", colour: "b", points: summary.curve.map { (nines($0.percentile), Double($0.serviceTime)) }),
             ],
-            xMarks: [(0, "0"), (0.301, "50"), (1, "90"), (2, "99"), (3, "99.9"), (4, "99.99")], yText: TextReport.time)
+            xMarks: nineMarks, yText: TextReport.time)
         let seconds = summary.durationSeconds
-        let marks = (0...5).map { (Double($0) * seconds / 5, DurationText.digits(Double($0) * seconds / 5)) }
+        let marks = LinePlot.timeMarks(seconds)
         let throughput = LinePlot(
             title: "Throughput over time", xLabel: "seconds",
             lines: [
@@ -82,25 +84,32 @@ public enum HTMLReport {
             out += LinePlot(
                 title: "Cores used by the observed process", xLabel: "seconds",
                 lines: [LinePlot.Line(name: "cores", colour: "a", points: cost.samples.map { ($0.time, $0.cores) })], xMarks: marks
-            ) { DurationText.fixed($0, 2) }.svg()
+            ) { LinePlot.plain($0) }.svg()
             out += LinePlot(
                 title: "Memory of the observed process", xLabel: "seconds",
                 lines: [LinePlot.Line(name: "RSS", colour: "b", points: cost.samples.map { ($0.time, Double($0.residentBytes)) })],
                 xMarks: marks
             ) { DurationText.bytes(UInt64($0)) }.svg()
         }
-        return "<div class=\"plots\">\(out)</div>"
+        return "<div class=\"plots\">\(out)\(table(summary))</div>"
     }
 
     private static func table(_ summary: RunSummary) -> String {
-        var out = "<div class=\"wide\"><table><thead><tr><th>latency</th><th>from the plan</th><th>95 % confidence</th><th>from sending</th></tr></thead><tbody>"
-        for (planned, sent) in zip(summary.latency, summary.serviceTime) {
-            let label = planned.percentile == 100 ? "max" : "p" + TextReport.trim(planned.percentile)
-            out += "<tr><th>\(label)</th><td>\(TextReport.time(planned.nanoseconds.value))</td>"
-            out += "<td>\(TextReport.time(planned.nanoseconds.low)) – \(TextReport.time(planned.nanoseconds.high))</td>"
-            out += "<td>\(TextReport.time(sent.nanoseconds.value))</td></tr>"
+        let added = summary.added
+        var out = "<figure class=\"wide\"><table><thead><tr><th>latency</th><th>\(summary.isOpen ? "from the plan" : "closed loop")</th><th>95 % confidence</th><th>from sending</th>"
+        if added != nil { out += "<th>beyond the baseline</th>" }
+        out += "</tr></thead><tbody>"
+        for (index, (planned, sent)) in zip(summary.latency, summary.serviceTime).enumerated() {
+            out += "<tr><th>\(TextReport.label(planned.percentile))</th><td>\(TextReport.time(planned.nanoseconds.value))</td>"
+            out += "<td>\(TextReport.range(planned.nanoseconds))</td><td>\(TextReport.time(sent.nanoseconds.value))</td>"
+            if let added { out += "<td>\(TextReport.signed(added[index].nanoseconds.value))</td>" }
+            out += "</tr>"
         }
-        return out + "</tbody></table></div>"
+        out += "</tbody></table>"
+        if let baseline = summary.baseline {
+            out += "<p class=\"quiet\">Baseline: \(HTMLText.escape(baseline.target)), \(DurationText.count(baseline.throughput.value))/s.</p>"
+        }
+        return out + "</figure>"
     }
 
     private static let style = """
@@ -114,10 +123,10 @@ public enum HTMLReport {
         .tiles div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;display:flex;flex-direction:column}
         .tiles b{font-size:22px;font-variant-numeric:tabular-nums;letter-spacing:-.01em}.tiles span{color:var(--quiet)}
         .tiles small{color:var(--quiet);font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-        .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:10px}
+        figure.wide{margin:0}.plots.compared{margin-top:14px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:10px}
         figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px}
         figcaption{font-weight:600;padding:0 4px 4px}svg{width:100%;height:auto;display:block}
-        svg text{font-size:12px;fill:var(--quiet)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
+        svg text{font-size:13px;fill:var(--quiet)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
         polyline.a{stroke:var(--a)}polyline.b{stroke:var(--b)}polyline.c{stroke:var(--c)}
         .key{font-weight:400;color:var(--quiet);margin-left:10px;white-space:nowrap}.key::before{content:"";display:inline-block;width:14px;height:3px;margin-right:5px;vertical-align:middle}
         .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}

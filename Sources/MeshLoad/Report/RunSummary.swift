@@ -27,7 +27,11 @@ public struct RunSummary: Equatable, Sendable, Codable {
     public let errorShare: Double
     /// Answers a second.
     public let throughput: Interval
+    /// Received and sent, heads and frames of the protocol included as far as this program sees them.
     public let bytesPerSecond: Double
+    public let bytesSentPerSecond: Double
+    /// Messages of gRPC and WebSocket both ways; 0 where the protocol knows none.
+    public let messagesPerSecond: Double
     /// From the planned time.
     public let latency: [Percentile]
     public let latencyMean: Double
@@ -43,7 +47,10 @@ public struct RunSummary: Equatable, Sendable, Codable {
     /// For the plot: latency by percentile, from the planned time and from sending.
     public let curve: [CurvePoint]
     public let cost: CostReport?
+    /// The same load without the proxy; nil where none was asked for.
+    public var baseline: RunBaseline?
     public let generatorBusyShare: Double
+    public let generatorWaitShare: Double
     /// Empty when the numbers tell of the target.
     public let warning: String
 
@@ -90,13 +97,15 @@ public struct RunSummary: Equatable, Sendable, Codable {
         completed = recorder.completed
         failures = Dictionary(uniqueKeysWithValues: recorder.failures.present.map { ($0.kind.name, $0.count) })
         errorShare = result.errorShare
-        let sliceSeconds = Double(LatencyRecorder.sliceLength(duration: scenario.duration)) / 1e9
+        let sliceSeconds = Double(recorder.sliceLength) / 1e9
         let lengths = recorder.slices.indices.map { min(sliceSeconds, scenario.duration - Double($0) * sliceSeconds) }
         let rates = zip(recorder.slices, lengths).map { Double($0.completed) / max($1, 1e-9) }
         let spread = Bootstrap.mean(rates, seed: scenario.seed)
         throughput = Interval(
             value: result.throughput, low: min(spread.low, result.throughput), high: max(spread.high, result.throughput))
         bytesPerSecond = Double(recorder.bytesReceived) / scenario.duration
+        bytesSentPerSecond = Double(recorder.bytesSent) / scenario.duration
+        messagesPerSecond = Double(recorder.messages) / scenario.duration
         latency = zip(
             RunSummary.percentiles,
             Bootstrap.latency(recorder.slices, RunSummary.percentiles, whole: recorder.latency, seed: scenario.seed)
@@ -121,6 +130,7 @@ public struct RunSummary: Equatable, Sendable, Codable {
         }
         cost = result.cost
         generatorBusyShare = result.busyShare
+        generatorWaitShare = result.waitShare
         warning = result.verdict.warning
     }
 

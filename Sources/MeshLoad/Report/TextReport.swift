@@ -14,7 +14,9 @@ public enum TextReport {
         lines.append(
             "  answers      \(summary.completed)   \(DurationText.count(summary.throughput.value))/s "
                 + "(\(DurationText.count(summary.throughput.low)) – \(DurationText.count(summary.throughput.high))), "
-                + "\(DurationText.bytes(UInt64(summary.bytesPerSecond)))/s")
+                + "\(DurationText.bytes(UInt64(summary.bytesPerSecond)))/s received, "
+                + "\(DurationText.bytes(UInt64(summary.bytesSentPerSecond)))/s sent")
+        if summary.messagesPerSecond > 0 { lines.append("  messages     \(DurationText.count(summary.messagesPerSecond))/s, both ways together") }
         lines.append("  failures     " + failures(summary))
         if summary.isOpen {
             lines.append("  planned      \(summary.planned)   longest wait for a connection: \(summary.longestBacklog) requests")
@@ -25,13 +27,7 @@ public enum TextReport {
                     + (summary.usesTLS ? ", \(summary.resumedSessions) resumed" : ""))
         }
         lines.append("")
-        lines.append("  latency      " + pad(summary.isOpen ? "from the plan" : "", 16) + pad("95 % confidence", 24) + "from sending")
-        for (planned, sent) in zip(summary.latency, summary.serviceTime) {
-            let label = planned.percentile == 100 ? "max" : "p" + trim(planned.percentile)
-            lines.append(
-                "    " + pad(label, 9) + pad(time(planned.nanoseconds.value), 16)
-                    + pad("\(time(planned.nanoseconds.low)) – \(time(planned.nanoseconds.high))", 24) + time(sent.nanoseconds.value))
-        }
+        lines += latencyTable(summary)
         if let cost = summary.cost {
             lines.append("")
             lines.append(
@@ -42,10 +38,36 @@ public enum TextReport {
                     + "\(DurationText.fixed(cost.involuntarySwitchesPerRequest, 3)) context switches per answer")
         }
         lines.append("")
-        lines.append("  this program's busiest thread used \(Int((summary.generatorBusyShare * 100).rounded())) % of a core")
+        lines.append(
+            "  this program's busiest thread used \(Int((summary.generatorBusyShare * 100).rounded())) % of a core and waited for one "
+                + "\(Int((summary.generatorWaitShare * 100).rounded())) % of the time")
         if !summary.warning.isEmpty { lines.append("  WARNING: \(summary.warning)") }
         return lines.joined(separator: "\n") + "\n"
     }
+
+    private static func latencyTable(_ summary: RunSummary) -> [String] {
+        let added = summary.added
+        var lines = ["  latency      " + pad(summary.isOpen ? "from the plan" : "", 16) + pad("95 % confidence", 24) + pad("from sending", 16)
+            + (added == nil ? "" : "beyond the baseline")]
+        for (index, (planned, sent)) in zip(summary.latency, summary.serviceTime).enumerated() {
+            var line = "    " + pad(label(planned.percentile), 9) + pad(time(planned.nanoseconds.value), 16)
+                + pad(range(planned.nanoseconds), 24) + pad(time(sent.nanoseconds.value), 16)
+            if let added { line += "\(signed(added[index].nanoseconds.value))  (\(signed(added[index].nanoseconds.low)) – \(signed(added[index].nanoseconds.high)))" }
+            lines.append(line.trimmingTrailingSpaces)
+        }
+        if let baseline = summary.baseline {
+            lines.append("  baseline     \(baseline.target): \(DurationText.count(baseline.throughput.value))/s, \(DurationText.fixed(baseline.errorShare * 100, 3)) % failures")
+            if !baseline.warning.isEmpty { lines.append("  WARNING: baseline: \(baseline.warning)") }
+        }
+        return lines
+    }
+
+    static func label(_ percentile: Double) -> String { percentile == 100 ? "max" : "p" + trim(percentile) }
+
+    static func range(_ interval: Interval) -> String { "\(time(interval.low)) – \(time(interval.high))" }
+
+    /// A time with its sign: a difference.
+    static func signed(_ nanoseconds: Double) -> String { (nanoseconds < 0 ? "-" : "+") + time(abs(nanoseconds)) }
 
     static func failures(_ summary: RunSummary) -> String {
         guard !summary.failures.isEmpty else { return "none" }
@@ -63,21 +85,22 @@ public enum TextReport {
 
     /// Two runs side by side, the second against the first.
     public static func comparison(_ first: RunSummary, _ second: RunSummary) -> String {
-        var lines = ["  " + pad("", 22) + pad("A", 14) + pad("B", 14) + "B / A"]
-        func row(_ label: String, _ a: Double, _ b: Double, _ text: (Double) -> String) {
-            lines.append(
-                "  " + pad(label, 22) + pad(text(a), 14) + pad(text(b), 14) + (a > 0 ? DurationText.fixed(b / a, 2) : "-"))
-        }
-        row("answers a second", first.throughput.value, second.throughput.value, DurationText.count)
-        for percentile in [50.0, 90, 99, 99.9] {
-            row("latency p\(trim(percentile))", first.latencyNanoseconds(percentile), second.latencyNanoseconds(percentile), time)
-        }
-        row("errors, %", first.errorShare * 100, second.errorShare * 100) { DurationText.fixed($0, 3) }
-        if let a = first.cost, let b = second.cost {
-            row("CPU per answer", a.cpuMicrosecondsPerRequest * 1e3, b.cpuMicrosecondsPerRequest * 1e3, time)
-            row("RSS", Double(a.residentBytes), Double(b.residentBytes)) { DurationText.bytes(UInt64($0)) }
+        let rows = RunComparison.rows(first, second)
+        var lines = ["  " + pad("", 18) + pad("A", 12) + pad("B", 12) + pad("B / A", 8)]
+        for row in rows {
+            lines.append(("  " + pad(row.label, 18) + pad(row.first, 12) + pad(row.second, 12) + pad(row.ratio, 8) + row.verdict).trimmingTrailingSpaces)
         }
         return "  A: \(first.name), \(first.target), \(first.shape)\n  B: \(second.name), \(second.target), \(second.shape)\n"
             + lines.joined(separator: "\n") + "\n"
+            + [("A", first), ("B", second)].filter { !$0.1.warning.isEmpty }.map { "  WARNING: \($0.0): \($0.1.warning)\n" }.joined()
+    }
+}
+
+extension String {
+    /// Columns are padded; the last one need not be.
+    var trimmingTrailingSpaces: String {
+        var text = Substring(self)
+        while text.last == " " { text.removeLast() }
+        return String(text)
     }
 }

@@ -6,6 +6,8 @@ public struct Threshold: Equatable, Sendable, CustomStringConvertible {
     public enum Metric: Equatable, Sendable {
         /// Latency from the planned time. - Parameter: percentile.
         case latency(Double)
+        /// Latency beyond the baseline's. - Parameter: percentile.
+        case added(Double)
         /// Share of requests that failed, in percent.
         case errors
         /// Answers a second.
@@ -22,7 +24,7 @@ public struct Threshold: Equatable, Sendable, CustomStringConvertible {
     public let limit: Double
     public let description: String
 
-    static let allowed = "allowed: p50, p99, p99.9 or max with a time (p99>5ms), errors>0.1%, rps<1000, cpu>20us, rss>50MB"
+    static let allowed = "allowed: p50, p99, p99.9 or max with a time (p99>5ms), added-p99 with a time, errors>0.1%, rps<1000, cpu>20us, rss>50MB"
 
     /// - Throws: `ScenarioError` that names what was found and what is allowed.
     public init(_ text: String) throws(ScenarioError) {
@@ -50,10 +52,12 @@ public struct Threshold: Equatable, Sendable, CustomStringConvertible {
             metric = .latency(100)
             limit = try Threshold.time(value, text)
         default:
-            guard name.hasPrefix("p"), let percentile = Double(name.dropFirst()), percentile > 0, percentile <= 100 else {
+            let isAdded = name.hasPrefix("added-")
+            let short = isAdded ? String(name.dropFirst("added-".count)) : name
+            guard short.hasPrefix("p"), let percentile = Double(short.dropFirst()), percentile > 0, percentile <= 100 else {
                 throw ScenarioError("threshold '\(text)': found '\(name)'; \(Threshold.allowed)")
             }
-            metric = .latency(percentile)
+            metric = isAdded ? .added(percentile) : .latency(percentile)
             limit = try Threshold.time(value, text)
         }
     }
@@ -94,6 +98,7 @@ public struct Threshold: Equatable, Sendable, CustomStringConvertible {
     public func value(of summary: RunSummary) -> Double? {
         switch metric {
         case .latency(let percentile): summary.latencyNanoseconds(percentile)
+        case .added(let percentile): summary.addedNanoseconds(percentile)
         case .errors: summary.errorShare * 100
         case .throughput: summary.throughput.value
         case .cost: summary.cost.map { $0.cpuMicrosecondsPerRequest * 1e3 }

@@ -32,6 +32,8 @@ public struct HeaderText: Equatable, Sendable {
 /// What is asked, in turn: every combination of hosts and paths that the templates stand for.
 public struct RequestPlan: Equatable, Sendable {
     public var requests: [PlannedRequest]
+    /// What bodies and messages are made of, from its beginning and over again; nil for the alphabet.
+    public var content: [UInt8]?
 
     /// Most requests a plan may hold: each is kept ready to send.
     public static let limit = 100_000
@@ -39,30 +41,51 @@ public struct RequestPlan: Equatable, Sendable {
     public init(requests: [PlannedRequest]) { self.requests = requests }
 
     /// Expands templates: `{1..500}` in a path or a host stands for the numbers from 1 to 500, several of them for every
-    /// combination. Hosts and paths are walked side by side, so that `n` hosts and `m` paths give their least common
-    /// multiple at most.
+    /// combination. Hosts, paths and header values are walked side by side, so that `n` hosts and `m` paths give their least
+    /// common multiple at most. In a header value only a range that is one stands for anything: braces are common there.
     ///
+    /// - Parameters:
+    ///   - seed: decides the order of sizes that come from a distribution.
     /// - Throws: `ScenarioError` for a range that is none, or for more than `limit` requests.
     public static func expand(
-        method: String, hosts: [String], paths: [String], headers: [HeaderText], bodySizes: [Int]
+        method: String, hosts: [String], paths: [String], headers: [HeaderText], bodies: BodySizes = .fixed(0), seed: UInt64 = 1
     ) throws(ScenarioError) -> RequestPlan {
         var allHosts: [String] = []
         for host in hosts { allHosts += try expand(template: host, what: "host") }
         var allPaths: [String] = []
         for path in paths { allPaths += try expand(template: path, what: "path") }
         guard !allHosts.isEmpty, !allPaths.isEmpty else { throw ScenarioError("no host or no path to ask for") }
-        let sizes = bodySizes.isEmpty ? [0] : bodySizes
-        let count = leastCommonMultiple([allHosts.count, allPaths.count, sizes.count])
+        let values = headers.map { header in
+            (try? expand(template: header.value, what: "header").map { HeaderText(name: header.name, value: $0) }) ?? [header]
+        }
+        let count = leastCommonMultiple([allHosts.count, allPaths.count] + values.map(\.count))
         guard let count, count <= limit else {
             throw ScenarioError(
-                "\(allHosts.count) hosts, \(allPaths.count) paths and \(sizes.count) body sizes make more than \(limit) "
-                    + "requests; allowed: numbers whose least common multiple is at most \(limit)")
+                "\(allHosts.count) hosts, \(allPaths.count) paths and \(values.map(\.count).max() ?? 1) header values make more than "
+                    + "\(limit) requests; allowed: numbers whose least common multiple is at most \(limit)")
         }
-        return RequestPlan(requests: (0..<count).map { index in
+        let plan = RequestPlan(requests: (0..<count).map { index in
             PlannedRequest(
                 method: method, authority: allHosts[index % allHosts.count], path: allPaths[index % allPaths.count],
-                headers: headers, bodySize: sizes[index % sizes.count])
+                headers: values.map { $0[index % $0.count] })
         })
+        return plan.withBodies(bodies, seed: seed)
+    }
+
+    /// Requests enough that a distribution of sizes shows in each walk through them.
+    private static let sampleCount = 1_000
+
+    /// The same requests with bodies. Sizes that differ are dealt out over repetitions of the plan.
+    public func withBodies(_ sizes: BodySizes, seed: UInt64) -> RequestPlan {
+        guard !requests.isEmpty else { return self }
+        var plan = self
+        if !sizes.isFixed {
+            let repetitions = max(1, (RequestPlan.sampleCount + requests.count - 1) / requests.count)
+            plan.requests = (0..<repetitions).flatMap { _ in requests }
+        }
+        let dealt = sizes.sample(plan.requests.count, seed: seed)
+        for index in plan.requests.indices { plan.requests[index].bodySize = dealt[index] }
+        return plan
     }
 
     /// The texts a template stands for.

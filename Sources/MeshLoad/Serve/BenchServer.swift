@@ -4,7 +4,7 @@ public import MeshIO
 import MeshTLS
 import MeshUV
 
-/// The server that a load can be sent to: HTTP/1, HTTP/2 and gRPC on one port, or a TCP echo.
+/// The server that a load can be sent to: HTTP/1, HTTP/2, gRPC and WebSocket on one port, or TCP.
 public final class BenchServer {
     /// Where it listens; the port is known even where 0 was asked for.
     public let address: Address

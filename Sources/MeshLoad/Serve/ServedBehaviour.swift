@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// What the test server does with the bytes of a TCP client.
+public enum TCPAnswer: String, Sendable, CaseIterable {
+    /// Sends them back (RFC 862).
+    case echo
+    /// Takes them and says nothing (RFC 863).
+    case discard
+    /// Sends without being asked, as fast as the client reads (RFC 864), and takes what comes.
+    case source
+}
+
 /// How the test server answers, so that a load tester can be held against known truth.
 public struct ServedBehaviour: Equatable, Sendable {
     /// Body bytes of an answer; a request overrides it with `?size=`.
@@ -12,6 +22,8 @@ public struct ServedBehaviour: Equatable, Sendable {
     public var stallLength: UInt64 = 0
     /// Share of answers that are 503.
     public var errorShare = 0.0
+    /// For a server of raw TCP.
+    public var tcpAnswer = TCPAnswer.echo
 
     public init() {}
 
@@ -30,11 +42,14 @@ struct ServedAnswer: Equatable {
     var status: UInt16 = 200
     var size: Int
     var delay: UInt64
+    /// gRPC: messages of an answer that streams.
+    var messages = 1
 
-    /// Most bytes an answer may be asked to have.
+    /// Most bytes an answer may be asked to have, and most messages.
     static let maxSize = 1 << 30
+    static let maxMessages = 1_000_000
 
-    /// Reads `?size=`, `?delay=` (milliseconds) and `?status=` of a path; whatever else stands there is ignored.
+    /// Reads `?size=`, `?delay=` (milliseconds), `?status=` and `?messages=` of a path; whatever else stands there is ignored.
     init(path: UnsafeRawBufferPointer, _ behaviour: ServedBehaviour) {
         size = behaviour.size
         delay = behaviour.delay
@@ -46,8 +61,26 @@ struct ServedAnswer: Equatable {
             case "size": size = min(number, ServedAnswer.maxSize)
             case "delay": delay = UInt64(min(number, 3_600_000)) * 1_000_000
             case "status": if (200...599).contains(number) { status = UInt16(number) }
+            case "messages": messages = min(number, ServedAnswer.maxMessages)
             default: break
             }
         }
+    }
+}
+
+/// Which gRPC method is called, by the last part of its path.
+enum ServedMethod: Equatable {
+    /// Every message comes back: unary or bidirectional.
+    case echo
+    /// One message when the client's are over.
+    case collect
+    /// Messages when the client's are over.
+    case repeated
+
+    init(path: UnsafeRawBufferPointer) {
+        let end = path.firstIndex(of: UInt8(ascii: "?")) ?? path.endIndex
+        let start = path[..<end].lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
+        let name = path[start..<end]
+        self = name.elementsEqual("Collect".utf8) ? .collect : name.elementsEqual("Repeat".utf8) ? .repeated : .echo
     }
 }

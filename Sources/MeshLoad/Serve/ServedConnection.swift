@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import MeshHTTP
 import MeshIO
 import MeshTLS
 
@@ -9,25 +8,42 @@ final class ServedConnection: StreamHandler, Hashable {
         case unknown
         case http1(ServedHTTP1)
         case http2(ServedHTTP2)
-        case tcp
+        case webSocket(ServedWebSocket)
+        case tcp(TCPAnswer)
     }
 
     private unowned(unsafe) let worker: ServedWorker
     let stream: ByteStream
     private var speaker: Speaker
+    private var isPaused = false
+    private var isClosing = false
 
     /// What an HTTP/2 client sends first (RFC 9113 §3.4); three bytes tell it from any HTTP/1 method.
     private static let preface: [UInt8] = Array("PRI".utf8)
+    /// What a source keeps ready for its client. - Unit: bytes.
+    private static let sourceChunk = 1 << 18
+    /// Bytes that may wait for a client that does not read; then it is not read from either.
+    private static let bufferLimit = 1 << 20
 
     init(_ worker: ServedWorker, _ stream: ByteStream, speaksTCP: Bool) {
         self.worker = worker
         self.stream = stream
-        speaker = speaksTCP ? .tcp : .unknown
+        speaker = speaksTCP ? .tcp(worker.behaviour.tcpAnswer) : .unknown
         super.init()
+        stream.setBufferLimit(ServedConnection.bufferLimit)
     }
 
     static func == (one: ServedConnection, other: ServedConnection) -> Bool { one === other }
     func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+
+    /// Takes the stream over.
+    func start() {
+        stream.start(handler: self)
+        if case .tcp(.source) = speaker {
+            stream.reportsDrained = true
+            writeSource()
+        }
+    }
 
     override func onInput(_ stream: ByteStream) {
         switch speaker {
@@ -41,72 +57,58 @@ final class ServedConnection: StreamHandler, Hashable {
             onInput(stream)
         case .http1(let served): served.onInput(stream)
         case .http2(let served): served.onInput(stream)
-        case .tcp:
-            stream.write(copying: stream.input.readable)
+        case .webSocket(let served): served.onInput(stream)
+        case .tcp(let answer):
+            if answer == .echo { stream.write(copying: stream.input.readable) }
             stream.input.consume(stream.input.count)
         }
     }
 
+    /// The client asked for a WebSocket and got it.
+    func becameWebSocket() {
+        speaker = .webSocket(ServedWebSocket(self))
+        onInput(stream)
+    }
+
+    override func onAboveHighWatermark(_ stream: ByteStream) {
+        switch speaker {
+        case .webSocket, .tcp(.echo):
+            isPaused = true
+            stream.pauseReading()
+        case .unknown, .http1, .http2, .tcp: break
+        }
+    }
+
     override func onBelowLowWatermark(_ stream: ByteStream) {
+        if isPaused {
+            isPaused = false
+            stream.resumeReading()
+        }
         if case .http2(let served) = speaker { served.scheduleFlush() }
     }
 
-    override func onEndOfInput(_ stream: ByteStream) { close() }
+    override func onDrained(_ stream: ByteStream) {
+        if isClosing { return close() }
+        if case .tcp(.source) = speaker { writeSource() }
+    }
+
+    private func writeSource() {
+        worker.answers.withFiller(ServedConnection.sourceChunk) { stream.write($0) }
+    }
+
+    /// What the client has asked for before it ended its side still goes out.
+    override func onEndOfInput(_ stream: ByteStream) {
+        if case .tcp(.source) = speaker { return close() }
+        if stream.output.isEmpty { return close() }
+        isClosing = true
+        stream.reportsDrained = true
+        stream.closeWrite()
+    }
 
     override func onClosed(_ stream: ByteStream, _ reason: StreamCloseReason) { worker.ended(self) }
 
     func close() {
         stream.close()
         worker.ended(self)
-    }
-}
-
-/// HTTP/1.1 of the test server.
-final class ServedHTTP1 {
-    private unowned(unsafe) let worker: ServedWorker
-    private unowned(unsafe) let connection: ServedConnection
-    private var decoder = HTTP1RequestDecoder()
-    private var head = RequestHead()
-    private var trailers = HeaderBlock()
-    /// An answer waits for its time; what follows waits behind it.
-    private var isAnswering = false
-
-    init(_ worker: ServedWorker, _ connection: ServedConnection) {
-        self.worker = worker
-        self.connection = connection
-    }
-
-    func onInput(_ stream: ByteStream) {
-        while !isAnswering, !stream.isClosed {
-            let step = decoder.next(stream.input.readable, head: &head, trailers: &trailers, pool: stream.pool)
-            if step.consumed > 0 { stream.input.consume(step.consumed) }
-            switch step.kind {
-            case .needMore: return
-            case .head: if head.expectsContinue { HTTP1Encoder.writeContinue(to: stream) }
-            case .body, .trailers: break
-            case .end: answer(stream)
-            case .failed: return connection.close()
-            }
-        }
-    }
-
-    private func answer(_ stream: ByteStream) {
-        let (answer, due) = worker.plan(head.headers.value(of: .path) ?? UnsafeRawBufferPointer(start: nil, count: 0))
-        guard let due else { return write(answer, stream) }
-        isAnswering = true
-        worker.delayed.add(at: due) { [self, connection] in
-            isAnswering = false
-            guard !connection.stream.isClosed else { return }
-            write(answer, connection.stream)
-            onInput(connection.stream)
-        }
-    }
-
-    private func write(_ answer: ServedAnswer, _ stream: ByteStream) {
-        worker.answers.write(answer, isHead: head.method == .head, to: stream)
-        let keepsAlive = head.isKeepAlive
-        decoder.reset()
-        head.reset()
-        if !keepsAlive { stream.closeWrite() }
     }
 }

@@ -3,7 +3,7 @@ import MeshHTTP
 import MeshHTTP2
 import MeshIO
 
-/// HTTP/2 of the test server. gRPC calls, unary or streaming, get every message back as it comes, and status 0.
+/// HTTP/2 of the test server, gRPC included: see `ServedMethod`.
 final class ServedHTTP2: EndOfTurn {
     private unowned(unsafe) let worker: ServedWorker
     private unowned(unsafe) let connection: ServedConnection
@@ -16,7 +16,14 @@ final class ServedHTTP2: EndOfTurn {
         var answer: ServedAnswer
         var due: UInt64?
         var isHead: Bool
-        var isEcho: Bool
+        /// The request is whole.
+        var hasEnded = false
+        /// nil for what is not gRPC.
+        var method: ServedMethod?
+        /// Taken from the client and not yet given back to its window: what is echoed waits for room.
+        var unconsumed = 0
+        /// Of a streaming answer, messages that were not written yet.
+        var messagesLeft = 0
     }
 
     private var exchanges: [HTTP2StreamKey: Exchange] = [:]
@@ -43,6 +50,8 @@ final class ServedHTTP2: EndOfTurn {
         let stream = connection.stream
         guard !stream.isClosed else { return }
         session.flush(into: stream)
+        // Where that made room, an answer goes on.
+        while let record = session.nextRecord() { handle(record) }
         if session.isDone, stream.output.isEmpty { connection.close() }
     }
 
@@ -61,40 +70,48 @@ final class ServedHTTP2: EndOfTurn {
         switch record.kind {
         case .head:
             session.takeRequestHead(record, into: &head)
-            let (answer, due) = worker.plan(head.headers.value(of: .path) ?? UnsafeRawBufferPointer(start: nil, count: 0))
-            let isEcho = head.headers.value(of: .contentType)?.starts(with: "application/grpc".utf8) ?? false
-            exchanges[key] = Exchange(answer: answer, due: due, isHead: head.method == .head, isEcho: isEcho)
-            if isEcho { session.sendResponse(key, worker.answers.messageHead, endStream: false) }
+            let path = head.headers.value(of: .path) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+            let (answer, due) = worker.plan(path)
+            let isGRPC = head.headers.value(of: .contentType)?.starts(with: "application/grpc".utf8) ?? false
+            let method = isGRPC ? ServedMethod(path: path) : nil
+            exchanges[key] = Exchange(answer: answer, due: due, isHead: head.method == .head, method: method)
+            if isGRPC { session.sendResponse(key, worker.answers.messageHead, endStream: false) }
             if record.endStream { requestEnded(key) }
         case .body:
             guard let slice = session.takeBody(record) else { return }
             let count = slice.count
-            if exchanges[key]?.isEcho == true { session.sendBody(key, slice) }
-            session.consume(key, count)
+            if exchanges[key]?.method == .echo, !session.sendBody(key, slice) {
+                exchanges[key]?.unconsumed += count
+            } else {
+                session.consume(key, count)
+            }
             if record.endStream { requestEnded(key) }
         case .trailers, .end: requestEnded(key)
+        case .writable: roomCame(key)
         case .closed: exchanges[key] = nil
-        case .informationalHead, .writable, .settings, .pingAcknowledged, .goAway, .connectionFailed: break
+        case .informationalHead, .settings, .pingAcknowledged, .goAway, .connectionFailed: break
         }
     }
 
     private func requestEnded(_ key: HTTP2StreamKey) {
-        guard let exchange = exchanges.removeValue(forKey: key) else { return }
+        guard let exchange = exchanges[key], !exchange.hasEnded else { return }
+        exchanges[key]?.hasEnded = true
         guard let due = exchange.due else { return answer(key, exchange) }
         worker.delayed.add(at: due) { [self, connection] in
-            guard !connection.stream.isClosed else { return }
+            // Reset meanwhile.
+            guard !connection.stream.isClosed, exchanges[key] != nil else { return }
             answer(key, exchange)
             scheduleFlush()
         }
     }
 
     private func answer(_ key: HTTP2StreamKey, _ exchange: Exchange) {
-        if exchange.isEcho {
-            var trailers = HeaderBlock()
-            PreparedAnswers.add(&trailers, [("grpc-status", exchange.answer.status == 200 ? "0" : "14")], worker.loop.pool)
-            return session.sendTrailers(key, &trailers)
-        }
         let answer = exchange.answer
+        if let method = exchange.method {
+            exchanges[key]?.messagesLeft = answer.status != 200 || method == .echo ? 0 : method == .collect ? 1 : answer.messages
+            return sendMessages(key)
+        }
+        exchanges[key] = nil
         let isEmpty = answer.size == 0 || exchange.isHead
         if worker.answers.isStandard(answer) {
             session.sendResponse(key, worker.answers.standardHead, endStream: isEmpty)
@@ -108,5 +125,38 @@ final class ServedHTTP2: EndOfTurn {
         guard !isEmpty else { return }
         worker.answers.withFiller(answer.size) { session.sendBody(key, $0) }
         session.sendEnd(key)
+    }
+
+    /// Goes on with a gRPC answer as far as there is room, and ends it.
+    private func sendMessages(_ key: HTTP2StreamKey) {
+        guard let exchange = exchanges[key] else { return }
+        let size = exchange.answer.size
+        let prefix = GRPCMessageCounter.prefix(size)
+        var left = exchange.messagesLeft
+        var hasRoom = true
+        while left > 0, hasRoom {
+            left -= 1
+            let slab = worker.loop.pool.take(prefix.count)
+            prefix.withUnsafeBytes { if let start = $0.baseAddress { slab.bytes.copyMemory(from: start, byteCount: $0.count) } }
+            hasRoom = session.sendBody(key, SlabSlice(retaining: slab, offset: 0, length: prefix.count))
+            slab.release()
+            worker.answers.withFiller(size) { hasRoom = session.sendBody(key, $0) }
+        }
+        exchanges[key]?.messagesLeft = left
+        guard left == 0 else { return }
+        exchanges[key] = nil
+        var trailers = HeaderBlock()
+        PreparedAnswers.add(&trailers, [("grpc-status", exchange.answer.status == 200 ? "0" : "14")], worker.loop.pool)
+        session.sendTrailers(key, &trailers)
+    }
+
+    private func roomCame(_ key: HTTP2StreamKey) {
+        guard let exchange = exchanges[key] else { return }
+        if exchange.unconsumed > 0 {
+            exchanges[key]?.unconsumed = 0
+            session.consume(key, exchange.unconsumed)
+        }
+        if exchange.messagesLeft > 0 { sendMessages(key) }
+        scheduleFlush()
     }
 }

@@ -37,15 +37,11 @@ final class ServedWorker: ListenHandler {
     }
 
     override func onAccept(_ stream: ByteStream) {
-        stream.setBufferLimit(0)
         var stream = stream
-        if let tls {
-            stream = TLSStream(accepting: stream, context: tls, workspace: workspace, policy: SANPolicy([]))
-            stream.setBufferLimit(0)
-        }
+        if let tls { stream = TLSStream(accepting: stream, context: tls, workspace: workspace, policy: SANPolicy([])) }
         let connection = ServedConnection(self, stream, speaksTCP: speaksTCP)
         connections.insert(connection)
-        stream.start(handler: connection)
+        connection.start()
     }
 
     func ended(_ connection: ServedConnection) {

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""meshbench beside wrk and h2load, in a short form of `agreement.py`: it must not cost more than 1.2 times as much."""
+
+import os
+
+import agreement
+import pytest
+from peers import Nginx
+
+
+@pytest.fixture(scope="module")
+def comparisons(meshbench, tmp_path_factory):
+    cpus = sorted(os.sched_getaffinity(0))
+    with Nginx(tmp_path_factory.mktemp("nginx"), logs=False, cpu=cpus[0]) as server:
+        return agreement.compare(meshbench.binary, server, cpus[-1], rounds=3, seconds=1)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["wrk", "h2load"])
+def test_a_request_costs_no_more_than_with_others(meshbench, comparisons, place):
+    found = comparisons[place]
+    print(found)
+    # A debug build is not what anybody measures with.
+    limit = 30 if "/debug/" in meshbench.binary else 1.2
+    # Of what both spent, the least: what other programs do to the machine only adds.
+    assert min(r.cpu for r in found.ours) <= limit * min(r.cpu for r in found.theirs)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["wrk", "h2load"])
+def test_little_s_law_holds_for_both(comparisons, place):
+    """In a closed loop throughput times latency is what is on its way: 10 requests, or 4 times 32. wrk's latency is the
+    middle one and not the mean, which the law is about."""
+    in_flight = (10, 128)[place]
+    for ours, theirs in zip(comparisons[place].ours, comparisons[place].theirs, strict=True):
+        assert ours.throughput * ours.latency / 1e6 == pytest.approx(in_flight, rel=0.35)
+        assert theirs.throughput * theirs.latency / 1e6 == pytest.approx(in_flight, rel=0.35)
