@@ -52,6 +52,8 @@ struct CompareCommand: ParsableCommand {
     var markdown: String?
     @Option(help: "Keep configurations, certificates and logs in this folder.")
     var folder: String?
+    @Flag(help: "Write configurations and certificates to --folder, print as JSON how each proxy is started and where it looks for its upstream, and start nothing.")
+    var writeOnly = false
     @Flag(help: "List the scenarios and end.")
     var list = false
 
@@ -73,11 +75,12 @@ struct CompareCommand: ParsableCommand {
             }
         } catch { throw ValidationError(error) }
         // Files point at each other by their whole paths.
+        if writeOnly, folder == nil { throw ValidationError("--write-only needs --folder") }
         let place = folder.map { URL(fileURLWithPath: $0).path } ?? NSTemporaryDirectory() + "meshbench-\(getpid())"
         defer { if folder == nil { try? FileManager.default.removeItem(atPath: place) } }
         let plan = ComparisonPlan(
             proxies: choices, scenarios: scenarios, rounds: rounds ?? (quick ? 2 : 5), seconds: duration?.value ?? (quick ? 0.5 : 1),
-            warmUp: quick ? 0.3 : 0.7, proxyCPU: proxyCpu, loadCPU: loadCpu, folder: place,
+            warmUp: quick ? 0.3 : 0.5, proxyCPU: proxyCpu, loadCPU: loadCpu, folder: place,
             command: "meshbench " + CommandLine.arguments.dropFirst().joined(separator: " "))
         let line = StepLine()
         var report: ComparisonReport
@@ -85,6 +88,9 @@ struct CompareCommand: ParsableCommand {
             let comparison = try Comparison(plan) { line.show($0) }
             // Who names no proxies means those that are there.
             if !proxy.isEmpty { for text in comparison.notFound { line.note(text) } }
+            if writeOnly {
+                return print(String(decoding: ComparisonStart.json(try comparison.write()), as: UTF8.self), terminator: "")
+            }
             report = try comparison.run()
         } catch {
             line.clear()

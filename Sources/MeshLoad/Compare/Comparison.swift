@@ -21,7 +21,7 @@ public struct ComparisonPlan: Sendable {
     public var command: String
 
     public init(
-        proxies: [ProxyChoice], scenarios: [ComparisonScenario], rounds: Int = 5, seconds: Double = 1, warmUp: Double = 0.7,
+        proxies: [ProxyChoice], scenarios: [ComparisonScenario], rounds: Int = 5, seconds: Double = 1, warmUp: Double = 0.5,
         proxyCPU: Int = 0, loadCPU: Int = 1, folder: String, command: String = "meshbench compare"
     ) {
         self.proxies = proxies
@@ -39,8 +39,8 @@ public struct ComparisonPlan: Sendable {
     func rounds(_ scenario: ComparisonScenario) -> Int {
         switch scenario.kind {
         case .load, .beside: rounds
-        case .idleMemory, .flatMemory: min(rounds, 2)
-        case .connectionMemory, .burstMemory: 1
+        case .flatMemory: min(rounds, 2)
+        case .idleMemory, .connectionMemory, .burstMemory: 1
         }
     }
 
@@ -62,6 +62,25 @@ public enum ComparisonEvent: Sendable {
     case live(done: Int, total: Int, text: String)
     /// A step is done.
     case step(done: Int, total: Int, text: String)
+}
+
+/// How somebody else starts a variant's proxy, and where it looks for its upstream.
+public struct ComparisonStart: Equatable, Sendable, Codable {
+    public let scenario: String
+    public let label: String
+    public let port: UInt16
+    public let upstreamPort: UInt16
+    public let command: [String]
+
+    enum CodingKeys: String, CodingKey {
+        case scenario, label, port, command
+        case upstreamPort = "upstream_port"
+    }
+
+    public static func json(_ starts: [ComparisonStart]) -> [UInt8] {
+        // Numbers and texts only: this cannot fail.
+        Array((try? JSONEncoder().encode(starts)) ?? Data()) + [UInt8(ascii: "\n")]
+    }
 }
 
 /// What every measurement of a comparison shares.
@@ -117,6 +136,28 @@ public struct Comparison {
 
     /// Those that were asked for and are not there, with how to get them.
     public var notFound: [String] { inventory.missing }
+
+    /// Writes configurations and certificates and starts nothing.
+    public func write() throws(ScenarioError) -> [ComparisonStart] {
+        let certificates = try RunCertificates(folder: plan.folder, clients: 0)
+        var starts: [ComparisonStart] = []
+        for scenario in plan.scenarios {
+            for (place, variant) in scenario.variants(inventory.found.map(\.choice)).enumerated() {
+                let ports = try LocalPort.free(3 * (starts.count + 1)).suffix(3)
+                guard let proxy = inventory.found.first(where: { $0.choice == variant.proxy }) else { continue }
+                let setup = ProxySetup(
+                    kind: variant.proxy.kind, door: variant.door, port: ports[ports.startIndex], adminPort: ports[ports.startIndex + 1],
+                    upstreamPort: ports[ports.startIndex + 2], folder: "\(plan.folder)/\(scenario.name)-\(place)",
+                    certificates: certificates.folder, routes: variant.routes)
+                let process = try ProxyProcess(label: variant.label, setup: setup, binary: proxy.path, cpu: plan.proxyCPU)
+                starts.append(
+                    ComparisonStart(
+                        scenario: scenario.name, label: variant.label, port: setup.port, upstreamPort: setup.upstreamPort,
+                        command: process.arguments))
+            }
+        }
+        return starts
+    }
 
     /// Runs to the end; blocks the calling thread.
     public func run() throws(ScenarioError) -> ComparisonReport {

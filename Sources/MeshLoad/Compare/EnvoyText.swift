@@ -44,16 +44,15 @@ enum EnvoyText {
         """
     }
 
+    /// Streams that are held open for a memory figure have no time limit.
+    private static let hold = ["- { match: { path: \"/hold\" }, route: { cluster: upstream, timeout: 0s } }"]
+
     private static func connectionManager(_ setup: ProxySetup) -> String {
         let isHTTP2 = setup.door == .h2 || setup.door == .mtls
         let routes =
             setup.routes > 1
             ? (0..<setup.routes).map { "- { match: { \(RouteTable.match($0)) }, route: { cluster: upstream } }" }
-            : [
-                // Streams that are held open for a memory figure have no time limit.
-                "- { match: { path: \"/hold\" }, route: { cluster: upstream, timeout: 0s } }",
-                "- { match: { prefix: \"/\" }, route: { cluster: upstream } }",
-            ]
+            : (setup.door == .h2 ? hold : []) + ["- { match: { prefix: \"/\" }, route: { cluster: upstream } }"]
         return """
             - name: envoy.filters.network.http_connection_manager
               typed_config:

@@ -214,10 +214,17 @@ struct MemoryMeasurement {
         let shape = requests.map { count in
             LoadShape.open(.replay((0..<count).map { UInt64($0) * 1_000_000_000 / UInt64(count) }))
         }
+        var plan = RequestPlan(requests: [request])
+        // The first byte of a method, or nginx refuses it at once.
+        if spoken == .tcp { plan.content = [UInt8(ascii: "G")] }
         // What is not answered is given up soon after the end, and not before.
-        return LoadScenario(
-            name: scenario.name, target: target, loadProtocol: spoken, tls: tls, requests: RequestPlan(requests: [request]),
-            shape: shape ?? .closed, connections: connections, streams: streams, duration: seconds, warmUp: 0,
-            timeout: requests == nil ? 10 : seconds + 0.5)
+        var load = LoadScenario(
+            name: scenario.name, target: target, loadProtocol: spoken, tls: tls, requests: plan, shape: shape ?? .closed,
+            connections: connections, streams: streams, duration: seconds, warmUp: 0, timeout: requests == nil ? 10 : seconds + 0.5)
+        // A storm of handshakes would leave its highest memory behind, and that is not what an idle connection takes.
+        if requests != nil { load.opensAtOnce = MemoryMeasurement.opensAtOnce }
+        return load
     }
+
+    private static let opensAtOnce = 8
 }

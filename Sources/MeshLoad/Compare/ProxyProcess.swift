@@ -43,6 +43,8 @@ final class ProxyProcess {
     func start() throws(ScenarioError) {
         let started = try ChildProcess(command.arguments, cpu: cpu, log: setup.folder + "/log")
         child = started
+        // For whoever wants to look at it meanwhile.
+        try RunCertificates.write(Array("\(started.pid)\n".utf8), setup.folder + "/pid")
         startSeconds = try LocalPort.wait(setup.port, servedBy: started, name: label)
     }
 

@@ -75,6 +75,7 @@ public struct LoadRun {
         options.trustedCA = tls.trustedCA
         options.acceptsUntrusted = tls.trustedCA == nil
         options.allowsResumption = tls.resumes
+        options.maxSessions = scenario.connections
         if let name = scenario.loadProtocol.alpn { options.protocols = [name] }
         var clients = tls.moreClients
         if clients.isEmpty, let chain = tls.clientChain, let key = tls.clientKey { clients = [LoadClient(chain: chain, key: key)] }

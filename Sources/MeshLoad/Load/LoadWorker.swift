@@ -47,6 +47,8 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private var timer = TimerID.none
     private var giveUpAt = UInt64.max
     private var reopening: [ClientSession] = []
+    /// The first session whose connection was not tried yet.
+    private var unopened = 0
     private var lastConnectError: String?
     /// Thread time and wall time at the start of the measured time, and what lay between at its end.
     private var timeAtStart: (used: UInt64, waiting: UInt64, wall: UInt64)?
@@ -84,8 +86,15 @@ final class LoadWorker: TimerTarget, PreciseTarget {
             live.ready.store(connections, ordering: .relaxed)
             for session in sessions { freeSlots.push(slot(of: session)) }
         } else {
-            for session in sessions { session.open() }
+            for _ in 0..<min(scenario.opensAtOnce ?? sessions.count, sessions.count) { openNext() }
         }
+    }
+
+    /// Makes the next of the connections that were not tried yet.
+    private func openNext() {
+        guard unopened < sessions.count else { return }
+        unopened += 1
+        sessions[unopened - 1].open()
     }
 
     private func makeSession() -> ClientSession {
@@ -129,6 +138,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     func sessionReady(_ session: ClientSession) {
         live.ready.add(1, ordering: .relaxed)
         for _ in 0..<session.width { slotFreed(session) }
+        openNext()
     }
 
     /// A lasting connection ended; another one is made, at once if it served, else after a while.
@@ -141,7 +151,12 @@ final class LoadWorker: TimerTarget, PreciseTarget {
             let now = BenchClock.now()
             recorder.record(kind == .closed ? .connect : kind, planned: now, sent: now, ended: now)
         }
-        if wasReady { session.open() } else { reopening.append(session) }
+        if wasReady {
+            session.open()
+        } else {
+            reopening.append(session)
+            openNext()
+        }
     }
 
     private func slot(of session: ClientSession) -> UInt64 { UInt64(session.place) << 32 | UInt64(session.generation) }

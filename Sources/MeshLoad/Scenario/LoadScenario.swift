@@ -119,6 +119,8 @@ public struct LoadScenario: Equatable, Sendable {
     public var streams: Int
     /// A connection of its own for every request; latency includes making it.
     public var connectsPerRequest: Bool
+    /// How many lasting connections each worker makes at a time before the load; nil makes all at once.
+    public var opensAtOnce: Int?
     /// Threads that make the load.
     public var workers: Int
     /// The first of the CPUs that workers are pinned to; nil leaves them free.
