@@ -27,7 +27,7 @@ class Round:
     throughput: float
     """Answers a second."""
     latency: float
-    """The middle one for wrk, the mean for h2load, in microseconds."""
+    """The mean, in microseconds."""
     cpu: float
     """Processor time of the whole process for an answer, in microseconds."""
 
@@ -76,26 +76,22 @@ def in_microseconds(text):
     return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
 
 
-def meshbench(binary, cpu, url, seconds, flags, field):
+def meshbench(binary, cpu, url, seconds, flags):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "run.json"
         command = [binary, "run", url, "--closed", "-d", f"{seconds}s", "--warm-up", "0s", "--quiet", "--json", str(path), *flags]
         _, used = run_pinned(command, cpu)
         summary = json.loads(path.read_text())
     assert summary["failures"] == {}, summary["failures"]
-    if field == "mean":
-        latency = summary["latencyMean"]
-    else:
-        latency = next(p["nanoseconds"]["value"] for p in summary["latency"] if p["percentile"] == 50)
-    return Round(summary["throughput"]["value"], latency / 1e3, used * 1e6 / summary["completed"])
+    return Round(summary["throughput"]["value"], summary["latencyMean"] / 1e3, used * 1e6 / summary["completed"])
 
 
 def wrk(cpu, url, seconds, connections):
-    text, used = run_pinned(["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", url], cpu)
+    text, used = run_pinned(["wrk", "-t1", f"-c{connections}", f"-d{seconds}", url], cpu)
     assert "Socket errors" not in text and "Non-2xx" not in text, text
     count = int(re.search(r"(\d+) requests in", text).group(1))
-    middle = re.search(r"50%\s+(\S+)", text).group(1)
-    return Round(float(re.search(r"Requests/sec:\s+([0-9.]+)", text).group(1)), in_microseconds(middle), used * 1e6 / count)
+    mean = re.search(r"Latency\s+(\S+)", text).group(1)
+    return Round(float(re.search(r"Requests/sec:\s+([0-9.]+)", text).group(1)), in_microseconds(mean), used * 1e6 / count)
 
 
 def h2load(cpu, url, seconds, connections, streams):
@@ -129,11 +125,11 @@ def compare(binary, server, cpu, rounds, seconds, shapes=SHAPES):
         for (connections, streams), comparison in found.items():
             if streams is None:
                 comparison.theirs.append(wrk(cpu, plain, seconds, connections))
-                comparison.ours.append(meshbench(binary, cpu, plain, seconds, ["-c", str(connections)], "middle"))
+                comparison.ours.append(meshbench(binary, cpu, plain, seconds, ["-c", str(connections)]))
             else:
                 comparison.theirs.append(h2load(cpu, multiplexed, seconds, connections, streams))
                 flags = ["-p", "http2", "-c", str(connections), "-s", str(streams)]
-                comparison.ours.append(meshbench(binary, cpu, multiplexed, seconds, flags, "mean"))
+                comparison.ours.append(meshbench(binary, cpu, multiplexed, seconds, flags))
     return list(found.values())
 
 

@@ -26,10 +26,17 @@ def test_a_request_costs_no_more_than_with_others(meshbench, comparisons, place)
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["wrk", "h2load"])
-def test_little_s_law_holds_for_both(comparisons, place):
-    """In a closed loop throughput times latency is what is on its way: 10 requests, or 4 times 32. wrk's latency is the
-    middle one and not the mean, which the law is about."""
+def test_throughput_is_that_of_the_others(meshbench, comparisons, place):
+    found = comparisons[place]
+    best = max(r.throughput for r in found.ours) / max(r.throughput for r in found.theirs)
+    # Far wider than the noise; a debug build is slower than that.
+    assert (0.02 if "/debug/" in meshbench.binary else 0.6) < best < 1.7
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["HTTP/1.1", "HTTP/2"])
+def test_little_s_law_holds(comparisons, place):
+    """In a closed loop throughput times mean latency is what is on its way: 10 requests, or 4 times 32. (wrk and h2load do not
+    count the time in which an answered connection waits for them, and wrk adds answers that it thinks it missed.)"""
     in_flight = (10, 128)[place]
-    for ours, theirs in zip(comparisons[place].ours, comparisons[place].theirs, strict=True):
-        assert ours.throughput * ours.latency / 1e6 == pytest.approx(in_flight, rel=0.35)
-        assert theirs.throughput * theirs.latency / 1e6 == pytest.approx(in_flight, rel=0.35)
+    for ours in comparisons[place].ours:
+        assert ours.throughput * ours.latency / 1e6 == pytest.approx(in_flight, rel=0.1)

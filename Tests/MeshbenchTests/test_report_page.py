@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages that `run --html` and `report --html` write, in a browser: light and dark, on a desk and on a phone.
+"""The pages that `run`, `report`, `compare` and `mesh` write with `--html`, in a browser: light and dark, on a desk and on a phone.
 
 With `APUS_SCREENSHOTS=<directory>` it leaves pictures there, for the eyes of a person.
 """
@@ -9,6 +9,7 @@ import pathlib
 
 import pytest
 
+from PythonKit import binaries
 from PythonKit.chromium import Chromium
 
 SIZES = {"desktop": (1280, 900, False), "phone": (390, 844, True)}
@@ -26,15 +27,20 @@ def pages(meshbench, tmp_path_factory):
     """A run with everything on it, and two runs compared."""
     directory = tmp_path_factory.mktemp("pages")
     with meshbench.serve("--stall", "100ms", "--stall-every", "1s", "--errors", "0.02") as server, meshbench.serve() as bare:
-        flags = ["--rate", 500, "-c", 20, "-d", "3s", "--warm-up", "0.2s", "--observe", server.pid]
+        flags = ["--rate", 500, "-c", 20, "-d", "3s", "--warm-up", "0.2s"]
         for name, target in (("a", server), ("b", bare)):
             done = meshbench.command(
                 "run", f"http://{target.address}/", *flags, "--name", f"run {name} <&>", "--json", directory / f"{name}.json", "--html",
-                directory / f"{name}.html", "--baseline", f"http://{bare.address}/",
+                directory / f"{name}.html", "--baseline", f"http://{bare.address}/", "--observe", target.pid,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
     done = meshbench.command("report", directory / "a.json", directory / "b.json", "--html", directory / "compared.html")
     assert done.returncode == 0, done.stderr
+    environment = dict(os.environ, APUS_BINARY=binaries.require_apus(), ENVOY_BINARY=binaries.require_envoy())
+    flags = ["--proxy", "apus,envoy", "--duration", "300ms"]
+    for name, more in (("compare", ["--scenario", "h1-8000,routes", "--rounds", 2]), ("mesh", ["--services", "5,50", "--rounds", 1])):
+        done = meshbench.command(name, *flags, *more, "--html", directory / f"{name}.html", timeout=120, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
     return directory
 
 
@@ -70,13 +76,15 @@ PLOT_FAULTS = """
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["a", "compared"])
+@pytest.mark.parametrize("name", ["a", "compared", "compare", "mesh"])
 def test_a_page_can_be_read(browser, pages, name, size, dark):
     width, height, mobile = SIZES[size]
     show(browser, pages / f"{name}.html", (width, height, dark, mobile))
     assert browser.problems == []
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate(PLOT_FAULTS) == []
+    # Tables fit too, without scrolling in their place.
+    assert browser.evaluate("[...document.querySelectorAll('.wide')].filter(w => w.scrollWidth > w.clientWidth).length") == 0
     # The text of a plot shrinks with it.
     scale = browser.evaluate("Math.min(...[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width))")
     assert scale * browser.evaluate("parseFloat(getComputedStyle(document.querySelector('svg text')).fontSize)") >= 9
@@ -93,7 +101,7 @@ def test_the_page_says_what_was_measured(browser, pages):
     labels = browser.evaluate("[...document.querySelectorAll('svg')].map(s => s.getAttribute('aria-label'))")
     assert labels == [
         "Latency by percentile", "Throughput over time", "Latency over time", "Cores used by the observed process",
-        "Memory of the observed process",
+        "Memory of the observed process", "Descriptors of the observed process",
     ]  # fmt: skip
     text = browser.evaluate("document.body.innerText")
     assert "run a <&>" in text and "beyond the baseline" in text and "CPU per answer" in text

@@ -7,7 +7,7 @@ enum HTMLComparison {
         out += "<div class=\"wide\"><table><thead><tr><th></th><th>A</th><th>B</th><th>B / A</th><th></th></tr></thead><tbody>"
         for row in RunComparison.rows(first, second) {
             out += "<tr><th>\(HTMLText.escape(row.label))</th><td>\(HTMLText.escape(row.first))</td><td>\(HTMLText.escape(row.second))</td>"
-            out += "<td>\(row.ratio)</td><td>\(row.verdict)</td></tr>"
+            out += "<td>\(row.ratio)</td><td class=\"verdict\">\(row.verdict)</td></tr>"
         }
         out += "</tbody></table></div>"
         let latency = LinePlot(

@@ -90,26 +90,35 @@ public enum HTMLReport {
                 lines: [LinePlot.Line(name: "RSS", colour: "b", points: cost.samples.map { ($0.time, Double($0.residentBytes)) })],
                 xMarks: marks
             ) { DurationText.bytes(UInt64($0)) }.svg()
+            out += LinePlot(
+                title: "Descriptors of the observed process", xLabel: "seconds",
+                lines: [LinePlot.Line(name: "open", colour: "a", points: cost.samples.map { ($0.time, Double($0.descriptors)) })],
+                xMarks: marks, yText: LinePlot.plain
+            ).svg()
         }
-        return "<div class=\"plots\">\(out)\(table(summary))</div>"
+        return "<div class=\"plots\">\(out)</div>\(table(summary))"
     }
 
     private static func table(_ summary: RunSummary) -> String {
         let added = summary.added
-        var out = "<figure class=\"wide\"><table><thead><tr><th>latency</th><th>\(summary.isOpen ? "from the plan" : "closed loop")</th><th>95 % confidence</th><th>from sending</th>"
+        func cell(_ value: String, _ bounds: String) -> String { "<td>\(value)<small>\(bounds)</small></td>" }
+        var out = "<div class=\"wide\"><table><thead><tr><th>latency</th><th>\(summary.isOpen ? "from the plan" : "closed loop")</th><th>from sending</th>"
         if added != nil { out += "<th>beyond the baseline</th>" }
         out += "</tr></thead><tbody>"
         for (index, (planned, sent)) in zip(summary.latency, summary.serviceTime).enumerated() {
-            out += "<tr><th>\(TextReport.label(planned.percentile))</th><td>\(TextReport.time(planned.nanoseconds.value))</td>"
-            out += "<td>\(TextReport.range(planned.nanoseconds))</td><td>\(TextReport.time(sent.nanoseconds.value))</td>"
-            if let added { out += "<td>\(TextReport.signed(added[index].nanoseconds.value))</td>" }
+            out += "<tr><th>\(TextReport.label(planned.percentile))</th>"
+            out += cell(TextReport.time(planned.nanoseconds.value), TextReport.range(planned.nanoseconds))
+            out += "<td>\(TextReport.time(sent.nanoseconds.value))</td>"
+            if let difference = added?[index].nanoseconds {
+                out += cell(TextReport.signed(difference.value), "\(TextReport.signed(difference.low)) – \(TextReport.signed(difference.high))")
+            }
             out += "</tr>"
         }
-        out += "</tbody></table>"
+        out += "</tbody></table><p class=\"quiet\">Small: 95 % confidence."
         if let baseline = summary.baseline {
-            out += "<p class=\"quiet\">Baseline: \(HTMLText.escape(baseline.target)), \(DurationText.count(baseline.throughput.value))/s.</p>"
+            out += " Baseline: \(HTMLText.escape(baseline.target)), \(DurationText.count(baseline.throughput.value))/s."
         }
-        return out + "</figure>"
+        return out + "</p></div>"
     }
 
     private static let style = """
@@ -123,7 +132,7 @@ public enum HTMLReport {
         .tiles div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;display:flex;flex-direction:column}
         .tiles b{font-size:22px;font-variant-numeric:tabular-nums;letter-spacing:-.01em}.tiles span{color:var(--quiet)}
         .tiles small{color:var(--quiet);font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-        figure.wide{margin:0}.plots.compared{margin-top:14px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:10px}
+        figure{display:flex;flex-direction:column}figure svg{margin-top:auto}.plots.compared{margin-top:14px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:10px}
         figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px}
         figcaption{font-weight:600;padding:0 4px 4px}svg{width:100%;height:auto;display:block}
         svg text{font-size:13px;fill:var(--quiet)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
@@ -133,7 +142,8 @@ public enum HTMLReport {
         .wide{overflow-x:auto;margin-top:14px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
         th,td{text-align:right;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child{text-align:left}
         rect.a{fill:var(--a)}rect.d{fill:var(--quiet);opacity:.45}.whisker{stroke:var(--fg);stroke-width:1.5;opacity:.55}svg text.value{fill:var(--fg)}
-        .verdict{border-left:4px solid var(--a);padding:8px 12px;background:var(--card);margin:0 0 14px}
+        p.verdict{border-left:4px solid var(--a);padding:8px 12px;background:var(--card);margin:0 0 14px}
         .verdicts{padding-left:18px}.verdicts li{margin:4px 0}.verdicts .bad{color:var(--c)}a{color:var(--a)}code{overflow-wrap:anywhere}
+        thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:9px;font-size:14px}td small{font-size:11px}}
         """
 }

@@ -39,5 +39,5 @@ enum RunComparison {
         Row(label: label, first: text(a), second: text(b), ratio: ratio(a, b), verdict: "")
     }
 
-    private static func ratio(_ a: Double, _ b: Double) -> String { a > 0 ? DurationText.fixed(b / a, 2) : "-" }
+    private static func ratio(_ a: Double, _ b: Double) -> String { a > 0 ? DurationText.fixed(b / a, b / a < 0.1 ? 4 : 2) : "-" }
 }
