@@ -10,20 +10,26 @@ struct CompareCommand: ParsableCommand {
         commandName: "compare",
         abstract: "Proxies side by side under the same load, in alternating rounds.",
         discussion: """
-            Starts the proxies that are on this machine with equivalent configurations, and an upstream of its own; loads them in
-            turns (A B A B …), the proxy alone on one CPU, upstream and load on another; and compares what they cost within each
-            round. A run in which other programs used more than a quarter of a core is dropped and made up for. Any failed
-            request or wrong answer makes the verdict invalid.
+            Starts the proxies that are on this machine with equivalent \
+            configurations, and an upstream of its own; loads them in turns \
+            (A B A B …), the proxy alone on one CPU, upstream and load on another; \
+            and compares what they cost within each round. A run in which other \
+            programs used more than a quarter of a core is dropped and made up for. \
+            Any failed request or wrong answer makes the verdict invalid.
 
-            A proxy is apus, envoy, haproxy, nginx or nghttpx; @LABEL names it in the report and =PATH names its binary, so that
-            two builds of one proxy can be compared.
+            A proxy is apus, envoy, haproxy, nginx or nghttpx; @LABEL names it in \
+            the report and =PATH names its binary, so that two builds of one proxy \
+            can be compared.
 
-            Scenarios: h1, h2, mtls, tls, tcp, routes, memory, soak; all; or one by its name (--list).
+            Scenarios: h1, h2, mtls, tls, tcp, routes, memory, soak; all (but the \
+            soak); or one by its name, see --list.
 
             Examples:
-              meshbench compare --proxy apus --proxy envoy --proxy haproxy --scenario h1,h2,mtls,tcp,routes --html report.html
-              meshbench compare --proxy apus --proxy apus@before=/tmp/old/apus --scenario h1-tiny --rounds 10 --seconds 3
               meshbench compare --quick
+              meshbench compare --proxy apus --proxy envoy --proxy haproxy \\
+                --scenario h1,h2,mtls,tcp,routes --html report.html
+              meshbench compare --proxy apus --proxy apus@before=/tmp/old/apus \\
+                --scenario h1-tiny --rounds 10 --duration 3s
             """)
 
     @Option(help: "One that takes part; may be repeated. The first one is what the others are compared with. (default: all that are found)")

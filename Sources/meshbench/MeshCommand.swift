@@ -10,15 +10,18 @@ struct MeshCommand: ParsableCommand {
         commandName: "mesh",
         abstract: "What a data plane takes as the mesh around it grows.",
         discussion: """
-            Makes the configuration of a sidecar in a mesh of so many services, each with endpoints and routes, as a bootstrap or
-            as a folder of xDS in JSON; starts the data plane on it; and reports its memory, the time until it serves the last
-            service, and its cost per request, size by size.
+            Makes the configuration of a sidecar in a mesh of so many services, each \
+            with endpoints and routes, as a bootstrap or as a folder of xDS in JSON; \
+            starts the data plane on it; and reports its memory, the time until it \
+            serves the last service, and its cost per request, size by size.
 
             Examples:
               meshbench mesh --services 10,100,1000,5000 --html mesh.html
-              meshbench mesh --proxy apus --proxy envoy --services 10,1000 --endpoints 5 --routes 4
+              meshbench mesh --proxy apus --proxy envoy --services 10,1000 \\
+                --endpoints 5 --routes 4
               meshbench mesh --proxy envoy --form xds --services 100
-              meshbench mesh --services 500 --form xds --write-only --folder /tmp/mesh
+              meshbench mesh --services 500 --form xds --write-only \\
+                --folder /tmp/mesh
             """)
 
     @Option(help: "apus or envoy, with @LABEL and =PATH where wanted; may be repeated.")
