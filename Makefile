@@ -5,6 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 BINARY := .build/release/apus
 BENCH := .build/release/meshbench
+RESULTS = --bounds Benchmarks/bounds.json $(foreach kind,markdown html json,--$(kind) Benchmarks/results/$(shell date +%F).$(kind:markdown=md))
 
 .PHONY: run build test bench fuzz soak restarts asan asan-suites packages venv clean
 
@@ -26,9 +27,9 @@ build: packages
 test:
 	Scripts/test.sh
 
-## Apus, Envoy, HAProxy and nginx under the same load: tables and a plot in Benchmarks/results.
+## Apus, Envoy, HAProxy, nginx and nghttpx under the same load: tables and a page with plots in Benchmarks/results.
 bench: build venv
-	Benchmarks/run.sh
+	$(BENCH) compare --scenario all $(RESULTS)
 
 ## Each fuzz target for FUZZ_SECONDS (20).
 fuzz: packages
@@ -36,7 +37,7 @@ fuzz: packages
 
 ## Memory over 1,000,000 requests and after a burst.
 soak: build venv
-	Benchmarks/run.sh --peer apus --scenario rss-flat --scenario rss-burst
+	$(BENCH) compare --proxy apus --scenario soak --bounds Benchmarks/bounds.json
 
 ## A hundred rolling restarts under wrk, ab and h2load; `make test` does ten.
 restarts: build venv

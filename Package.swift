@@ -79,7 +79,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "MeshLoad",
-            dependencies: ["MeshUV", "MeshTLS", "MeshHTTP", "MeshHTTP2", "MeshIO", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            dependencies: ["MeshUV", "MeshTLS", "MeshHTTP", "MeshHTTP2", "MeshIO", "COpenSSL", .product(name: "Histogram", package: "hdrhistogram-swift")],
             swiftSettings: strict),
         .executableTarget(
             name: "meshbench",

@@ -40,7 +40,7 @@ count() {
     unit)
         ok=$(grep -cE '^✔ Test .* passed after' "$log")
         bad=$(grep -cE '^✘ Test .* failed after' "$log") ;;
-    differential | upstreams | stats | admin | hostile | faults | conformance | peers | meshbench | bench-report)
+    differential | upstreams | stats | admin | hostile | faults | conformance | peers | meshbench | callgrind-parser)
         local line
         line=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
         ok=$(grep -oE '[0-9]+ passed' <<< "$line" | grep -oE '[0-9]+' || echo 0)
@@ -80,7 +80,7 @@ step faults pytest Tests/FaultTests
 step conformance pytest Tests/ConformanceTests
 step peers pytest Tests/PeerTests
 step meshbench pytest Tests/MeshbenchTests
-[ -e Benchmarks/peers/test_report.py ] && step bench-report pytest Benchmarks/peers/test_report.py
+step callgrind-parser pytest Benchmarks/micro/test_callgrind.py
 step callgrind Benchmarks/micro/callgrind.sh
 step callgrind-http2 Benchmarks/micro/callgrind.sh --scenario http2
 step libraries Scripts/check-libraries.sh

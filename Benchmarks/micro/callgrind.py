@@ -16,11 +16,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "peers"))
-from processes import BUILD, Backend, Failed, Proxy, build_tools, require_free, spawn, stop, wait_port, with_symbols  # noqa: E402
+ROOT = HERE.parents[1]
+BUILD = ROOT / ".build-bench"
+# The configurations are those of `meshbench compare`.
+SCENARIOS = {"http1": "h1-tiny", "http2": "h2-tiny", "http1-logged": "h1-logged"}
 
 ALLOCATIONS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc", "valloc"}
 RETAINS = {"swift_retain", "swift_retain_n", "swift_nonatomic_retain"}
@@ -28,6 +31,100 @@ RELEASES = {"swift_release", "swift_release_n", "swift_nonatomic_release"}
 NGHTTP2, LIBC = "libnghttp2", ("libc.so", "libc-", "ld-linux", "vgpreload")
 WARM_UP = 200
 DEADLINE = 55  # seconds for all of it
+
+
+class Failed(Exception):
+    """A process did not do what the count needs."""
+
+
+def stop(process):
+    """SIGTERM, and SIGKILL after three seconds."""
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_port(port, process, log, seconds):
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise Failed(f"port {port} is not served (exit {process.poll()}): {log.read_text(errors='replace')[-1500:]}")
+
+
+def with_symbols(binary):
+    """The unstripped twin of a binary that `make build` keeps next to it, if there is one."""
+    twin = f"{binary}.symbols"
+    return twin if os.access(twin, os.X_OK) and os.path.getmtime(twin) >= os.path.getmtime(binary) - 60 else binary
+
+
+def start_of(peer, scenario, directory):
+    """How `meshbench compare` starts a proxy in a scenario: its command, its port, and where it looks for its upstream."""
+    meshbench = os.environ.get("MESHBENCH_BINARY", str(ROOT / ".build/release/meshbench"))
+    if not os.access(meshbench, os.X_OK):
+        raise Failed(f"no meshbench at {meshbench}: run `make build`, or set MESHBENCH_BINARY")
+    environment = dict(os.environ)
+    environment.setdefault("APUS_BINARY", str(ROOT / ".build/release/apus"))
+    done = subprocess.run(
+        [meshbench, "compare", "--write-only", "--folder", directory, "--proxy", peer, "--scenario", SCENARIOS[scenario]],
+        capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip())
+    return next(start for start in json.loads(done.stdout) if start["label"] == peer)
+
+
+class Upstream:
+    """A server that answers "ok" on HTTP/1 or HTTP/2, always with the same bytes: a count must not depend on a library."""
+
+    def __init__(self, port, http2):
+        self.listener = socket.create_server(("127.0.0.1", port))
+        serve = self.serve_http2 if http2 else self.serve_http1
+        threading.Thread(target=self.accept, args=(serve,), daemon=True).start()
+
+    def accept(self, serve):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def serve_http1(connection):
+        waiting = b""
+        while part := connection.recv(65536):
+            waiting += part
+            while b"\r\n\r\n" in waiting:
+                _, _, waiting = waiting.partition(b"\r\n\r\n")
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok")
+
+    @staticmethod
+    def serve_http2(connection):
+        frame, reader = StreamClient.frame, connection.makefile("rb")
+        reader.read(24)  # the preface
+        connection.sendall(frame(StreamClient.SETTINGS, 0, 0, b""))
+        # :status 200; content-type and content-length put into the table, and from then on named by their index there.
+        block = b"\x88\x5f\x0atext/plain\x5c\x012"
+        while len(lead := reader.read(9)) == 9:
+            kind, flags, stream = lead[3], lead[4], int.from_bytes(lead[5:], "big")
+            payload = reader.read(int.from_bytes(lead[:3], "big"))
+            if kind in (StreamClient.SETTINGS, StreamClient.PING) and not flags & StreamClient.ACK:
+                connection.sendall(frame(kind, StreamClient.ACK, 0, payload if kind == StreamClient.PING else b""))
+            elif kind == StreamClient.HEADERS:
+                connection.sendall(frame(kind, StreamClient.END_HEADERS, stream, block) + frame(StreamClient.DATA, StreamClient.END_STREAM, stream, b"ok"))
+                block = b"\x88\xbf\xbe"
+
+    def close(self):
+        self.listener.close()
 
 
 class Client:
@@ -205,32 +302,33 @@ def dump(pid, directory, number):
 
 
 def measure(peer, requests, scenario):
-    build_tools()
-    http2 = scenario == "http2"
-    backend, proxy, client = Backend(h2=http2), Proxy(peer, 7, label=f"callgrind-{peer}", door={"http2": "h2", "http1-logged": "logged"}.get(scenario, "http")), None
-    for old in proxy.directory.glob("callgrind.out*"):
+    http2, directory = scenario == "http2", BUILD / f"callgrind-{peer}"
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob("callgrind.out*"):
         old.unlink()
+    start = start_of(peer, scenario, directory)
+    upstream, process, client, log = Upstream(start["upstream_port"], http2), None, None, directory / "log"
     try:
-        command = with_symbols(proxy.command())
         # Valgrind 3.19 cannot read the DWARF 5 of our compiler; it needs names only.
-        named = BUILD / f"{peer}-names"
-        subprocess.run(["strip", "--strip-debug", "-o", named, command[0]], check=True)
-        command[0] = named
+        named = directory / f"{peer}-names"
+        subprocess.run(["strip", "--strip-debug", "-o", named, with_symbols(start["command"][0])], check=True)
         # Swift seeds its hash tables at random, which would move the start-up's cost about; it is off for the count.
-        os.environ["SWIFT_DETERMINISTIC_HASHING"] = "1"
-        require_free(proxy.port)
-        proxy.process = spawn(["valgrind", "--tool=callgrind", f"--callgrind-out-file={proxy.directory}/callgrind.out",
-                               "--error-limit=no", "--compress-strings=yes", *command], 0, proxy.log)
-        wait_port(proxy.port, proxy.process, proxy.log, 40)
-        client = (StreamClient if http2 else Client)(proxy.port)
+        environment = dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1")
+        with open(log, "wb") as out:
+            process = subprocess.Popen(
+                ["taskset", "-c", "0", "valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/callgrind.out", "--error-limit=no",
+                 "--compress-strings=yes", named, *start["command"][1:]],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
+        wait_port(start["port"], process, log, 40)
+        client = (StreamClient if http2 else Client)(start["port"])
         client.run(WARM_UP)
-        start = Profile(dump(proxy.process.pid, proxy.directory, 1))
-        if peer == "apus" and not (start.calls["swift_retain"] and start.calls["malloc"]):
+        begun = Profile(dump(process.pid, directory, 1))
+        if peer == "apus" and not (begun.calls["swift_retain"] and begun.calls["malloc"]):
             raise Failed("no call of swift_retain or malloc seen while it started: the binary has no symbols, every count would be zero")
         client.run(requests)
-        first = dump(proxy.process.pid, proxy.directory, 2)
+        first = dump(process.pid, directory, 2)
         client.run(2 * requests)
-        second = dump(proxy.process.pid, proxy.directory, 3)
+        second = dump(process.pid, directory, 3)
         found = Difference(Profile(first), Profile(second), requests)
         if http2 and peer == "apus" and not found.nghttp2:
             raise Failed("no instruction of libnghttp2 seen: it is linked statically, or not used, and cannot be told apart")
@@ -238,8 +336,8 @@ def measure(peer, requests, scenario):
     finally:
         if client is not None:
             client.socket.close()
-        stop(proxy.process)
-        backend.stop()
+        stop(process)
+        upstream.close()
 
 
 def main():

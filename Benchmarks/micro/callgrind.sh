@@ -4,7 +4,7 @@
 # instructions, retain/release pairs and allocations per request, held against thresholds.json. APUS_BINARY names another binary.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-for tool in cc taskset valgrind callgrind_control python3; do
-    command -v "$tool" >/dev/null || { echo "callgrind.sh needs $tool (Debian: gcc util-linux valgrind python3)" >&2; exit 1; }
+for tool in strip taskset valgrind callgrind_control python3; do
+    command -v "$tool" >/dev/null || { echo "callgrind.sh needs $tool (Debian: binutils util-linux valgrind python3)" >&2; exit 1; }
 done
 exec python3 "$root/Benchmarks/micro/callgrind.py" "$@"

@@ -17,6 +17,8 @@ struct MeshbenchCommand: ParsableCommand {
               meshbench run ws://127.0.0.1:8080/ --body-size exp:2000 --rate 1000
               meshbench find http://127.0.0.1:8080/ --keep 'p99<5ms'
               meshbench report before.json after.json
+              meshbench compare --proxy apus --proxy envoy --html report.html
+              meshbench mesh --services 10,1000 --html mesh.html
             """,
-        subcommands: [RunCommand.self, FindCommand.self, ServeCommand.self, ReportCommand.self])
+        subcommands: [RunCommand.self, FindCommand.self, ServeCommand.self, ReportCommand.self, CompareCommand.self, MeshCommand.self])
 }

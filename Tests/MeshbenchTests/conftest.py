@@ -25,8 +25,8 @@ class Meshbench:
         """A running server; leave the `with` to end it."""
         return Server(self.binary, flags)
 
-    def command(self, *arguments, timeout=60):
-        return subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+    def command(self, *arguments, timeout=60, env=None):
+        return subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=env)
 
     def run(self, directory, target, *flags, status=0):
         """A run's summary."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages that `run --html` and `report --html` write, in a browser: light and dark, on a desk and on a phone.
+"""The pages that `run`, `report`, `compare` and `mesh` write with `--html`, in a browser: light and dark, on a desk and on a phone.
 
 With `APUS_SCREENSHOTS=<directory>` it leaves pictures there, for the eyes of a person.
 """
@@ -9,6 +9,7 @@ import pathlib
 
 import pytest
 
+from PythonKit import binaries
 from PythonKit.chromium import Chromium
 
 SIZES = {"desktop": (1280, 900, False), "phone": (390, 844, True)}
@@ -35,6 +36,11 @@ def pages(meshbench, tmp_path_factory):
             assert done.returncode == 0, done.stderr
     done = meshbench.command("report", directory / "a.json", directory / "b.json", "--html", directory / "compared.html")
     assert done.returncode == 0, done.stderr
+    environment = dict(os.environ, APUS_BINARY=binaries.require_apus(), ENVOY_BINARY=binaries.require_envoy())
+    flags = ["--proxy", "apus,envoy", "--duration", "300ms"]
+    for name, more in (("compare", ["--scenario", "h1-8000,routes", "--rounds", 2]), ("mesh", ["--services", "5,50", "--rounds", 1])):
+        done = meshbench.command(name, *flags, *more, "--html", directory / f"{name}.html", timeout=120, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
     return directory
 
 
@@ -70,7 +76,7 @@ PLOT_FAULTS = """
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["a", "compared"])
+@pytest.mark.parametrize("name", ["a", "compared", "compare", "mesh"])
 def test_a_page_can_be_read(browser, pages, name, size, dark):
     width, height, mobile = SIZES[size]
     show(browser, pages / f"{name}.html", (width, height, dark, mobile))

@@ -46,7 +46,7 @@ public struct LoadRun {
         if let observed, ProcessReader.read(observed) == nil {
             throw ScenarioError("observe: \(observed) cannot be read; allowed: a running process or the folder of a cgroup (v2)")
         }
-        let context = try makeContext()
+        let contexts = try makeContexts()
         let signal = StartSignal()
         let box = ResultBox()
         var counters: [LiveCounters] = []
@@ -55,7 +55,7 @@ public struct LoadRun {
             let live = LiveCounters()
             counters.append(live)
             let share = scenario.connections / scenario.workers + (index < scenario.connections % scenario.workers ? 1 : 0)
-            threads.append(LoadThread(scenario, index: index, connections: share, tls: context, signal: signal, live: live, box: box))
+            threads.append(LoadThread(scenario, index: index, connections: share, tls: contexts, signal: signal, live: live, box: box))
         }
         defer {
             for thread in threads { thread.stop() }
@@ -68,21 +68,28 @@ public struct LoadRun {
         return LoadResult(scenario, workers: box.takeAll(), cost: cost)
     }
 
-    private func makeContext() throws(ScenarioError) -> TLSContext? {
-        guard let tls = scenario.tls else { return nil }
+    /// One for each client; none without TLS.
+    private func makeContexts() throws(ScenarioError) -> [TLSContext] {
+        guard let tls = scenario.tls else { return [] }
         var options = TLSContextOptions(role: .client)
         options.trustedCA = tls.trustedCA
         options.acceptsUntrusted = tls.trustedCA == nil
         options.allowsResumption = tls.resumes
-        if let chain = tls.clientChain, let key = tls.clientKey {
-            options.certificates = [TLSCertificateSource(chain: chain, key: key)]
-        }
+        options.maxSessions = scenario.connections
         if let name = scenario.loadProtocol.alpn { options.protocols = [name] }
+        var clients = tls.moreClients
+        if clients.isEmpty, let chain = tls.clientChain, let key = tls.clientKey { clients = [LoadClient(chain: chain, key: key)] }
+        var contexts: [TLSContext] = []
         do throws(TLSContextError) {
-            return try TLSContext(options, now: Int64(time(nil)))
+            for client in clients {
+                options.certificates = [TLSCertificateSource(chain: client.chain, key: client.key)]
+                contexts.append(try TLSContext(options, now: Int64(time(nil))))
+            }
+            if clients.isEmpty { contexts.append(try TLSContext(options, now: Int64(time(nil)))) }
         } catch {
             throw ScenarioError("TLS: \(error.description)")
         }
+        return contexts
     }
 
     private func waitForConnections(_ counters: [LiveCounters], _ box: ResultBox) throws(ScenarioError) {
@@ -153,7 +160,7 @@ private struct LoadThread {
     private let thread: LoopThread
 
     init(
-        _ scenario: LoadScenario, index: Int, connections: Int, tls: TLSContext?, signal: StartSignal, live: LiveCounters,
+        _ scenario: LoadScenario, index: Int, connections: Int, tls: [TLSContext], signal: StartSignal, live: LiveCounters,
         box: ResultBox
     ) {
         thread = LoopThread(name: "load:\(index)", cpu: scenario.firstCPU.map { $0 + index }) { loop in

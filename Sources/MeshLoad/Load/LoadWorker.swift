@@ -22,7 +22,9 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private let signal: StartSignal
     private let live: LiveCounters
     private let results: ResultBox
-    private let tls: TLSContext?
+    /// One for each client; connections take them in turn.
+    private let tls: [TLSContext]
+    private var nextClient = 0
     private let workspace = TLSWorkspace()
     private var sessions: [ClientSession] = []
     private var freeSlots = NumberQueue()
@@ -45,6 +47,8 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private var timer = TimerID.none
     private var giveUpAt = UInt64.max
     private var reopening: [ClientSession] = []
+    /// The first session whose connection was not tried yet.
+    private var unopened = 0
     private var lastConnectError: String?
     /// Thread time and wall time at the start of the measured time, and what lay between at its end.
     private var timeAtStart: (used: UInt64, waiting: UInt64, wall: UInt64)?
@@ -56,7 +60,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     private static let backlogLimit = 10_000_000
 
     init(
-        _ scenario: LoadScenario, index: Int, connections: Int, loop: UVLoop, tls: TLSContext?, signal: StartSignal,
+        _ scenario: LoadScenario, index: Int, connections: Int, loop: UVLoop, tls: [TLSContext], signal: StartSignal,
         live: LiveCounters, results: ResultBox
     ) {
         self.scenario = scenario
@@ -82,8 +86,15 @@ final class LoadWorker: TimerTarget, PreciseTarget {
             live.ready.store(connections, ordering: .relaxed)
             for session in sessions { freeSlots.push(slot(of: session)) }
         } else {
-            for session in sessions { session.open() }
+            for _ in 0..<min(scenario.opensAtOnce ?? sessions.count, sessions.count) { openNext() }
         }
+    }
+
+    /// Makes the next of the connections that were not tried yet.
+    private func openNext() {
+        guard unopened < sessions.count else { return }
+        unopened += 1
+        sessions[unopened - 1].open()
     }
 
     private func makeSession() -> ClientSession {
@@ -102,9 +113,11 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     func connect(_ session: ClientSession) -> ByteStream {
         let transport = loop.connect(to: scenario.target, options: ConnectOptions(), handler: session)
         transport.setBufferLimit(0)
-        guard let tls, let options = scenario.tls else { return transport }
+        guard let options = scenario.tls, !tls.isEmpty else { return transport }
+        let context = tls[nextClient % tls.count]
+        nextClient &+= 1
         let stream = TLSStream(
-            connecting: transport, context: tls, workspace: workspace, policy: SANPolicy([]),
+            connecting: transport, context: context, workspace: workspace, policy: SANPolicy([]),
             parameters: TLSClientParameters(serverName: Array(options.serverName.utf8), sessionKey: [1]))
         stream.setBufferLimit(0)
         stream.start(handler: session)
@@ -125,6 +138,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     func sessionReady(_ session: ClientSession) {
         live.ready.add(1, ordering: .relaxed)
         for _ in 0..<session.width { slotFreed(session) }
+        openNext()
     }
 
     /// A lasting connection ended; another one is made, at once if it served, else after a while.
@@ -137,7 +151,12 @@ final class LoadWorker: TimerTarget, PreciseTarget {
             let now = BenchClock.now()
             recorder.record(kind == .closed ? .connect : kind, planned: now, sent: now, ended: now)
         }
-        if wasReady { session.open() } else { reopening.append(session) }
+        if wasReady {
+            session.open()
+        } else {
+            reopening.append(session)
+            openNext()
+        }
     }
 
     private func slot(of session: ClientSession) -> UInt64 { UInt64(session.place) << 32 | UInt64(session.generation) }

@@ -141,6 +141,9 @@ public enum HTMLReport {
         .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}
         .wide{overflow-x:auto;margin-top:14px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
         th,td{text-align:right;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child{text-align:left}
+        rect.a{fill:var(--a)}rect.d{fill:var(--quiet);opacity:.45}.whisker{stroke:var(--fg);stroke-width:1.5;opacity:.55}svg text.value{fill:var(--fg)}
+        p.verdict{border-left:4px solid var(--a);padding:8px 12px;background:var(--card);margin:0 0 14px}
+        .verdicts{padding-left:18px}.verdicts li{margin:4px 0}.verdicts .bad{color:var(--c)}a{color:var(--a)}code{overflow-wrap:anywhere}
         thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:9px;font-size:14px}td small{font-size:11px}}
         """
 }

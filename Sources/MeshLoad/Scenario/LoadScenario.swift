@@ -63,6 +63,17 @@ public enum LoadShape: Equatable, Sendable {
     case closed
 }
 
+/// A client's certificate chain and key, as PEM bytes.
+public struct LoadClient: Equatable, Sendable {
+    public let chain: [UInt8]
+    public let key: [UInt8]
+
+    public init(chain: [UInt8], key: [UInt8]) {
+        self.chain = chain
+        self.key = key
+    }
+}
+
 /// TLS towards the target.
 public struct LoadTLS: Equatable, Sendable {
     /// SNI, and the name the certificate is checked for where there is a CA.
@@ -72,6 +83,8 @@ public struct LoadTLS: Equatable, Sendable {
     /// PEM bytes of a client certificate's chain and key.
     public var clientChain: [UInt8]?
     public var clientKey: [UInt8]?
+    /// Other clients; a connection takes the next one's certificate. Empty: all take the one above.
+    public var moreClients: [LoadClient] = []
     /// Whether a new connection may resume a session.
     public var resumes: Bool
 
@@ -106,6 +119,8 @@ public struct LoadScenario: Equatable, Sendable {
     public var streams: Int
     /// A connection of its own for every request; latency includes making it.
     public var connectsPerRequest: Bool
+    /// How many lasting connections each worker makes at a time before the load; nil makes all at once.
+    public var opensAtOnce: Int?
     /// Threads that make the load.
     public var workers: Int
     /// The first of the CPUs that workers are pinned to; nil leaves them free.
