@@ -141,6 +141,6 @@ public enum HTMLReport {
         .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}
         .wide{overflow-x:auto;margin-top:14px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
         th,td{text-align:right;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child{text-align:left}
-        thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:9px;font-size:14px}td small{font-size:11px}}
+        thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:7px;font-size:13px}th:last-child,td:last-child{padding-right:0}td small{font-size:10px}table{width:100%}}
         """
 }
