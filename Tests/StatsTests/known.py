@@ -13,7 +13,6 @@ _NO_INTERNAL_REDIRECTS = "Apus does not follow redirects itself"
 _NO_TRACING = "Apus does no tracing"
 _NO_WATCHDOG = "Apus has no watchdog"
 _NO_OVERLOAD = "Apus has no overload action of this name"
-_NO_VIRTUAL_CLUSTERS = "Apus does not honour virtual_clusters"
 _BUFFERED = "a level that would be written with every read and write"
 _INSIDE = "about the inside of Envoy"
 _HISTOGRAM_OF_HEADS = "would be a histogram more for each head"
@@ -100,7 +99,6 @@ MISSING = {
     "tcp.*.route_delayed_total": "Apus does not ask for clusters on demand",
     "thread_local_cluster_manager.*": "a cluster is made by its first use",
     "tls_inspector.bytes_processed": _NOT_COUNTED,
-    "vhost.*.vcluster.*": _NO_VIRTUAL_CLUSTERS,
 }
 
 EXTRA = {

@@ -25,6 +25,8 @@ _ROUTES = """
 - {match: {path: /h2}, route: {cluster: h2}}
 - {match: {path: /reset}, route: {cluster: resetting}}
 - {match: {path: /named}, stat_prefix: named, route: {cluster: web}}
+- {match: {path: /twice}, stat_prefix: twice, route: {cluster: resetting, retry_policy: {retry_on: reset, num_retries: 2}}}
+- {match: {path: /never}, stat_prefix: never, route: {cluster: dead, retry_policy: {retry_on: connect-failure, num_retries: 1}}}
 - {match: {path: /slow}, route: {cluster: silent, timeout: 0.1s}}
 - {match: {prefix: /web}, route: {cluster: web}}
 """
@@ -105,7 +107,7 @@ class Scenario:
             web.reset_records((response(status, b""),))
             get(main, "/web")
         web.reset_records()
-        for path in ("/dead", "/reset", "/slow", "/h2"):
+        for path in ("/dead", "/reset", "/slow", "/h2", "/twice", "/never"):
             get(main, path)
         with Connection(self.ports["second"]) as connection:
             for _ in range(3):

@@ -114,6 +114,12 @@ extension ActiveStream: FormatContext {
         case .upstreamHostName, .upstreamHostNameWithoutPort:
             return appendHostName(withPort: command == .upstreamHostName, to: sink)
         case .upstreamRemoteEndpointID: return upstreamPeer != nil
+        case .upstreamHostsAttempted: return FormatValues.append(upstreamPeer, includingPort: true, to: sink)
+        case .upstreamHostsAttemptedWithoutPort: return FormatValues.append(upstreamPeer, includingPort: false, to: sink)
+        case .upstreamHostNamesAttempted, .upstreamHostNamesAttemptedWithoutPort:
+            return upstreamPeer != nil && appendHostName(withPort: command == .upstreamHostNamesAttempted, to: sink)
+        case .upstreamConnectionIDsAttempted:
+            return info.upstreamConnectionID > 0 && FormatValues.appendNumber(info.upstreamConnectionID, to: sink)
         case .requestHeadersBytes: return FormatValues.appendNumber(request.headers.textSize, to: sink)
         case .responseHeadersBytes:
             // The status is one of Envoy's headers; a reply of ours has none.

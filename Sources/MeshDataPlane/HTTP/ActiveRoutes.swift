@@ -13,6 +13,9 @@ final class ActiveRoutes {
     /// Stats of the routes that have some, made on their first request.
     private var stats: [UnsafePointer<CompiledRoute>: RouteStats] = [:]
 
+    /// Stats of virtual clusters, by their place in the table; those of `other` by the virtual host's.
+    private var virtualClusterStats: [UnsafeRawPointer: RouteStats] = [:]
+
     init(_ compiled: CompiledRoutes) {
         self.compiled = compiled
         matcher = RouteMatcher(compiled.table)
@@ -30,6 +33,21 @@ final class ActiveRoutes {
             .appending("route.\(String(decoding: prefix, as: UTF8.self)).")
         let made = RouteStats(catalog: cluster.compiled.catalog, scope: scope, pages: cluster.stats)
         stats[route] = made
+        return Unmanaged.passUnretained(made)
+    }
+
+    /// The stats of the virtual cluster that a request belongs to, kept by this object. The host has virtual clusters.
+    func virtualClusterStats(
+        of host: UnsafePointer<CompiledVirtualHost>, _ headers: borrowing HeaderBlock, _ cluster: WorkerCluster
+    ) -> Unmanaged<RouteStats> {
+        let index = matcher.virtualCluster(of: host, headers)
+        let place = index < 0 ? UnsafeRawPointer(host) : UnsafeRawPointer(table.virtualCluster(index))
+        if let known = virtualClusterStats[place] { return Unmanaged.passUnretained(known) }
+        let name = index < 0 ? "other" : String(decoding: table.bytes(table.virtualCluster(index).pointee.name), as: UTF8.self)
+        let scope = StatScopeName.virtualHost(String(decoding: table.bytes(host.pointee.name), as: UTF8.self))
+            .appending("vcluster.\(name).")
+        let made = RouteStats(catalog: cluster.compiled.catalog, scope: scope, pages: cluster.stats)
+        virtualClusterStats[place] = made
         return Unmanaged.passUnretained(made)
     }
 

@@ -83,6 +83,8 @@ package final class ActiveStream: TimerTarget {
     private(set) var clusterReference: Unmanaged<WorkerCluster>?
     /// Of a route with a `stat_prefix`; its route table, which the stream pins, keeps them.
     var routeStats: Unmanaged<RouteStats>?
+    /// Of the virtual cluster; kept likewise.
+    var virtualClusterStats: Unmanaged<RouteStats>?
     /// The upstream attempt, used again for every one.
     private(set) lazy var upstream = UpstreamRequest(stream: self)
 
@@ -218,6 +220,7 @@ package final class ActiveStream: TimerTarget {
         clusterReference?.release()
         clusterReference = nil
         routeStats = nil
+        virtualClusterStats = nil
         routeTimeout = 0
         idleTimeout = 0
         http2 = .none
@@ -371,7 +374,7 @@ package final class ActiveStream: TimerTarget {
             }
             // Between two attempts there is none that timed out.
             if let cluster, !retry.isWaiting { stats.add(cluster.stats.requestsTimeout) }
-            routeStats?._withUnsafeGuaranteedRef { $0.timedOut() }
+            forRouteStats { $0.timedOut() }
             upstream.countTimeout()
             fail(with: .upstreamTimeout)
         case TimerTag.retry: startRetry(manager)

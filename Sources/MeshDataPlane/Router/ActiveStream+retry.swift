@@ -174,17 +174,17 @@ extension ActiveStream {
             case .accept(let endsRetry):
                 if endsRetry {
                     stats.add(counts.succeeded)
-                    routeStats?._withUnsafeGuaranteedRef { $0.retrySucceeded() }
+                    forRouteStats { $0.retrySucceeded() }
                 }
                 return .unwanted
             case .limitExceeded:
                 stats.add(counts.limitExceeded)
-                routeStats?._withUnsafeGuaranteedRef { $0.retriesUsedUp() }
+                forRouteStats { $0.retriesUsedUp() }
                 info.flags.insert(.upstreamRetryLimitExceeded)
                 return .exhausted
             case .overflow:
                 stats.add(counts.overflow)
-                routeStats?._withUnsafeGuaranteedRef { $0.retryOverflowed() }
+                forRouteStats { $0.retryOverflowed() }
                 info.flags.insert(.upstreamOverflow)
                 return .exhausted
             case .retryNow: break
@@ -193,7 +193,7 @@ extension ActiveStream {
                 wait = milliseconds
             }
             stats.add(counts.retries)
-            routeStats?._withUnsafeGuaranteedRef { $0.retried() }
+            forRouteStats { $0.retried() }
             if let endpoint {
                 endpoint._withUnsafeGuaranteedRef { $0.failedRequests &+= 1 }
                 retry.failed.add(endpoint)
@@ -260,13 +260,12 @@ extension ActiveStream {
         _ cluster: WorkerCluster, _ manager: HTTPConnectionManager
     ) -> Unmanaged<ActiveEndpoint>? {
         guard cluster.isBalanced, let policy = retry.policy else { return pickEndpoint(cluster, manager) }
-        let attempts = policy.pointee.avoidsPreviousHosts ? policy.pointee.hostSelectionAttempts : 0
         let excluded = retry.priorities.next()
         if excluded != 0 {
-            if let found = cluster.pickEndpoint(avoiding: retry.failed, attempts: attempts, excluding: excluded) { return found }
+            if let found = cluster.pickEndpoint(policy, avoiding: retry.failed, excluding: excluded) { return found }
             retry.priorities.startOver()
         }
-        return cluster.pickEndpoint(avoiding: retry.failed, attempts: attempts, excluding: 0)
+        return cluster.pickEndpoint(policy, avoiding: retry.failed, excluding: 0)
     }
 
     private func prepareRetryHead(

@@ -125,6 +125,9 @@ extension ActiveStream {
         if route.pointee.statPrefix.count > 0 {
             routeStats = routes.stats(of: route, match.virtualHost, workerCluster)
         }
+        if let host = match.virtualHost, !host.pointee.virtualClusters.isEmpty {
+            virtualClusterStats = routes.virtualClusterStats(of: host, request.headers, workerCluster)
+        }
         guard let endpoint = pickEndpoint(workerCluster, manager) else {
             reply(.noHealthyUpstream)
             return
@@ -134,7 +137,6 @@ extension ActiveStream {
         if route.pointee.hasRetryPolicy || request.headers.containsAny(of: Self.retryNames) {
             takeRetryPolicy(route, routes, manager)
         }
-        routeStats?._withUnsafeGuaranteedRef { $0.attemptBegan() }
         phase.insert(.routed)
         info.attempts = 1
         guard let pool = choosePool(of: endpoint, workerCluster, route, routes) else {

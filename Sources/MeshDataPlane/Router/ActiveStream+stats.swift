@@ -3,14 +3,20 @@ import MeshHTTP
 import MeshStats
 
 extension ActiveStream {
-    /// Counts a response for the cluster, and for the route where that has stats of its own.
+    /// Counts in the stats of the route and of the virtual cluster, where there are any.
+    @inline(__always) func forRouteStats(_ count: (RouteStats) -> Void) {
+        routeStats?._withUnsafeGuaranteedRef(count)
+        virtualClusterStats?._withUnsafeGuaranteedRef(count)
+    }
+
+    /// Counts a response for the cluster, and for the route and the virtual cluster where they have stats of their own.
     func countResponse(_ status: UInt16) {
         let isInternal = request.headers.contains(.envoyInternal)
         if isInternal { phase.insert(.internalRequest) }
         clusterReference?._withUnsafeGuaranteedRef { cluster in
             cluster.responses._withUnsafeGuaranteedRef { $0.count(status, isInternal: isInternal) }
         }
-        routeStats?._withUnsafeGuaranteedRef { $0.responses.count(status, isInternal: false) }
+        forRouteStats { $0.responses.count(status, isInternal: false) }
     }
 
     /// An upstream's response is whole.
@@ -19,6 +25,6 @@ extension ActiveStream {
         clusterReference?._withUnsafeGuaranteedRef { cluster in
             cluster.responses._withUnsafeGuaranteedRef { $0.record(milliseconds: milliseconds, isInternal: isInternal) }
         }
-        routeStats?._withUnsafeGuaranteedRef { $0.responses.record(milliseconds: milliseconds, isInternal: false) }
+        forRouteStats { $0.responses.record(milliseconds: milliseconds, isInternal: false) }
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import MeshStats
 
-/// A route with a `stat_prefix`, on one worker. Scope `vhost.<virtual host>.route.<stat_prefix>.`.
+/// A route with a `stat_prefix`, or a virtual cluster, on one worker. Scopes `vhost.<virtual host>.route.<stat_prefix>.` and
+/// `vhost.<virtual host>.vcluster.<name>.`.
 final class RouteStats {
     let responses: ResponseStats
     private let pages: StatPages
@@ -18,7 +19,7 @@ final class RouteStats {
         (total, timeouts, retries, retriesSucceeded, retriesOverflow, retryLimitExceeded) = catalog.declare(scope) { scope in
             _ = scope.counter("upstream_rq_completed", "Responses.")
             return (
-                scope.counter("upstream_rq_total", "Attempts."),
+                scope.counter("upstream_rq_total", "Attempts that got a connection."),
                 scope.counter("upstream_rq_timeout", "Requests ended by the route's timeout."),
                 scope.counter("upstream_rq_retry", "Attempts after the first."),
                 scope.counter("upstream_rq_retry_success", "Retries whose outcome was passed on."),
@@ -28,6 +29,7 @@ final class RouteStats {
         }
     }
 
+    /// An attempt, whether the first or a retry, has a connection.
     func attemptBegan() { pages.add(total) }
     func timedOut() { pages.add(timeouts) }
     func retried() { pages.add(retries) }

@@ -39,6 +39,8 @@ final class ConnectionLogRecord: AccessLogSubject {
     var chainMetadata = MetadataTable()
     var upstreamHost: HostFacts?
     var upstreamNumber: UInt64 = 0
+    /// A random number for what a TCP proxy serves.
+    var streamID: (high: UInt64, low: UInt64)?
 
     init(_ account: ConnectionAccount, facts: ConnectionFacts) {
         loop = account.listener.worker.loop
@@ -140,17 +142,34 @@ final class ConnectionLogRecord: AccessLogSubject {
     /// The other end of the upstream connection, where there was one.
     private var upstreamPeer: Address? { upstreamLocalAddress == nil ? nil : upstreamAddress }
 
+    /// The endpoint's name, or its address where it has none.
+    private func appendHostName(withPort: Bool, to sink: ByteSink) -> Bool {
+        guard let upstreamHost, upstreamHost.name.bytes.count > 0 else {
+            return FormatValues.append(upstreamAddress, includingPort: withPort, to: sink)
+        }
+        sink.append(upstreamHost.name.bytes)
+        return true
+    }
+
     private func appendUpstream(_ command: FormatCommand, to sink: ByteSink) -> Bool {
         switch command {
         case .upstreamWireBytesReceived: return FormatValues.appendNumber(upstreamReceivedBytes, to: sink)
         case .upstreamWireBytesSent: return FormatValues.appendNumber(upstreamSentBytes, to: sink)
         case .upstreamCluster: return FormatValues.appendText(cluster?.cluster.statName ?? "", to: sink)
         case .upstreamClusterRaw: return FormatValues.appendText(cluster?.cluster.name ?? "", to: sink)
-        case .upstreamHostName, .upstreamHostNameWithoutPort:
-            guard let upstreamHost, upstreamHost.name.bytes.count > 0 else {
-                return FormatValues.append(upstreamAddress, includingPort: command == .upstreamHostName, to: sink)
+        case .upstreamHostName, .upstreamHostNameWithoutPort: return appendHostName(withPort: command == .upstreamHostName, to: sink)
+        case .upstreamHostNamesAttempted, .upstreamHostNamesAttemptedWithoutPort:
+            return appendHostName(withPort: command == .upstreamHostNamesAttempted, to: sink)
+        // Unlike a request's, as in Envoy: a host that took no connection is among them.
+        case .upstreamHostsAttempted: return FormatValues.append(upstreamAddress, includingPort: true, to: sink)
+        case .upstreamHostsAttemptedWithoutPort: return FormatValues.append(upstreamAddress, includingPort: false, to: sink)
+        case .upstreamConnectionIDsAttempted: return upstreamNumber > 0 && FormatValues.appendNumber(upstreamNumber, to: sink)
+        case .streamID:
+            guard let streamID else { return false }
+            sink.append(room: 36) {
+                UUIDText.write(streamID.high, streamID.low, to: $0)
+                return 36
             }
-            sink.append(upstreamHost.name.bytes)
             return true
         case .upstreamRemoteEndpointID: return upstreamPeer != nil
         case .upstreamHost: return FormatValues.append(upstreamAddress, includingPort: true, to: sink)

@@ -38,6 +38,8 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
     private var lastActivity: MonotonicInstant
     /// Looks at the counts of a flow that may pass without us; made with the first large chunk.
     private var countTimer = TimerID.none
+    /// Of all records of the connection; made for the first of them.
+    private var streamID: (UInt64, UInt64)?
     /// Of the records of what goes on; made when such are configured.
     private var logTimer = TimerID.none
     /// Ended because nothing moved.
@@ -195,6 +197,9 @@ package final class TCPProxy: DownstreamConnection, TimerTarget {
         record.idled = idled
         record.cluster = cluster?.compiled
         record.hostCount = cluster?.hostCount ?? 0
+        let streamID = self.streamID ?? (worker.random.next(), worker.random.next())
+        self.streamID = streamID
+        record.streamID = streamID
         record.upstreamAddress = upstreamAddress
         record.attempts = attempts
         record.upstreamFailure = transportFailure

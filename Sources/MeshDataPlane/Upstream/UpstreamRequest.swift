@@ -141,6 +141,7 @@ final class UpstreamRequest {
     private func begin(_ stream: ActiveStream, _ connection: UpstreamConnection) {
         let pool = connection.pool
         stats.add(pool.counts.requestsTotal)
+        stream.forRouteStats { $0.attemptBegan() }
         stream.info.upstreamAddress = connection.address
         stream.info.upstreamLocalAddress = connection.localAddress
         stream.info.upstreamVersion = pool.version

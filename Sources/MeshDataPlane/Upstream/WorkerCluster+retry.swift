@@ -18,16 +18,21 @@ extension WorkerCluster {
 
     // MARK: The endpoint of another attempt
 
-    /// Chooses an endpoint that is none of `failed`, as far as `attempts` more picks find one.
+    /// Chooses an endpoint that is none of `failed` and no canary, as far as `attempts` more picks find one.
     ///
-    /// - Parameter excluded: priorities to leave out, as bits; 0 for none.
+    /// - Parameters:
+    ///   - policy: which of the two it asks for.
+    ///   - excluded: priorities to leave out, as bits; 0 for none.
     func pickEndpoint(
-        avoiding failed: borrowing FailedEndpoints, attempts: UInt32, excluding excluded: UInt64
+        _ policy: UnsafePointer<CompiledRetryPolicy>, avoiding failed: borrowing FailedEndpoints, excluding excluded: UInt64
     ) -> Unmanaged<ActiveEndpoint>? {
-        var rest = attempts
+        let (avoids, omits) = (policy.pointee.avoidsPreviousHosts, policy.pointee.omitsCanaryHosts)
+        var rest = avoids || omits ? policy.pointee.hostSelectionAttempts : 0
         while true {
             guard let endpoint = excluded == 0 ? pickEndpoint() : pickEndpoint(excluding: excluded) else { return nil }
-            if rest == 0 || !failed.contains(endpoint) { return endpoint }
+            let isRefused = (avoids && failed.contains(endpoint))
+                || (omits && endpoint._withUnsafeGuaranteedRef { $0.endpoint.isCanary })
+            if rest == 0 || !isRefused { return endpoint }
             rest -= 1
         }
     }

@@ -76,8 +76,10 @@ package struct MetadataTable: Hashable, Sendable {
         }
     }
 
-    /// The value at `namespace:key:key`, a string without quotes and anything else as JSON.
-    package func text(at path: String) -> [UInt8]? { entries.first { $0.path.elementsEqual(path.utf8) }?.text }
+    /// Whether the value at `namespace:key:key` is the bool true.
+    func isTrue(_ path: String) -> Bool {
+        entries.contains { !$0.isString && $0.path.elementsEqual(path.utf8) && $0.text.elementsEqual("true".utf8) }
+    }
 
     /// Appends the value at `namespace:key:key`; false where there is none.
     ///

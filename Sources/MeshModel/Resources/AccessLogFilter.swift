@@ -24,6 +24,8 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
     case grpcStatus(UInt32, excludes: Bool)
     /// Types by their bits.
     case type(UInt32, excludes: Bool)
+    /// By dynamic metadata, which nothing writes: the outcome for what is not there. Source: `metadata_filter`.
+    case metadata(admitsMissing: Bool)
     /// What a CEL expression is true for. Source: `extension_filter` with `ExpressionFilter`.
     case expression(CELProgram)
 
@@ -94,6 +96,7 @@ package indirect enum AccessLogFilter: Equatable, Sendable {
             let status = subject.logGRPCStatus
             return (status < 32 && statuses & (1 << status) != 0) != excludes
         case .type(let types, let excludes): return (types & (1 << UInt32(subject.logType.rawValue)) != 0) != excludes
+        case .metadata(let admitsMissing): return admitsMissing
         case .expression(let program): return program.holds(subject)
         }
     }

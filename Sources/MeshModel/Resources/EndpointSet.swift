@@ -15,9 +15,11 @@ package struct Endpoint: Hashable, Sendable {
     /// The host is the name and not the address (LOGICAL_DNS): when the address changes, connections stay.
     package var isLogical = false
     /// Source: `metadata`.
-    package var metadata = MetadataTable()
-    /// Source: `canary` of the metadata `envoy.lb`.
-    package var isCanary: Bool { metadata.text(at: "envoy.lb:canary") == Array("true".utf8) }
+    package var metadata = MetadataTable() {
+        didSet { isCanary = metadata.isTrue("envoy.lb:canary") }
+    }
+    /// Source: `metadata.filter_metadata` of `envoy.lb`, `canary`. Default: false.
+    package private(set) var isCanary = false
 
     package init(_ address: Address, hostname: String = "", weight: UInt32 = 1, health: EndpointHealth = .healthy) {
         self.address = address

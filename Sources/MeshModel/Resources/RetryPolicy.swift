@@ -16,6 +16,9 @@ package struct RetryPolicy: Equatable, Sendable {
     /// Another host than those that failed, where one is found. Source: `retry_host_predicate` with
     /// `envoy.retry_host_predicates.previous_hosts`. Default: false.
     package var avoidsPreviousHosts = false
+    /// No host that is a canary, where one is found. Source: `retry_host_predicate` with
+    /// `envoy.retry_host_predicates.omit_canary_hosts`. Default: false.
+    package var omitsCanaryHosts = false
     /// How often to look for such a host. Source: `host_selection_retry_max_attempts`. Default: 1.
     package var hostSelectionAttempts: UInt32 = 1
     /// Leave the priorities that failed out, each after so many attempts. Source: `retry_priority` with

@@ -56,6 +56,9 @@ package struct VirtualHost: Equatable, Sendable {
     package var requestBufferLimit = RequestBufferLimit.inherit
     /// Source: `metadata`.
     package var metadata = MetadataTable()
+    /// Sets of requests that are counted apart; the first that a request belongs to counts it, `other` the rest.
+    /// Source: `virtual_clusters`.
+    package var virtualClusters: [VirtualCluster] = []
     /// Source: `typed_per_filter_config`.
     package var perFilterConfigs: [TypedConfig] = []
 
@@ -63,6 +66,19 @@ package struct VirtualHost: Equatable, Sendable {
         self.name = name
         self.domains = domains
         self.routes = routes
+    }
+}
+
+/// Requests that are counted apart. Source: `envoy.config.route.v3.VirtualCluster`.
+package struct VirtualCluster: Equatable, Sendable {
+    /// Part of the stats' names.
+    package var name: String
+    /// All of them must hold. Source: `headers`.
+    package var headers: [HeaderMatcher]
+
+    package init(name: String, headers: [HeaderMatcher]) {
+        self.name = name
+        self.headers = headers
     }
 }
 

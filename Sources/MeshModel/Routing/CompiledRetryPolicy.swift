@@ -10,6 +10,7 @@ package struct CompiledRetryPolicy: BitwiseCopyable, Sendable {
     package var perTryTimeoutMilliseconds: Int64 = 0
     package var perTryIdleTimeoutMilliseconds: Int64 = 0
     package var avoidsPreviousHosts = false
+    package var omitsCanaryHosts = false
     package var hostSelectionAttempts: UInt32 = 1
     /// 0 for no choice of priorities.
     package var priorityUpdateFrequency: UInt32 = 0
@@ -38,6 +39,7 @@ extension RouteTableBuilder {
         compiled.perTryTimeoutMilliseconds = policy.perTryTimeout?.roundedUpMilliseconds ?? 0
         compiled.perTryIdleTimeoutMilliseconds = policy.perTryIdleTimeout?.roundedUpMilliseconds ?? 0
         compiled.avoidsPreviousHosts = policy.avoidsPreviousHosts
+        compiled.omitsCanaryHosts = policy.omitsCanaryHosts
         compiled.hostSelectionAttempts = policy.hostSelectionAttempts
         compiled.priorityUpdateFrequency = policy.priorityUpdateFrequency ?? 0
         let base = UInt64(max(1, policy.baseInterval.roundedUpMilliseconds))

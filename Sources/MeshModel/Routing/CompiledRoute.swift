@@ -116,6 +116,8 @@ package struct CompiledVirtualHost: BitwiseCopyable, Sendable {
     package var includesAttemptCount = false
     package var includesAttemptCountInResponse = false
     package var includesIsTimeoutRetry = false
+    /// Of the table's virtual clusters.
+    package var virtualClusters = TableRange()
     /// Root of the tree of case-sensitive paths; -1 when it has none.
     var root: Int32 = -1
     /// Root of the tree of lower-case paths.
@@ -124,6 +126,12 @@ package struct CompiledVirtualHost: BitwiseCopyable, Sendable {
     var connectRoutes = TableRange()
     var requestOperations = TableRange()
     var responseOperations = TableRange()
+}
+
+/// A virtual cluster.
+package struct CompiledVirtualCluster: BitwiseCopyable, Sendable {
+    package var name = TableRange()
+    var headers = TableRange()
 }
 
 /// One cluster of a weighted route.

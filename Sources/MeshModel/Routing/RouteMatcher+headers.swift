@@ -44,6 +44,19 @@ extension RouteMatcher {
         apply(last, .response, &headers, pool, context)
     }
 
+    /// The first virtual cluster of a host that a request belongs to; -1 for none of them.
+    package func virtualCluster(of host: UnsafePointer<CompiledVirtualHost>, _ headers: borrowing HeaderBlock) -> Int {
+        for index in host.pointee.virtualClusters.indices where holdsAll(of: table.virtualCluster(index).pointee.headers, headers) {
+            return index
+        }
+        return -1
+    }
+
+    private func holdsAll(of matchers: TableRange, _ headers: borrowing HeaderBlock) -> Bool {
+        for index in matchers.indices where !holds(table.headerMatchers.base + index, headers) { return false }
+        return true
+    }
+
     /// Deletes what only a request from inside the mesh may carry (`internal_only_headers`).
     package func removeInternalOnlyHeaders(from headers: inout HeaderBlock) {
         for index in table.internalOnlyHeaders.indices {

@@ -23,6 +23,7 @@ package final class RouteTable: @unchecked Sendable {
     let redirects: FlatArray<CompiledRedirect>
     let upgrades: FlatArray<CompiledUpgrade>
     let retryPolicies: FlatArray<CompiledRetryPolicy>
+    let virtualClusters: FlatArray<CompiledVirtualCluster>
     let statusCodes: FlatArray<UInt32>
     let resetHeaders: FlatArray<CompiledResetHeader>
     let headerMatchers: FlatArray<CompiledHeaderMatcher>
@@ -72,6 +73,7 @@ package final class RouteTable: @unchecked Sendable {
         redirects = FlatArray(builder.redirects)
         upgrades = FlatArray(builder.upgrades)
         retryPolicies = FlatArray(builder.retryPolicies)
+        virtualClusters = FlatArray(builder.virtualClusters)
         statusCodes = FlatArray(builder.statusCodes)
         resetHeaders = FlatArray(builder.resetHeaders)
         headerMatchers = FlatArray(builder.headerMatchers)
@@ -102,6 +104,7 @@ package final class RouteTable: @unchecked Sendable {
         redirects.deallocate()
         upgrades.deallocate()
         retryPolicies.deallocate()
+        virtualClusters.deallocate()
         statusCodes.deallocate()
         resetHeaders.deallocate()
         headerMatchers.deallocate()
@@ -111,6 +114,11 @@ package final class RouteTable: @unchecked Sendable {
         lists.deallocate()
         nameTable.deallocate()
         runtimeValues.deallocate()
+    }
+
+    /// The virtual cluster at an index. Valid while the table lives.
+    package func virtualCluster(_ index: Int) -> UnsafePointer<CompiledVirtualCluster> {
+        UnsafePointer(virtualClusters.base + index)
     }
 
     /// The text of a range of this table. Valid while the table lives.

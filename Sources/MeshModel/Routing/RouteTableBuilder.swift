@@ -13,6 +13,7 @@ struct RouteTableBuilder {
     var domains: [DomainTable.Entry] = []
     var fallbackHost: Int32 = -1
     var virtualHosts: [CompiledVirtualHost] = []
+    var virtualClusters: [CompiledVirtualCluster] = []
     var routes: [CompiledRoute] = []
     var targets: [CompiledTarget] = []
     var redirects: [CompiledRedirect] = []
@@ -146,6 +147,13 @@ struct RouteTableBuilder {
         compiled.includesIsTimeoutRetry = host.includeIsTimeoutRetry
         let hostPolicy = try host.retryPolicy.map { policy throws(ResourceError) in
             try add(policy, at: path + ".retry_policy")
+        }
+        compiled.virtualClusters = TableRange(start: virtualClusters.count, count: host.virtualClusters.count)
+        for (index, cluster) in host.virtualClusters.enumerated() {
+            var made = CompiledVirtualCluster()
+            made.name = add(cluster.name)
+            made.headers = try add(cluster.headers, at: "\(path).virtual_clusters[\(index)].headers")
+            virtualClusters.append(made)
         }
         (compiled.requestOperations, compiled.responseOperations) = add(host.headers)
         var entries: [PathTreeBuilder.Entry] = []

@@ -32,6 +32,8 @@ extension Translator {
             var bits: UInt32 = 0
             for type in filter.types where (0..<32).contains(type.rawValue) { bits |= 1 << UInt32(type.rawValue) }
             return .type(bits, excludes: filter.exclude)
+        case .metadataFilter(let filter)?:
+            return .metadata(admitsMissing: filter.hasMatchIfKeyNotFound ? filter.matchIfKeyNotFound.value : true)
         case .extensionFilter(let filter)?: return try expression(filter, at: path + ".extension_filter.typed_config")
         case nil:
             throw error(path, found: "no filter that is supported", allowed: Self.allowedFilters)
@@ -40,7 +42,7 @@ extension Translator {
 
     private static let allowedFilters =
         "status_code_filter, duration_filter, not_health_check_filter, traceable_filter, runtime_filter, and_filter, "
-        + "or_filter, header_filter, response_flag_filter, grpc_status_filter, log_type_filter or extension_filter"
+        + "or_filter, header_filter, response_flag_filter, grpc_status_filter, log_type_filter, metadata_filter or extension_filter"
 
     private func expression(
         _ message: Envoy_Config_Accesslog_V3_ExtensionFilter, at path: String

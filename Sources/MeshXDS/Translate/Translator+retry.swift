@@ -12,8 +12,7 @@ extension Translator {
         if message.hasPerTryTimeout { policy.perTryTimeout = message.perTryTimeout.timeout }
         if message.hasPerTryIdleTimeout { policy.perTryIdleTimeout = message.perTryIdleTimeout.timeout }
         for (index, predicate) in message.retryHostPredicate.enumerated() {
-            try check(predicate, at: "\(path).retry_host_predicate[\(index)]")
-            policy.avoidsPreviousHosts = true
+            try add(predicate, to: &policy, at: "\(path).retry_host_predicate[\(index)]")
         }
         let attempts = message.hostSelectionRetryMaxAttempts
         // Envoy takes 0 for "not set".
@@ -53,14 +52,17 @@ extension Translator {
         policy.maxInterval = longest
     }
 
-    /// The one predicate there is has nothing to be configured.
-    private func check(
-        _ message: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate, at path: String
+    /// The predicates there are have nothing to be configured.
+    private func add(
+        _ message: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate, to policy: inout RetryPolicy, at path: String
     ) throws(ConfigError) {
         let previousHosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+        let canaryHosts = "envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate"
         let config = try typedConfig(name: message.name, message.typedConfig, at: path)
-        guard config.messageName == previousHosts else {
-            throw error(path + ".typed_config", found: "'\(config.messageName)'", allowed: previousHosts)
+        switch config.messageName {
+        case previousHosts: policy.avoidsPreviousHosts = true
+        case canaryHosts: policy.omitsCanaryHosts = true
+        default: throw error(path + ".typed_config", found: "'\(config.messageName)'", allowed: "\(previousHosts) or \(canaryHosts)")
         }
     }
 

@@ -59,6 +59,16 @@ extension Translator {
         }
         host.metadata = metadata(message.metadata)
         host.perFilterConfigs = try perFilterConfigs(message.typedPerFilterConfig, at: path)
+        for (index, cluster) in message.virtualClusters.enumerated() {
+            let place = "\(path).virtual_clusters[\(index)]"
+            guard !cluster.name.isEmpty else { throw error(place + ".name", found: "''", allowed: "a name") }
+            guard !cluster.headers.isEmpty else { throw error(place + ".headers", found: "none", allowed: "at least one") }
+            var headers: [HeaderMatcher] = []
+            for (number, header) in cluster.headers.enumerated() {
+                headers.append(try headerMatcher(header, at: "\(place).headers[\(number)]"))
+            }
+            host.virtualClusters.append(VirtualCluster(name: cluster.name, headers: headers))
+        }
         for (index, route) in message.routes.enumerated() {
             host.routes.append(try self.route(route, bodyLimit: bodyLimit, at: "\(path).routes[\(index)]"))
         }

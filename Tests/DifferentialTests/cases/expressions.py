@@ -2,6 +2,7 @@
 """CEL: as filters of access logs, as `%CEL%` and `%TYPED_CEL%` in formats, in header values, and on TCP."""
 
 import json
+import re
 
 from harness import BODY_THEN, Case, End, Group, HalfClose, Receive, Send
 
@@ -161,6 +162,10 @@ def _typed(line):
     return json.dumps({key: type(value).__name__ for key, value in json.loads(line).items()}, sort_keys=True)
 
 
+def _without_time(line):
+    return re.sub(r'(service-time":")[0-9]+|("date":")[^"]+', r'\1\2N', line)
+
+
 def _two(*requests):
     return tuple(step for one in requests for step in (Send(one), Receive()))
 
@@ -225,8 +230,8 @@ GROUP = Group(
                upstream=BODY_THEN(response(200, b"", [("content-type", "application/grpc"), ("grpc-status", "5")])),
                shows='"response.grpc_status":"5"'),
         _shown("attributes of a POST", "values", 200, request("/plain", method="POST", body=b"12345"), shows='"request.size":"5"'),
-        _shown("types through an upstream", "typed", 200, _FULL, upstream=_UP, shows='"response.code":200'),
-        _shown("types of a direct response", "typed", 418, request("/direct"), shows='"response.code":418'),
+        _shown("types through an upstream", "typed", 200, _FULL, upstream=_UP, log_view=_without_time, shows='"response.code":200'),
+        _shown("types of a direct response", "typed", 418, request("/direct"), log_view=_without_time, shows='"response.code":418'),
         _shown("types of what differs", "types", 200, _FULL, log_view=_typed, shows='"connection.id": "int"'),
         _shown("types of what differs, without an upstream", "types", 418, request("/direct"), log_view=_typed),
         _shown("a line", "line", 418, request("/direct"), shows="log: /dir|9|-|418|a)b"),

@@ -59,7 +59,9 @@ _TEXTS = {
     "upstreams": (
         "%UPSTREAM_HOST% %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT% %UPSTREAM_CLUSTER% %UPSTREAM_CLUSTER_RAW% "
         "%UPSTREAM_REMOTE_ADDRESS% %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% "
-        "%UPSTREAM_PROTOCOL% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %UPSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_TLS_VERSION%\n"
+        "%UPSTREAM_PROTOCOL% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %UPSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_TLS_VERSION% "
+        "%UPSTREAM_HOSTS_ATTEMPTED% %UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT% %UPSTREAM_HOST_NAMES_ATTEMPTED% "
+        "%UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT%\n"
     ),
     "addresses": (
         "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_PORT% %DOWNSTREAM_REMOTE_ADDRESS% "
@@ -143,6 +145,8 @@ _FILTERS = {
         }
     },
     "type": {"log_type_filter": {"types": ["DownstreamEnd"]}},
+    "metadata_missing": {"metadata_filter": {"match_if_key_not_found": False}},
+    "metadata_default": {"metadata_filter": {}},
     "not_type": {"log_type_filter": {"types": ["DownstreamEnd"], "exclude": True}},
 }
 
@@ -235,7 +239,8 @@ def _build(ports):
     tcp = (
         "%ACCESS_LOG_TYPE% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% "
         "%UPSTREAM_WIRE_BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %PROTOCOL% %REQ(:METHOD)% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% "
-        "%ROUTE_NAME% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %RESPONSE_FLAGS_LONG% %LISTENER_NAME% %REQUEST_HEADERS_BYTES%\n"
+        "%ROUTE_NAME% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %RESPONSE_FLAGS_LONG% %LISTENER_NAME% %REQUEST_HEADERS_BYTES% %STREAM_ID% "
+        "%UPSTREAM_HOSTS_ATTEMPTED% %UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT%\n"
     )
 
     def proxy(name, target, options=None, **filter_):
@@ -341,7 +346,7 @@ GROUP = Group(
         _logged("log operators", "sizes of a HEAD", 200, request("/plain", method="HEAD"), "sizes", shows="log: 0 0 "),
         _logged("log operators", "endpoint with a name", 200, request("/a"), "upstreams", shows="backend.test:8080 backend.test alternative named"),
         _logged("log operators", "endpoint without a name", 200, request("/plain"), "upstreams", shows=" a a "),
-        _logged("log operators", "no upstream", 418, request("/direct"), "upstreams", shows="log: - - - - - - - - - - 0 - -"),
+        _logged("log operators", "no upstream", 418, request("/direct"), "upstreams", shows="log: - - - - - - - - - - 0 - - - - - -"),
         _logged("log operators", "upstream that refuses", 503, request("/dead"), "upstreams", shows="delayed_connect_error:_Connection_refused"),
         _logged("log operators", "addresses", 200, request("/plain", host="h.test:80"), "addresses", shows="h.test:80 h.test:80"),
         _logged("log operators", "metadata", 200, request("/a"), "metadata", shows='yes - of cluster of cluster of host of listener'),
@@ -382,6 +387,8 @@ GROUP = Group(
         _filtered("gRPC statuses excluded", "not_grpc", "/plain", "/none", shows="GET /none", lacks="log: GET /plain"),
         _filtered("both", "both", "/dead", "/none", shows="GET /none", lacks="log: GET /dead"),
         _filtered("either", "either", "/direct", "/dead", "/none", headers=(("x-log", ""),), shows="GET /none", lacks="log: GET /dead"),
+        _filtered("metadata that nothing wrote", "metadata_missing", "/none"),
+        _filtered("metadata that nothing wrote, admitted", "metadata_default", "/none", shows="GET /none"),
         _filtered("types", "type", "/none", shows="DownstreamEnd", lacks="DownstreamStart"),
         _filtered("types excluded", "not_type", "/plain", status=200, shows="DownstreamStart", lacks="DownstreamEnd"),
         # Records besides the last

@@ -50,7 +50,7 @@ def _build(ports):
         cluster(
             "draining",
             endpoint(ports["a"], health_status="DRAINING"),
-            endpoint(ports["b"]),
+            endpoint(ports["b"], metadata={"filter_metadata": {"envoy.lb": {"canary": True}}}),
             common_lb_config={"healthy_panic_threshold": {"value": 0}},
         ),
         cluster("dead", ports["dead"]),
@@ -136,7 +136,7 @@ def _cluster_lines(answer):
 def _cluster_json(answer):
     clusters = {c["name"]: c for c in json.loads(answer.body)["cluster_statuses"]}
     return json.dumps(
-        [(h["address"], h.get("weight"), h.get("health_status")) for h in clusters["weighted"]["host_statuses"]],
+        [(h["address"], h.get("weight"), h.get("health_status")) for name in ("weighted", "draining") for h in clusters[name]["host_statuses"]],
         sort_keys=True,
     )
 

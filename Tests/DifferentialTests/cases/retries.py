@@ -22,6 +22,15 @@ _PREVIOUS_HOSTS = {
     ],
     "host_selection_retry_max_attempts": 50,
 }
+_OMIT_CANARIES = {
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.omit_canary_hosts",
+            "typed_config": {"@type": _TYPE + "host.omit_canary_hosts.v3.OmitCanaryHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 50,
+}
 _PREVIOUS_PRIORITIES = {
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
@@ -77,6 +86,7 @@ _ROUTES = [
     _route("/limited", "5xx", around={"per_request_buffer_limit_bytes": 10}),
     _route("/body-limit", "5xx", around={"request_body_buffer_limit": 10}),
     _route("/pair", "5xx", to="pair", num_retries=1, **_PREVIOUS_HOSTS),
+    _route("/canary", "5xx", to="canary", num_retries=1, **_OMIT_CANARIES),
     _route("/ranked/stays", "5xx", to="ranked", num_retries=1),
     _route("/ranked", "5xx", to="ranked", num_retries=1, **_PREVIOUS_PRIORITIES),
     _route("/breaker", "5xx", to="breaker"),
@@ -143,6 +153,8 @@ def _build(ports):
         cluster("m", ports["m"], **http2()),
         cluster("dead", ports["dead"]),
         cluster("pair", endpoint(ports["bad"]), endpoint(ports["a"]), lb_policy="RANDOM"),
+        cluster("canary", endpoint(ports["bad"], metadata={"filter_metadata": {"envoy.lb": {"canary": True}}}), endpoint(ports["a"]),
+                lb_policy="RANDOM"),
         cluster("ranked", load_assignment={
             "cluster_name": "ranked",
             "endpoints": [
@@ -341,6 +353,8 @@ GROUP = Group(
         # Limits of the cluster, other hosts.
         _retry("previous_hosts", "the other host answers", 200, "/pair", spread=True, log=None, upstream=None,
                shows="b'a'", steps=tuple(s for _ in range(12) for s in (Send(request("/pair")), Receive()))),
+        _retry("omit_canary_hosts", "the host that is no canary answers", 200, "/canary", spread=True, log=None, upstream=None,
+               shows="b'a'", steps=tuple(s for _ in range(12) for s in (Send(request("/canary")), Receive()))),
         _retry("previous_priorities", "the other priority answers", 200, "/ranked", spread=True, log=None, upstream=None,
                shows="b'a'", steps=tuple(s for _ in range(6) for s in (Send(request("/ranked")), Receive()))),
         _retry("previous_priorities", "without it the first priority is asked again", 503, "/ranked/stays", spread=True,
