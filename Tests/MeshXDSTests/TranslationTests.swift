@@ -178,8 +178,6 @@ struct TranslationTests {
         #expect(cluster.connectOptions.keepAlive == TCPKeepAlive(idleSeconds: 30))
         #expect(cluster.http.protocolSelection == .downstream && cluster.http.idleTimeout == .seconds(300))
         #expect(cluster.http.maxRequestsPerConnection == 5)
-        var leaving = Endpoint(.pipe("/tmp/x"), hostname: "h", weight: 4, health: .unhealthy)
-        leaving.isDraining = true
         #expect(
             cluster.discovery
                 == .static(
@@ -187,7 +185,7 @@ struct TranslationTests {
                         LocalityEndpoints(
                             locality: Locality(region: "r"), priority: 1,
                             endpoints: [
-                                leaving,
+                                Endpoint(.pipe("/tmp/x"), hostname: "h", weight: 4, health: .draining),
                                 Endpoint(.ipv6(high: 0, low: 1, port: 80, scope: 0), health: .degraded),
                             ])
                     ])))

@@ -33,7 +33,7 @@ package final class ReplyJournal: Sendable {
     package var latest: [Entry] { entries.withLock { $0 }.sorted { $0.last > $1.last } }
 
     /// - Parameter now: nanoseconds since 1970.
-    func note(_ reason: ReplyReason, status: UInt16, cluster: CompiledCluster?, now: UInt64) {
+    package func note(_ reason: ReplyReason, status: UInt16, cluster: CompiledCluster?, now: UInt64) {
         _ = entries.withLockIfAvailable { entries in
             let known = entries.firstIndex { $0.reason == reason && $0.status == status && $0.cluster === cluster }
             if let known {
