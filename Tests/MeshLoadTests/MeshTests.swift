@@ -12,6 +12,11 @@ import Testing
         try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
 
+    /// A file of the folder.
+    private func file(_ name: String) throws -> [String: Any] {
+        try object(#require(configuration.files(folder: "/m")[name]))
+    }
+
     /// The value at a path of keys and places.
     private func value(_ object: Any?, _ path: Any...) throws -> Any {
         var value = object
@@ -38,22 +43,21 @@ import Testing
     }
 
     @Test func theFolderPointsFromTheBootstrapToEveryEndpoint() throws {
-        let files = configuration.files(folder: "/m")
-        #expect(files.count == 4 + 12)
-        let bootstrap = try object(#require(files["bootstrap.json"]))
+        #expect(configuration.files(folder: "/m").count == 4 + 12)
+        let bootstrap = try file("bootstrap.json")
         #expect(try value(bootstrap, "dynamic_resources", "lds_config", "path_config_source", "path") as? String == "/m/lds.json")
         #expect(try value(bootstrap, "dynamic_resources", "cds_config", "path_config_source", "path") as? String == "/m/cds.json")
-        let listener = try value(object(#require(files["lds.json"])), "resources", 0)
+        let listener = try value(file("lds.json"), "resources", 0)
         #expect(try value(listener, "@type") as? String == "type.googleapis.com/envoy.config.listener.v3.Listener")
         let rds = try value(listener, "filter_chains", 0, "filters", 0, "typed_config", "rds")
         #expect(try value(rds, "config_source", "path_config_source", "path") as? String == "/m/rds.json")
-        let table = try value(object(#require(files["rds.json"])), "resources", 0)
+        let table = try value(file("rds.json"), "resources", 0)
         #expect(try value(table, "name") as? String == value(rds, "route_config_name") as? String)
-        let clusters = try #require(value(object(#require(files["cds.json"])), "resources") as? [[String: Any]])
+        let clusters = try #require(value(file("cds.json"), "resources") as? [[String: Any]])
         for (service, cluster) in clusters.enumerated() {
             let path = try value(cluster, "eds_cluster_config", "eds_config", "path_config_source", "path")
             #expect(path as? String == "/m/eds/\(service).json")
-            let assignment = try value(object(#require(files["eds/\(service).json"])), "resources", 0)
+            let assignment = try value(file("eds/\(service).json"), "resources", 0)
             #expect(try value(assignment, "cluster_name") as? String == value(cluster, "eds_cluster_config", "service_name") as? String)
         }
     }
