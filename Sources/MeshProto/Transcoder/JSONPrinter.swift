@@ -105,16 +105,15 @@ struct JSONPrinter {
         message.settleOneofs(schema)
         for present in message.fields {
             guard let field = schema.field(number: present.number) else { continue }
-            let hides = redactsSensitive && field.isSensitive
-            if hides { redaction += 1 }
             try self.field(field, present.values, document)
-            if hides { redaction -= 1 }
         }
     }
 
-    /// Prints one field into the object that is open.
-    mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire)
-    {
+    /// Prints one field into the object that is open, redacted if it is not to be seen.
+    mutating func field(_ field: FieldSchema, _ values: [WireValue], _ document: [UInt8]) throws(MalformedWire) {
+        let hides = redactsSensitive && field.isSensitive
+        if hides { redaction += 1 }
+        defer { if hides { redaction -= 1 } }
         if case .map(let key, let type) = field.type {
             element(field.name)
             return try map(key, type, WireMessage.ranges(values), document)
