@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build_packages="libuv1-dev libc-ares-dev libnghttp2-dev libre2-dev libssl-dev libstdc++-12-dev pkg-config binutils git"
-test_packages="python3-venv curl wrk apache2-utils nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client openssl valgrind gcc libc6-dev chromium"
+test_packages="python3-venv curl wrk apache2-utils nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client nghttp2-server openssl valgrind gcc libc6-dev chromium"
 
 if ! command -v swift >/dev/null; then
     echo "packages: no swift on PATH; Apus needs Swift 6.3 or newer (https://www.swift.org/install/linux)" >&2
