@@ -89,6 +89,12 @@ private final class AdminRecord: AccessLogSubject {
         for (name, value) in response.headers { add(name, value, isResponse: true) }
     }
 
+    /// Before the pool ends, which would be the first.
+    deinit {
+        request.reset()
+        response.reset()
+    }
+
     private func add(_ name: String, _ value: String, isResponse: Bool = false) {
         Array(name.utf8).withUnsafeBytes { name in
             Array(value.utf8).withUnsafeBytes { value in
