@@ -29,7 +29,7 @@ class Chromium:
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         browser = self._await_address()
-        self._socket = connect(browser, max_size=None, proxy=None)
+        self._socket = connect(browser, max_size=None, proxy=None).__enter__()
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
