@@ -33,6 +33,7 @@ struct FindCommand: ParsableCommand {
         guard start > 0, ceiling >= start, precision > 0 else {
             throw ValidationError("allowed: --start above 0 and at most --ceiling, --precision above 0")
         }
+        var isOwnLimit = false
         var search = RateSearch(start: start, ceiling: ceiling, precision: precision)
         while let rate = search.next {
             let run = LoadRun(try load.scenario(.open(.constant(rate))))
@@ -44,9 +45,11 @@ struct FindCommand: ParsableCommand {
                 "  \(DurationText.count(rate))/s: p50 \(DurationText.text(UInt64(summary.latencyNanoseconds(50)))), "
                     + "p99 \(DurationText.text(UInt64(summary.latencyNanoseconds(99)))), errors \(DurationText.fixed(summary.errorShare * 100, 2)) %"
                     + (holds ? "" : "  ✗") + (summary.warning.isEmpty ? "" : "  (\(summary.warning))"))
+            if !holds, !summary.warning.isEmpty { isOwnLimit = true }
             search.add(holds: holds)
         }
         guard search.highestGood > 0 else { throw RunFailure("no rate kept \(keep.joined(separator: " and "))") }
+        if isOwnLimit { print("WARNING: where the condition broke the generator had no time left: the limit may be that of the load tester") }
         print("highest rate that keeps \(keep.joined(separator: " and ")): \(DurationText.count(search.highestGood))/s")
     }
 }

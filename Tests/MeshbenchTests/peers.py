@@ -44,7 +44,7 @@ class Nginx:
 
     FIELDS = ("protocol", "host", "path", "user", "length", "reused", "verified", "connection")
 
-    def __init__(self, directory: pathlib.Path, credential=None, client_ca=None, logs=True, cpu=None):
+    def __init__(self, directory: pathlib.Path, credential=None, client_ca=None, logs=True, cpu=None, requests=1_000_000):
         binary = shutil.which("nginx") or "/usr/sbin/nginx"
         self.port, self.h2_port, self.tls_port = free_port(), free_port(), free_port()
         self.log = directory / "access.log"
@@ -66,7 +66,7 @@ class Nginx:
                 access_log {f'{self.log} facts' if logs else 'off'};
                 client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
                 uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
-                keepalive_requests 1000000; client_max_body_size 100m;
+                keepalive_requests {requests}; client_max_body_size 100m;
                 server {{ listen 127.0.0.1:{self.port}; location / {{ return 200 "hello"; }} }}
                 server {{ listen 127.0.0.1:{self.h2_port} http2; location / {{ return 200 "hello"; }} }}
                 {secure}

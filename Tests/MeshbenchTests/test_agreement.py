@@ -12,7 +12,7 @@ from peers import Nginx
 def comparisons(meshbench, tmp_path_factory):
     cpus = sorted(os.sched_getaffinity(0))
     with Nginx(tmp_path_factory.mktemp("nginx"), logs=False, cpu=cpus[0]) as server:
-        return agreement.compare(meshbench.binary, server, cpus[-1], rounds=3, seconds=1)
+        return agreement.compare(meshbench.binary, server, cpus[-1], rounds=2, seconds=1)
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["wrk", "h2load"])

@@ -46,6 +46,17 @@ def test_a_planned_number_of_requests_is_that_number_at_the_server(meshbench, tm
     assert sum(line["path"] == "/counted" for line in nginx.lines) == 200
 
 
+@pytest.mark.parametrize("flags", [["-c", 2], ["-p", "http2", "-c", 2, "-s", 8]], ids=["http1", "http2"])
+def test_connections_that_end_by_agreement_lose_nothing(meshbench, tmp_path, flags):
+    """nginx says `connection: close`, or GOAWAY, each twenty requests: the next ones go elsewhere and keep their times."""
+    with Nginx(tmp_path, requests=20) as server:
+        port = server.h2_port if "http2" in flags else server.port
+        summary = meshbench.run(tmp_path, f"http://127.0.0.1:{port}/", "--rate", 1000, *flags, *SHORT)
+        seen = server.lines
+    assert summary["failures"] == {} and summary["planned"] == summary["completed"] == 500
+    assert len(seen) == 500 and len({line["connection"] for line in seen}) >= 25
+
+
 def test_http2_by_prior_knowledge(meshbench, tmp_path):
     with nghttpd(tmp_path) as port:
         summary = meshbench.run(tmp_path, f"http://127.0.0.1:{port}/index.html", "-p", "http2", "-c", 2, "-s", 16, *SHORT)

@@ -60,6 +60,10 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
     }
 
     override func closed() {
+        // What a server that went away has not looked at is not lost.
+        if isGoingAway, let session {
+            for (place, call) in calls.enumerated() where call.isBusy && session.isUnprocessed(call.key) { requeue(call, place) }
+        }
         session = nil
         isGoingAway = false
     }
@@ -243,14 +247,18 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
     private func closed(_ call: Call, _ place: Int, _ record: HTTP2Record, isUnseen: Bool) {
         guard call.isBusy else { return }
         if isUnseen {
-            call.isBusy = false
-            call.key = .none
-            free.append(place)
-            worker.putBack(planned: call.planned)
+            requeue(call, place)
         } else {
             fail(call, place, record.failure == .none ? .streamReset : .malformed)
         }
         callEnded()
+    }
+
+    private func requeue(_ call: Call, _ place: Int) {
+        call.isBusy = false
+        call.key = .none
+        free.append(place)
+        worker.putBack(planned: call.planned)
     }
 
     private func fail(_ call: Call, _ place: Int, _ kind: FailureKind) {

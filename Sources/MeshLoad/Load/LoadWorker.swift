@@ -245,9 +245,14 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         recorder = LatencyRecorder(start: measured, duration: scenario.duration)
         giveUpAt = recorder.end + UInt64(scenario.timeout * 1e9)
         if arrivals == nil {
+            // A thread that got its core late was to begin then all the same.
+            let planned = min(BenchClock.now(), signal.time)
             var free: [ClientSession] = []
             while let session = takeFree() { free.append(session) }
-            for session in free { slotFreed(session) }
+            for session in free {
+                if recorder.measures(planned) { recorder.planned += 1 }
+                transmit(on: session, planned: planned)
+            }
         } else {
             planNext()
         }

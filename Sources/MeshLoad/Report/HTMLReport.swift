@@ -144,6 +144,6 @@ public enum HTMLReport {
         rect.a{fill:var(--a)}rect.d{fill:var(--quiet);opacity:.45}.whisker{stroke:var(--fg);stroke-width:1.5;opacity:.55}svg text.value{fill:var(--fg)}
         p.verdict{border-left:4px solid var(--a);padding:8px 12px;background:var(--card);margin:0 0 14px}
         .verdicts{padding-left:18px}.verdicts li{margin:4px 0}.verdicts .bad{color:var(--c)}a{color:var(--a)}code{overflow-wrap:anywhere}
-        thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:9px;font-size:14px}td small{font-size:11px}}
+        thead th,td.verdict{white-space:normal}td small{display:block;color:var(--quiet)}@media(max-width:600px){th,td{padding-right:7px;font-size:13px}th:last-child,td:last-child{padding-right:0}td small{font-size:10px}table{width:100%}}
         """
 }

@@ -39,5 +39,9 @@ enum RunComparison {
         Row(label: label, first: text(a), second: text(b), ratio: ratio(a, b), verdict: "")
     }
 
-    private static func ratio(_ a: Double, _ b: Double) -> String { a > 0 ? DurationText.fixed(b / a, b / a < 0.1 ? 4 : 2) : "-" }
+    /// Two digits behind the point, and four where those would hide it.
+    private static func ratio(_ a: Double, _ b: Double) -> String {
+        guard a > 0 else { return "-" }
+        return DurationText.fixed(b / a, b > 0 && b / a < 0.1 ? 4 : 2)
+    }
 }
