@@ -14,9 +14,9 @@ struct BarPlot {
     let bars: [Bar]
     let text: (Double) -> String
 
-    private static let width = 640.0
-    private static let left = 150.0
-    private static let right = 96.0
+    private static let width = 460.0
+    private static let left = 132.0
+    private static let right = 84.0
     private static let rowHeight = 30.0
 
     func svg() -> String {

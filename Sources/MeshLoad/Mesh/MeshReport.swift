@@ -120,7 +120,7 @@ public struct MeshReport: Equatable, Sendable, Codable {
         for text in broken { body += "<p class=\"warning\">invalid: \(HTMLText.escape(text))</p>" }
         body += "<div class=\"plots\">"
         body += plot("Memory before the load", { $0.idleBytes }) { DurationText.bytes(UInt64(max(0, $0))) }
-        body += plot("Time until the last service is served", { $0.secondsToServe * 1e9 }) { DurationText.text(UInt64(max(0, $0))) }
+        body += plot("Time to serve", { $0.secondsToServe * 1e9 }) { DurationText.text(UInt64(max(0, $0))) }
         body += plot("CPU per request", \.cpuMicroseconds) { DurationText.digits($0) + " µs" }
         body += plot("Requests a second", \.throughput, DurationText.count)
         body += "</div>" + ComparisonPage.table(table())

@@ -20,7 +20,7 @@ struct LinePlot {
     private static let width = 440.0
     private static let height = 230.0
     private static let left = 66.0
-    private static let right = 14.0
+    private static let right = 22.0
     private static let top = 16.0
     private static let bottom = 40.0
 
