@@ -115,7 +115,7 @@ def test_two_runs_are_compared_on_one_page(browser, pages):
     show(browser, pages / "compared.html", (1280, 900, False, False))
     rows = browser.evaluate("[...document.querySelectorAll('section:first-of-type tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
     found = {row[0]: row for row in rows}
-    # A stalls and B does not: a quarter of A's requests waited for up to 100 ms.
-    assert found["latency p99"][4] == "lower" and float(found["latency p99"][3]) < 0.5
+    # A stalls and B does not: a quarter of A's requests waited for up to 100 ms. Not p99, which a busy machine raises for B.
+    assert found["latency p90"][4] == "lower" and float(found["latency p90"][3]) < 0.5
     assert {"answers a second", "failures, %", "CPU per answer", "RSS"} <= set(found)
     assert browser.evaluate("document.querySelectorAll('section').length") == 3

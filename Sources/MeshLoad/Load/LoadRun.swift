@@ -132,6 +132,10 @@ public struct LoadRun {
             let next = hasLast ? now + 50_000_000 : min(nextReading, now + 50_000_000, now >= end ? .max : end)
             usleep(UInt32(max(1_000, min(50_000, Int64(next) - Int64(BenchClock.now())) / 1_000 )))
         }
+        // Every worker may be done before this thread has looked once more.
+        if let observed, !hasLast, let reading = ProcessReader.read(observed) {
+            meter.add(reading, at: (Double(BenchClock.now()) - Double(measured)) / 1e9)
+        }
         return observed == nil ? nil : meter
     }
 
