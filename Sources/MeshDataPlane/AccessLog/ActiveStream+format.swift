@@ -108,6 +108,8 @@ extension ActiveStream: FormatContext {
         case .accessLogType:
             sink.append(info.logType.name)
             return true
+        case .virtualClusterName:
+            return virtualClusterStats?._withUnsafeGuaranteedRef { FormatValues.appendText($0.name, to: sink) } ?? false
         case .connectionID: return FormatValues.appendNumber(manager?.account.number ?? 0, to: sink)
         case .upstreamConnectionID: return FormatValues.appendNumber(info.upstreamConnectionID, to: sink)
         case .listenerName: return FormatValues.appendText(manager?.listener.compiled.listener.name ?? "", to: sink)

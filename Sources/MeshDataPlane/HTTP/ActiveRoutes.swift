@@ -46,7 +46,7 @@ final class ActiveRoutes {
         let name = index < 0 ? "other" : String(decoding: table.bytes(table.virtualCluster(index).pointee.name), as: UTF8.self)
         let scope = StatScopeName.virtualHost(String(decoding: table.bytes(host.pointee.name), as: UTF8.self))
             .appending("vcluster.\(name).")
-        let made = RouteStats(catalog: cluster.compiled.catalog, scope: scope, pages: cluster.stats)
+        let made = RouteStats(catalog: cluster.compiled.catalog, scope: scope, pages: cluster.stats, name: index < 0 ? "" : name)
         virtualClusterStats[place] = made
         return Unmanaged.passUnretained(made)
     }

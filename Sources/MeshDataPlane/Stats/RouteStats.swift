@@ -13,7 +13,11 @@ final class RouteStats {
     private let retriesOverflow: CounterID
     private let retryLimitExceeded: CounterID
 
-    init(catalog: StatCatalog, scope: StatScopeName, pages: StatPages) {
+    /// Of the virtual cluster; empty for a route, and for what belongs to none.
+    let name: String
+
+    init(catalog: StatCatalog, scope: StatScopeName, pages: StatPages, name: String = "") {
+        self.name = name
         responses = ResponseStats(catalog: catalog, scope: scope, pages: pages, tellsOrigin: false)
         self.pages = pages
         (total, timeouts, retries, retriesSucceeded, retriesOverflow, retryLimitExceeded) = catalog.declare(scope) { scope in

@@ -29,6 +29,7 @@ _VIRTUAL_HOSTS = [
     {
         "name": "all",
         "domains": ["*"],
+        "virtual_clusters": [{"name": "plain-ones", "headers": [{"name": ":path", "string_match": {"prefix": "/plain"}}]}],
         "routes": _ROUTES,
         "metadata": {"filter_metadata": {_NS: {"k": "of host"}}},
     }
@@ -349,6 +350,8 @@ GROUP = Group(
         _logged("log operators", "no upstream", 418, request("/direct"), "upstreams", shows="log: - - - - - - - - - - 0 - - - - - -"),
         _logged("log operators", "upstream that refuses", 503, request("/dead"), "upstreams", shows="delayed_connect_error:_Connection_refused"),
         _logged("log operators", "addresses", 200, request("/plain", host="h.test:80"), "addresses", shows="h.test:80 h.test:80"),
+        _logged("log operators", "virtual cluster", 200, request("/plain"), "addresses", shows=" plain-ones "),
+        _logged("log operators", "no virtual cluster", 200, request("/a"), "addresses", shows=" addresses - - - -"),
         _logged("log operators", "metadata", 200, request("/a"), "metadata", shows='yes - of cluster of cluster of host of listener'),
         _logged("log operators", "metadata that is not there", 418, request("/direct"), "metadata"),
         _logged("log operators", "times through an upstream", 200, request("/plain"), "times", log_view=_typed, shows='"RESPONSE_DURATION": "int"'),
