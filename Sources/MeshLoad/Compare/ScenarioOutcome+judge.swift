@@ -105,7 +105,8 @@ enum ComparisonRemarks {
                 let values = kept.compactMap { $0.metrics[metric.rawValue] }
                 return values.isEmpty ? nil : PairedRatio.median(of: values)
             }
-            if let rate = scenario.load.rate, let reached = median(.throughput), reached < 0.97 * rate {
+            // Arrivals are random: over a second or more their number varies by its root.
+            if let rate = scenario.load.rate, let reached = median(.throughput), reached < 0.97 * rate - 3 * rate.squareRoot() {
                 remarks.append(
                     "\(label): it answered \(DurationText.count(reached)) of \(DurationText.count(rate)) requests/s: its latency is that of overload")
             }
