@@ -45,9 +45,12 @@ enum ProcessReader {
             guard let cpu = text(path + "/cpu.stat"), let seconds = cgroupSeconds(cpu) else { return nil }
             var reading = ProcessReading()
             reading.cpuSeconds = seconds
-            reading.residentBytes = text(path + "/memory.current").flatMap { UInt64($0.trimmed) } ?? 0
+            let memory = text(path + "/memory.current").flatMap { UInt64($0.trimmed) }
+            reading.residentBytes = memory ?? 0
             for line in (text(path + "/cgroup.procs") ?? "").split(separator: "\n") {
                 guard let process = Int32(line), let one = read(process: process) else { continue }
+                // A hierarchy without the memory controller counts none.
+                if memory == nil { reading.residentBytes += one.residentBytes }
                 reading.voluntarySwitches += one.voluntarySwitches
                 reading.involuntarySwitches += one.involuntarySwitches
                 reading.descriptors += one.descriptors
