@@ -3,7 +3,7 @@
 # Writes Sources/MeshProto/Generated/*.pb.swift from Sources/MeshProto/Protos.
 #
 # Usage: Scripts/generate-protos.sh
-# Needs: protoc. The plugin is built once from the swift-protobuf version that Package.resolved pins;
+# Needs: protoc. The plugin is built once from the swift-protobuf that Package.swift asks for;
 #        set PROTOC_GEN_SWIFT to a ready-made one to skip that.
 set -eu
 cd "$(dirname "$0")/.."
