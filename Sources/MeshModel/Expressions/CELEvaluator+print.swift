@@ -186,7 +186,7 @@ extension CELEvaluator {
     }
 
     private static func append(_ seconds: Int64, _ nanoseconds: Int32, to sink: ByteSink) {
-        let parts = CivilTime.parts(seconds)
+        let parts = CivilDate(seconds)
         for (value, digits, sign) in [
             (parts.year, 4, UInt8(ascii: "-")), (parts.month, 2, UInt8(ascii: "-")), (parts.day, 2, UInt8(ascii: "T")),
             (parts.hour, 2, UInt8(ascii: ":")), (parts.minute, 2, UInt8(ascii: ":")), (parts.second, 2, 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Calendar and clock of expressions: RFC 3339 to seconds and back, in UTC or at a fixed offset.
+/// Times of expressions: RFC 3339 to seconds and back, in UTC or at a fixed offset.
 enum CivilTime {
     /// The years CEL knows, 1 to 9999. - Unit: seconds since 1970.
     private static let range: ClosedRange<Int64> = -62_135_596_800...253_402_300_799
@@ -15,47 +15,6 @@ enum CivilTime {
         let (whole, overflow) = seconds.addingReportingOverflow(carry)
         guard !overflow, range.contains(whole) else { return .error }
         return .timestamp(seconds: whole, nanoseconds: Int32(rest))
-    }
-
-    struct Parts {
-        var year: Int64
-        /// From 1.
-        var month: Int64
-        var day: Int64
-        /// From 0, of the year; of the week from Sunday.
-        var dayOfYear: Int64
-        var dayOfWeek: Int64
-        var hour: Int64
-        var minute: Int64
-        var second: Int64
-    }
-
-    /// Of a time within the years of CEL.
-    static func parts(_ seconds: Int64) -> Parts {
-        let days = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
-        let ofDay = seconds - days * 86_400
-        // Years that begin in March, in eras of 400 years (146,097 days); 719,468 days lie before 1970.
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let ofEra = shifted - era * 146_097
-        let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36_524 - ofEra / 146_096) / 365
-        let marchDay = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * marchDay + 2) / 153
-        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return Parts(
-            year: year, month: month, day: marchDay - (153 * marchMonth + 2) / 5 + 1, dayOfYear: days - Self.days(year, 1, 1),
-            // 1970 began on a Thursday.
-            dayOfWeek: ((days + 4) % 7 + 7) % 7, hour: ofDay / 3600, minute: ofDay / 60 % 60, second: ofDay % 60)
-    }
-
-    /// Days from 1970 to a date.
-    static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-        let marchYear = month <= 2 ? year - 1 : year
-        let era = (marchYear >= 0 ? marchYear : marchYear - 399) / 400
-        let yearOfEra = marchYear - era * 400
-        let ofYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + ofYear - 719_468
     }
 
     /// `UTC`, or `+02:00`: what is to be added. - Unit: seconds.
@@ -101,8 +60,8 @@ enum CivilTime {
             fraction = number(Array(nine), digits: 9) ?? 0
         }
         let offset: Int64? = rest.count == 1 && skip("Zz") ? 0 : rest.count == 6 ? Self.offset(ofZone: Array(rest)) : nil
-        let days = Self.days(year, month, day)
-        guard let offset, parts(days * 86_400).day == day else { return .error }
+        let days = CivilDate.days(year, month, day)
+        guard let offset, CivilDate(days * 86_400).day == day else { return .error }
         return timestamp(seconds: days * 86_400 + hour * 3600 + minute * 60 + second - offset, nanoseconds: fraction)
     }
 
@@ -110,7 +69,7 @@ enum CivilTime {
     static func part(_ function: CELFunction, of value: CELValue, offset: Int64, hasZone: Bool) -> CELValue {
         switch value {
         case .timestamp(let seconds, let nanoseconds):
-            let parts = parts(seconds + offset)
+            let parts = CivilDate(seconds + offset)
             switch function {
             case .year: return .int(parts.year)
             case .month: return .int(parts.month - 1)

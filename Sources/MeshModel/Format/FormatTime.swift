@@ -33,40 +33,29 @@ package enum FormatTime {
 
     /// `2026-08-22T12:00:00.123Z`: every line has one, so it is made without the C library.
     private static func appendDefault(seconds: Int, milliseconds: UInt64, to sink: ByteSink) {
-        let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
-        let ofDay = seconds - days * 86_400
-        // Days of a calendar whose years begin in March, in eras of 400 years (146,097 days).
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let ofEra = shifted - era * 146_097
-        let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36_524 - ofEra / 146_096) / 365
-        let ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * ofYear + 2) / 153
-        let day = ofYear - (153 * marchMonth + 2) / 5 + 1
-        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        let date = CivilDate(Int64(seconds))
         sink.append(room: 24) { room in
-            guard year >= 0, year <= 9999 else { return 0 }
-            func put(_ value: Int, _ at: Int, digits: Int) {
+            guard date.year >= 0, date.year <= 9999 else { return 0 }
+            func put(_ value: Int64, _ at: Int, digits: Int) {
                 var rest = value
                 for place in stride(from: at + digits - 1, through: at, by: -1) {
                     room[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
                     rest /= 10
                 }
             }
-            put(year, 0, digits: 4)
+            put(date.year, 0, digits: 4)
             room[4] = UInt8(ascii: "-")
-            put(month, 5, digits: 2)
+            put(date.month, 5, digits: 2)
             room[7] = UInt8(ascii: "-")
-            put(day, 8, digits: 2)
+            put(date.day, 8, digits: 2)
             room[10] = UInt8(ascii: "T")
-            put(ofDay / 3600, 11, digits: 2)
+            put(date.hour, 11, digits: 2)
             room[13] = UInt8(ascii: ":")
-            put(ofDay / 60 % 60, 14, digits: 2)
+            put(date.minute, 14, digits: 2)
             room[16] = UInt8(ascii: ":")
-            put(ofDay % 60, 17, digits: 2)
+            put(date.second, 17, digits: 2)
             room[19] = UInt8(ascii: ".")
-            put(Int(milliseconds), 20, digits: 3)
+            put(Int64(milliseconds), 20, digits: 3)
             room[23] = UInt8(ascii: "Z")
             return 24
         }
