@@ -99,11 +99,11 @@ final class LoadWorker: TimerTarget, PreciseTarget {
 
     private func makeSession() -> ClientSession {
         switch scenario.loadProtocol {
-        case .http1: HTTP1ClientSession(worker: self, width: 1)
+        case .http1: HTTP1ClientSession(worker: self)
         case .http2, .grpc: HTTP2ClientSession(worker: self, width: scenario.streams)
-        case .tcp where scenario.tcpMode == .echo: TCPClientSession(worker: self, width: 1)
+        case .tcp where scenario.tcpMode == .echo: TCPClientSession(worker: self)
         case .tcp: BulkClientSession(worker: self, mode: scenario.tcpMode)
-        case .websocket: WebSocketClientSession(worker: self, width: 1)
+        case .websocket: WebSocketClientSession(worker: self)
         }
     }
 

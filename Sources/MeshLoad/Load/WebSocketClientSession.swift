@@ -3,7 +3,7 @@ import MeshHTTP
 import MeshIO
 
 /// A WebSocket (RFC 6455) that sends a message and waits for as many bytes of message to come back.
-final class WebSocketClientSession: ClientSession {
+final class WebSocketClientSession: SerialClientSession {
     private var decoder = HTTP1ResponseDecoder()
     private var head = ResponseHead()
     private var trailers = HeaderBlock()
@@ -15,12 +15,7 @@ final class WebSocketClientSession: ClientSession {
     private var isFinal = false
     private var pingPayload: [UInt8] = []
 
-    private var isBusy = false
-    private var planned: UInt64 = 0
-    private var sent: UInt64 = 0
-    private var sentBytes = 0
     private var expected = 0
-    private var received = 0
 
     // MARK: Handshake
 
@@ -67,10 +62,7 @@ final class WebSocketClientSession: ClientSession {
 
     override func transmit(_ request: Int, planned: UInt64) {
         guard let stream else { return worker.failed(.closed, planned: planned, sent: planned) }
-        self.planned = planned
-        sent = BenchClock.now()
-        isBusy = true
-        received = 0
+        begin(planned: planned)
         expected = worker.prepared.shapes[request].bodySize
         sentBytes = writeFrame(.binary, expected, to: stream)
     }
@@ -136,18 +128,7 @@ final class WebSocketClientSession: ClientSession {
 
     private func messageEnded() {
         guard isBusy, received == expected else { return ended(.malformed) }
-        isBusy = false
-        worker.answered(status: 200, planned: planned, sent: sent, received: received, sentBytes: sentBytes, messages: 1)
+        answered(messages: 1)
         slotEnded()
-    }
-
-    override func failAll(_ kind: FailureKind) {
-        guard isBusy else { return }
-        isBusy = false
-        worker.failed(kind, planned: planned, sent: sent)
-    }
-
-    override func expire(sentBefore time: UInt64) {
-        if isBusy, sent < time { ended(.timeout) }
     }
 }
