@@ -56,11 +56,11 @@ let package = Package(
         // Level 0
         library("MeshIO", ["CBytes"]),
         library("MeshStats", []),
-        .target(
-            name: "MeshProto", dependencies: ["CSchema", protobuf, .product(name: "Yams", package: "Yams")],
-            exclude: ["Protos"], swiftSettings: generated),
         library("MeshRegex", ["CRE2"]),
         // Level 1
+        .target(
+            name: "MeshProto", dependencies: ["CSchema", "MeshIO", protobuf, .product(name: "Yams", package: "Yams")],
+            exclude: ["Protos"], swiftSettings: generated),
         library("MeshHTTP", ["MeshIO", "CBytes"]),
         library("MeshUV", ["MeshIO", "CUV", "CCares", "CLinux"]),
         library("MeshTLS", ["MeshIO", "COpenSSL"]),

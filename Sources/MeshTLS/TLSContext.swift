@@ -37,7 +37,7 @@ package final class TLSContext: @unchecked Sendable {
         guard library.isReady else { throw .libraryFailed }
         guard options.minimumVersion <= options.maximumVersion else { throw .emptyVersionRange }
         guard options.role == .client || !options.certificates.isEmpty else { throw .noCertificate }
-        pins = try PeerPins(options)
+        pins = PeerPins(options)
         ticketKeys = try SessionTicketKeys(options)
         certificates = try LocalCertificates(options.certificates)
         trust = try TrustAnchors.make(options)
@@ -123,7 +123,7 @@ package final class TLSContext: @unchecked Sendable {
         add(options.revocationLists ?? [])
         for list in [options.publicKeyPins, options.certificateHashes] {
             withUnsafeBytes(of: UInt64(list.count).littleEndian) { facts += $0 }
-            for pin in list { add(Array(pin.utf8)) }
+            for pin in list { add(pin.bytes) }
         }
         // Names and not bytes: a renewed certificate still is the same server.
         for certificate in certificates.all {

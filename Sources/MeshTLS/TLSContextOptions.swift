@@ -44,10 +44,10 @@ package struct TLSContextOptions: Hashable, Sendable {
     package var allowsExpired = false
     /// `max_verify_depth`: intermediates between leaf and CA. Default: 100.
     package var maxVerifyDepth: Int32 = 100
-    /// `verify_certificate_spki`: base64 of SHA-256. Any of these or of the hashes must match when there is one.
-    package var publicKeyPins: [String] = []
-    /// `verify_certificate_hash`: SHA-256 in hexadecimal digits, with or without colons.
-    package var certificateHashes: [String] = []
+    /// `verify_certificate_spki`: SHA-256 of public keys. Any of these or of the hashes must match when there is one.
+    package var publicKeyPins: [Digest] = []
+    /// `verify_certificate_hash`: SHA-256 of certificates.
+    package var certificateHashes: [Digest] = []
     /// `alpn_protocols`, in order of preference.
     package var protocols: [[UInt8]] = []
     /// `tls_minimum_protocol_version`. Default: 1.2.
@@ -92,10 +92,6 @@ package enum TLSContextError: Error, Equatable, Sendable, CustomStringConvertibl
     /// - Parameter: the CA's path.
     case badTrustedCA(String)
     case badRevocationList
-    /// A pin that is no base64 of 32 bytes.
-    case badPublicKeyPin(String)
-    /// A hash that is no 64 hexadecimal digits.
-    case badCertificateHash(String)
     /// The minimum version is above the maximum.
     case emptyVersionRange
     /// A protocol name that is empty or over 255 bytes.
@@ -114,8 +110,6 @@ package enum TLSContextError: Error, Equatable, Sendable, CustomStringConvertibl
         case .refusedCertificate(let path, let reason): "certificate \(path) cannot be used: \(reason)"
         case .badTrustedCA(let path): "no readable CA certificate (PEM) in \(path)"
         case .badRevocationList: "no readable certificate revocation list (PEM)"
-        case .badPublicKeyPin(let text): "verify_certificate_spki \"\(text)\" is not the base64 of 32 bytes"
-        case .badCertificateHash(let text): "verify_certificate_hash \"\(text)\" is not 64 hexadecimal digits"
         case .emptyVersionRange: "the minimum TLS version is above the maximum"
         case .badProtocolName: "an ALPN protocol name must have 1 to 255 bytes"
         case .badTicketKey(let index, let count): "session_ticket_keys.keys[\(index)] has \(count) bytes; allowed: 80"

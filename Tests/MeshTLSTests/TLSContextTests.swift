@@ -51,12 +51,6 @@ struct TLSContextTests {
         options.revocationLists = bytes("none")
         #expect(failure(options) == .badRevocationList)
         options.revocationLists = nil
-        options.publicKeyPins = ["AAAA"]
-        #expect(failure(options) == .badPublicKeyPin("AAAA"))
-        options.publicKeyPins = []
-        options.certificateHashes = ["12:34"]
-        #expect(failure(options) == .badCertificateHash("12:34"))
-        options.certificateHashes = []
         options.minimumVersion = .tls13
         options.maximumVersion = .tls12
         #expect(failure(options) == .emptyVersionRange)

@@ -153,8 +153,8 @@ final class TLSContextFactory {
         }
         options.acceptsUntrusted = validation.acceptsUntrusted
         if let depth = validation.maxDepth { options.maxVerifyDepth = Int32(clamping: depth) }
-        options.publicKeyPins = validation.keyPins.map { TLSSources.base64($0) }
-        options.certificateHashes = validation.certificateHashes.map { TLSSources.hexadecimal($0) }
+        options.publicKeyPins = validation.keyPins.compactMap { Digest(bytes: $0) }
+        options.certificateHashes = validation.certificateHashes.compactMap { Digest(bytes: $0) }
         options.allowsExpired = validation.allowsExpired
         options.checksRevocationOfLeafOnly = validation.checksRevocationOfLeafOnly
     }
@@ -208,25 +208,5 @@ struct TLSSources {
         case .inline: "<inline>"
         case .file(let path): path
         }
-    }
-
-    static func hexadecimal(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    static func base64(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits: UInt32 = 0
-            for byte in group { bits = bits << 8 | UInt32(byte) }
-            bits <<= UInt32(8 * (3 - group.count))
-            for position in 0..<4 {
-                let index = Int(bits >> UInt32(18 - 6 * position) & 63)
-                text.append(position <= group.count ? alphabet[index] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

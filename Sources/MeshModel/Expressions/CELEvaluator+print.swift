@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import MeshHTTP
+import MeshIO
 
 // Values as `%CEL%` and `%TYPED_CEL%` print them.
 extension CELEvaluator {
@@ -46,7 +47,10 @@ extension CELEvaluator {
                 sink.append(number.isNaN ? "\"NaN\"" : number > 0 ? "\"Infinity\"" : "\"-Infinity\"")
             }
         case .string(let text): sink.append(jsonString: bytes(text))
-        case .bytes(let text): appendBase64(bytes(text), to: sink)
+        case .bytes(let text):
+            sink.append("\"")
+            Base64.encode(bytes(text)) { sink.append($0) }
+            sink.append("\"")
         case .duration(let nanoseconds):
             sink.append(nanoseconds < 0 ? "\"-" : "\"")
             sink.append(decimal: nanoseconds.magnitude / 1_000_000_000)
@@ -195,18 +199,5 @@ extension CELEvaluator {
             if sign != 0 { sink.append(sign) }
         }
         appendTrimmed(UInt64(nanoseconds.magnitude), unit: 1_000_000_000, to: sink)
-    }
-
-    private func appendBase64(_ bytes: UnsafeRawBufferPointer, to sink: ByteSink) {
-        let letters = StaticString("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-        sink.append("\"")
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = (0..<3).reduce(0 as UInt32) { $0 << 8 | (start + $1 < bytes.count ? UInt32(bytes[start + $1]) : 0) }
-            for place in 0..<4 {
-                let isThere = start + place <= bytes.count
-                sink.append(isThere ? letters.utf8Start[Int(group >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
-            }
-        }
-        sink.append("\"")
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshIO
 
 /// Prints wire bytes as JSON; see `Transcoder.json`. Well-known types are in `JSONPrinter+wellKnown.swift`.
 struct JSONPrinter {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MeshIO
 
 /// One run of JSON to wire; see `Transcoder.wire`. Well-known types are in `WireEncoder+wellKnown.swift`.
 struct WireEncoder {

@@ -1,29 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Base64 (RFC 4648) as protobuf's JSON mapping wants it: writes the standard alphabet with padding, reads both
-/// alphabets, padding optional.
+/// Base64 (RFC 4648): writes the standard alphabet with padding, reads both alphabets, padding optional, as protobuf's JSON
+/// mapping wants it.
 package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// Standard alphabet, padded.
     package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var out: [UInt8] = []
+        encode(bytes) { out.append($0) }
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// Standard alphabet, padded, letter by letter.
+    package static func encode(_ bytes: some Sequence<UInt8>, _ write: (UInt8) -> Void) {
         var bits: UInt32 = 0
         var count = 0
         for byte in bytes {
             bits = bits << 8 | UInt32(byte)
             count += 1
             if count == 3 {
-                for shift in [18, 12, 6, 0] { out.append(alphabet[Int(bits >> UInt32(shift) & 63)]) }
+                for place in 0...3 { write(alphabet[Int(bits >> UInt32(18 - 6 * place) & 63)]) }
                 (bits, count) = (0, 0)
             }
         }
-        if count == 1 {
-            out += [alphabet[Int(bits >> 2)], alphabet[Int(bits << 4 & 63)], 0x3D, 0x3D]
-        } else if count == 2 {
-            out += [alphabet[Int(bits >> 10)], alphabet[Int(bits >> 4 & 63)], alphabet[Int(bits << 2 & 63)], 0x3D]
+        guard count > 0 else { return }
+        bits <<= count == 1 ? 16 : 8
+        for place in 0...3 {
+            write(place <= count ? alphabet[Int(bits >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
         }
-        return String(decoding: out, as: UTF8.self)
     }
 
     /// Either alphabet, padded or not; nil for anything else.
