@@ -29,19 +29,20 @@ suppressions=$PWD/Scripts/sanitize-leaks.txt
 # leaks are the unit tests' business. What is freed waits a shorter time than usual, for suites that look at memory. Swift's
 # own crash handler is off: it reads memory as it likes, and would be reported for that.
 proxy_options="$common:detect_leaks=0:quarantine_size_mb=8"
+races=suppressions=$PWD/Scripts/sanitize-races.txt:print_suppressions=0
 failed=0
 
 swift build --build-tests --sanitize="$kind" --scratch-path "$scratch" || exit 1
 for part in "${parts[@]}"; do
     echo "$kind: $part"
     if [ "$part" = unit ]; then
-        ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$suppressions:print_suppressions=0 TSAN_OPTIONS=halt_on_error=0 \
+        ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$suppressions:print_suppressions=0 TSAN_OPTIONS=$races:halt_on_error=0 \
             swift test --skip-build --sanitize="$kind" --scratch-path "$scratch" || failed=1
     else
         suite=${part^}
         case $part in upstreams | faults | peers) suite=${suite%s} ;; esac
         suite=Tests/${suite}Tests
-        APUS_BINARY=$PWD/$scratch/debug/apus APUS_SANITIZED=$kind ASAN_OPTIONS=$proxy_options TSAN_OPTIONS=$common \
+        APUS_BINARY=$PWD/$scratch/debug/apus APUS_SANITIZED=$kind ASAN_OPTIONS=$proxy_options TSAN_OPTIONS=$common:$races \
             SWIFT_BACKTRACE=enable=no .venv/bin/python -m pytest -q -p no:cacheprovider "$suite" || failed=1
     fi
 done

@@ -13,12 +13,6 @@ def wait_until(condition, timeout=5.0, what="it"):
         time.sleep(0.02)
 
 
-def resident(proxy) -> int:
-    """Resident bytes."""
-    with open(f"/proc/{proxy.process.pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 def cpu_seconds(proxy) -> float:
     with open(f"/proc/{proxy.process.pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from faults import cpu_seconds, resident, wait_until
+from faults import cpu_seconds, wait_until
 
 from PythonKit import bootstrap as b
 from PythonKit.client import Connection, get, request
@@ -78,11 +78,11 @@ class _Hoarders:
 
 
 def _highest(proxy, seconds):
-    """Most resident bytes seen; looks every 20 ms."""
+    """Most resident memory seen, in KiB; looks every 20 ms."""
     highest = 0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and proxy.is_alive():
-        highest = max(highest, resident(proxy))
+        highest = max(highest, proxy.resident_kilobytes())
         time.sleep(0.02)
     return highest
 
@@ -116,15 +116,15 @@ def test_near_its_memory_limit_the_process_sheds_and_stays_below(start, big_upst
     count = 60
     listener = {"per_connection_buffer_limit_bytes": 8 * _MIB}
     free = start(upstream_port=big_upstream.port, listener=listener)
-    limit = resident(free.proxy) // _MIB + 100
+    limit = free.proxy.resident_kilobytes() // 1024 + 100
     hoarders, highest = _load(free, count)
     hoarders.close()
-    assert highest > (limit + 50) * _MIB, "the load proves nothing"
+    assert highest > (limit + 50) * 1024, "the load proves nothing"
 
     bounded = start(upstream_port=big_upstream.port, listener=listener, arguments=("--memory-limit-mb", str(limit)))
     hoarders, highest = _load(bounded, count)
     try:
-        assert highest < limit * _MIB, f"{highest / _MIB:.0f} MiB with a limit of {limit}"
+        assert highest < limit * 1024, f"{highest / 1024:.0f} MiB with a limit of {limit}"
         stats = bounded.proxy.stats("overload.")
         assert stats["overload.envoy.overload_actions.reset_high_memory_stream.count"] > 0, stats
     finally:

@@ -112,10 +112,6 @@ class Hostile:
         self.upstream.close_connections()
         self._stats = self.proxy.stats()
 
-    def resident_kilobytes(self):
-        with open(f"/proc/{self.proxy.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
     def prove_it_still_serves(self):
         self.upstream.reset_records()
         self.upstream.close_connections()

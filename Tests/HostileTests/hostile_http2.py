@@ -74,7 +74,7 @@ class HostileHTTP2:
     def begin(self):
         self._reset()
         self._stats = self.proxy.stats()
-        self._resident = self.resident_kilobytes()
+        self._resident = self.proxy.resident_kilobytes()
         self._log_starts = {path: path.stat().st_size for path in self.directory.glob("*.log")}
 
     def _reset(self):
@@ -82,13 +82,8 @@ class HostileHTTP2:
             upstream.reset_records()
             upstream.close_connections()
 
-    def resident_kilobytes(self):
-        with open(f"/proc/{self.proxy.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
     def grew_by_less_than(self, kilobytes):
-        grown = self.resident_kilobytes() - self._resident
-        assert grown < kilobytes, f"resident memory grew by {grown} kB"
+        self.proxy.assert_grew_by_less_than(kilobytes, self._resident)
 
     def prove_it_still_serves(self):
         self._reset()

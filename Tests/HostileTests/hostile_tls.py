@@ -113,15 +113,10 @@ class HostileTLS:
             upstream.close_connections()
             upstream.context = None
         self._stats = self._ssl_stats()
-        self._resident = self.resident_kilobytes()
-
-    def resident_kilobytes(self):
-        with open(f"/proc/{self.proxy.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        self._resident = self.proxy.resident_kilobytes()
 
     def grew_by_less_than(self, kilobytes):
-        grown = self.resident_kilobytes() - self._resident
-        assert grown < kilobytes, f"resident memory grew by {grown} kB"
+        self.proxy.assert_grew_by_less_than(kilobytes, self._resident)
 
     def prove_it_still_serves(self):
         self.upstream.reset_records()

@@ -478,7 +478,7 @@ def test_case_29_pipelining_without_reading_is_bounded(proxy):
         except (TimeoutError, BrokenPipeError, ConnectionResetError):
             pass
         assert sent < 64 * 1024 * 1024, "the proxy read on without bound"
-    assert proxy.resident_kilobytes() < 400_000
+    assert proxy.proxy.resident_kilobytes() < 400_000
 
 
 @pytest.mark.parametrize(

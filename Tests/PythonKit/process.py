@@ -2,6 +2,7 @@
 """One proxy process: started from a bootstrap, ready by admin, ended by its PID."""
 
 import atexit
+import os
 import pathlib
 import signal
 import socket
@@ -82,6 +83,15 @@ class Proxy:
             if pattern in name and value.isdigit():
                 result[name] = int(value)
         return result
+
+    def resident_kilobytes(self) -> int:
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+    def assert_grew_by_less_than(self, kilobytes, since):
+        """Resident memory against what it was; not with the thread sanitizer, which keeps a shadow of all memory."""
+        grown = self.resident_kilobytes() - since
+        assert grown < kilobytes or os.environ.get("APUS_SANITIZED") == "thread", f"resident memory grew by {grown} kB"
 
     def is_alive(self) -> bool:
         return self.process.poll() is None
