@@ -12,7 +12,7 @@ package protocol EndOfTurn: AnyObject {
 /// of a class costs a load where a protocol requirement costs a call.
 ///
 /// Order of a turn: events → mail → timers → flush of every dirty stream → `onEndOfTurn` calls → flush again of what
-/// those dirtied (bounded) → block.
+/// those dirtied (bounded) → long work, if nothing was ready or it is owed time → block.
 open class EventLoop {
     /// Slabs of this loop.
     @usableFromInline package final let pool: SlabPool
@@ -132,6 +132,39 @@ open class EventLoop {
             if pool.trim(otherBytes: trimmedBytes) { onPagesReturned?() }
         }
     }
+
+    // MARK: Long work
+
+    private final var longWork = LongWorkQueue()
+    private final var pacing = LongWorkPacing()
+
+    /// Whether a step of long work waits; a loop that has some must not block.
+    package final var hasLongWork: Bool { !longWork.isEmpty }
+
+    /// Has `work` take a step when no event is ready, or when events have had their share of the time; first come, first
+    /// served. Retained until then.
+    package final func whenQuiet(_ work: any LongWork) { longWork.append(work) }
+
+    /// Takes one step if the loop is quiet, else as many as are due. Implementations call it after `runEndOfTurn`, so that
+    /// what a turn has to say does not wait for it.
+    ///
+    /// - Parameter isQuiet: the wait of this turn brought no event.
+    /// - Parameter clock: the monotonic clock, in nanoseconds, of which `now` was read when the events came.
+    package final func runLongWork(isQuiet: Bool, clock: () -> UInt64) {
+        var time = clock()
+        pacing.eventsTook(time &- now.nanoseconds)
+        while isQuiet || pacing.isStepDue, let work = longWork.popFirst() {
+            guard work.takeLongStep() else { continue }
+            let end = clock()
+            pacing.stepTook(end &- time)
+            time = end
+            if isQuiet { break }
+        }
+        if longWork.isEmpty { pacing.ranOut() }
+    }
+
+    /// Drops steps that were not taken, for a loop that ends.
+    package final func dropLongWork() { longWork.removeAll() }
 
     private final func releaseRetired() {
         // Called from the loop itself, with no handler on the stack; what the objects' ends retire waits for the next turn.

@@ -27,10 +27,14 @@ package struct TLSClientParameters {
 /// Ciphertext waits in the transport's rings, plaintext in this stream's: what is not read is not decrypted, and what the
 /// transport does not take is not encrypted.
 ///
+/// A step of the handshake is long work for the loop: it is taken when nothing else is ready, one at a time, and nothing
+/// more is read until then.
+///
 /// Invariants:
 /// - `ssl` exists until `closeTransport`; no handler is called while OpenSSL is at work;
-/// - nothing is decrypted while reading is paused and the handshake is complete.
-package final class TLSStream: ByteStream, EndOfTurn {
+/// - nothing is decrypted while reading is paused and the handshake is complete;
+/// - while `isStepDue` the loop has this stream among its long work, and the transport is paused for it.
+package final class TLSStream: ByteStream, EndOfTurn, LongWork {
     package let transport: ByteStream
     package let context: TLSContext
     let workspace: TLSWorkspace
@@ -68,6 +72,7 @@ package final class TLSStream: ByteStream, EndOfTurn {
     var isHelloTooLong = false
     private var isShutdownSent = false
     private var isTransportPaused = false
+    private var isStepDue = false
     private var isTurnEndScheduled = false
     private var hasResumed = false
     private var isFailing = false
@@ -182,7 +187,7 @@ package final class TLSStream: ByteStream, EndOfTurn {
     func transportEnded() {
         if isHandshakeComplete {
             endInputIfDrained()
-        } else {
+        } else if !isStepDue {
             fail(TLSFailure(stat: nil, text: "the peer left during the handshake", code: 0, verifyResult: 0))
         }
     }
@@ -202,11 +207,36 @@ package final class TLSStream: ByteStream, EndOfTurn {
 
     private func advance() {
         guard !isClosed else { return }
-        if !isHandshakeComplete { advanceHandshake() }
-        if isHandshakeComplete, !isClosed { receive() }
+        if isHandshakeComplete {
+            receive()
+        } else if !isStepDue, !transport.input.isEmpty || isHelloDue {
+            isStepDue = true
+            transport.pauseReading()
+            loop.whenQuiet(self)
+        }
     }
 
     // MARK: Handshake
+
+    /// A client's handshake that has not begun.
+    private var isHelloDue: Bool {
+        guard let ssl else { return false }
+        return context.options.role == .client && SSL_in_before(ssl) != 0
+    }
+
+    package func takeLongStep() -> Bool {
+        isStepDue = false
+        guard !isClosed else { return false }
+        advanceHandshake()
+        if isHandshakeComplete, !isClosed { receive() }
+        guard !isClosed else { return true }
+        if !isHandshakeComplete, transport.isInputEnded { transportEnded() }
+        if !transport.isClosed {
+            transport.input.settle(from: loop.pool)
+            transport.resumeReading()
+        }
+        return true
+    }
 
     private func advanceHandshake() {
         guard let ssl else {

@@ -11,7 +11,8 @@ package import MeshIO
 /// interest, and a turn of its own to close; a socket in our set costs one, one and none. libuv's backend descriptor is a
 /// member of the set, and `uv_run` is called when it is ready.
 ///
-/// A turn: end of the previous one → `epoll_wait` → one reading of the clock → socket events → libuv → timers.
+/// A turn: end of the previous one → `epoll_wait` → one reading of the clock → socket events → libuv → timers → where long
+/// work waits: the end of this turn, and a step of it.
 ///
 /// Invariants:
 /// - the wait is never longer than to `timers.earliestArmed`, and does not block while the end of the turn left work;
@@ -105,6 +106,10 @@ package final class UVLoop: EventLoop, TimerTarget {
             preciseTarget?.onPreciseDeadline()
         }
         if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
+        if hasLongWork {
+            runEndOfTurn()
+            runLongWork(isQuiet: count <= 0, clock: apus_monotonic)
+        }
     }
 
     /// Makes `run` return after this turn. On the loop's thread; others wake it first.
@@ -124,6 +129,7 @@ package final class UVLoop: EventLoop, TimerTarget {
         pipes.closeAll()
         timers.free(&trimTimer)
         while uv_run(uv, UV_RUN_DEFAULT) != 0 {}
+        dropLongWork()
         runEndOfTurn()
         let left = uv_loop_close(uv)
         assert(left == 0, "a libuv handle was not closed")
@@ -192,7 +198,7 @@ package final class UVLoop: EventLoop, TimerTarget {
 
     /// How long the wait may last; rounded up, so that it is not over before a timer's tick.
     private func waitMilliseconds() -> Int32 {
-        if hasPendingTurnEnd || hasChangedHandles || isStopping { return 0 }
+        if hasPendingTurnEnd || hasLongWork || hasChangedHandles || isStopping { return 0 }
         let tick = timers.earliestArmed
         guard tick != .max else { return -1 }
         let (due, overflow) = tick.multipliedReportingOverflow(by: 1_000_000)

@@ -5,7 +5,8 @@ package import Testing
 
 /// A loop that a test turns by hand: time stands still until `advance`, connections are in memory.
 ///
-/// A turn delivers what the pipes carry and runs the end of the turn, until nothing is left to do.
+/// A turn delivers what the pipes carry and runs the end of the turn, until nothing is left to do. Long work is done when
+/// nothing else is.
 package final class ManualLoop: EventLoop {
     /// What happens to a connection to a registered address.
     package enum Reception {
@@ -127,7 +128,9 @@ package final class ManualLoop: EventLoop {
                 stream.onReady()
             }
             runEndOfTurn()
-            if ready.isEmpty, !hasPendingTurnEnd, !wakers.contains(where: \.isAwake) { return }
+            guard ready.isEmpty, !hasPendingTurnEnd, !wakers.contains(where: \.isAwake) else { continue }
+            if !hasLongWork { return }
+            runLongWork(isQuiet: true) { now.nanoseconds }
         }
         Issue.record("the loop does not come to rest", sourceLocation: location)
     }

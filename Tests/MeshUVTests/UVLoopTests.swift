@@ -49,6 +49,55 @@ struct UVLoopTests {
         rig.finish()
     }
 
+    /// Long work that leaves a trace, and may write when its turn comes.
+    final class Step: LongWork {
+        let body: () -> Void
+        init(_ body: @escaping () -> Void) { self.body = body }
+        func takeLongStep() -> Bool {
+            body()
+            return true
+        }
+    }
+
+    @Test func whatBecomesReadyInAStepIsHandledBeforeTheNext() throws {
+        let rig = Rig()
+        let pair = try rig.pair()
+        var log: [String] = []
+        pair.serverEvents.onData = { stream in
+            log.append("request")
+            stream.write([2])
+        }
+        pair.clientEvents.onData = { _ in log.append("answer") }
+        rig.loop.whenQuiet(Step {
+            log.append("first")
+            pair.client.write([1])
+        })
+        rig.loop.whenQuiet(Step {
+            log.append("second")
+            // The answer was flushed at the end of its turn and not behind this step.
+            #expect(pair.server.output.isEmpty && pair.server.sentBytes == 1)
+        })
+        rig.run(until: { !rig.loop.hasLongWork && log.contains("answer") })
+        #expect(log.firstIndex(of: "first") == 0)
+        #expect(log.firstIndex(of: "request") == 1)
+        #expect(log.count == 4 && log.contains("second"))
+        pair.client.close()
+        pair.server.close()
+        rig.finish()
+    }
+
+    @Test func aLoopWithLongWorkDoesNotBlock() {
+        let rig = Rig()
+        var taken = 0
+        for _ in 0..<3 { rig.loop.whenQuiet(Step { taken += 1 }) }
+        // Without any event or timer, a wait would have no end.
+        for _ in 0..<3 { rig.loop.runOnce() }
+        #expect(taken == 3 && !rig.loop.hasLongWork)
+        rig.loop.whenQuiet(Step { taken += 1 })
+        rig.finish()
+        #expect(taken == 3, "dropped with the loop")
+    }
+
     @Test func anEarlierTimerMovesTheWakeUpForward() {
         let rig = Rig()
         let ticks = Ticks()
