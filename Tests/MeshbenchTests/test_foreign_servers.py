@@ -234,6 +234,26 @@ def test_tcp_blocks_and_bulk_move_bytes_both_ways(meshbench, tmp_path):
     assert download["bytesPerSecond"] > 10_000_000
 
 
+def test_an_echo_of_other_bytes_is_a_wrong_answer(meshbench, tmp_path):
+    def scramble(client):
+        while data := client.recv(65536):
+            client.sendall(data[:-1] + b"!")
+
+    def shout(connection):
+        with contextlib.suppress(Exception):
+            for message in connection:
+                connection.send(message.upper())
+
+    with tcp_server(scramble) as port:
+        flags = ["--body-size", 100, "--rate", 40, "-c", 1, *SHORT]
+        block = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", *flags)
+        duplex = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--tcp-mode", "duplex", "-c", 1, "--body-size", 65536, *SHORT)
+    with websocket_server(shout) as port:
+        message = meshbench.run(tmp_path, f"ws://127.0.0.1:{port}/", *flags)
+    assert block["failures"] == message["failures"] == {"wrong answer": 20}
+    assert duplex["failures"]["wrong answer"] > 0
+
+
 def test_a_wrong_echo_is_malformed(meshbench, tmp_path):
     def babble(client):
         client.recv(65536)
