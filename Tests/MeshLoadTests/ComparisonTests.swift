@@ -179,6 +179,23 @@ import Testing
     }
 }
 
+@Suite struct BulkCheckTests {
+    @Test func bytesThatWereNotPassedOnAreWrong() {
+        #expect(BulkCheck(taken: 2e9, delivered: 4e9, connections: 1).wrong.isEmpty)
+        // Some are on their way.
+        #expect(BulkCheck(taken: 2e9, delivered: 3.9e9, connections: 8).wrong.isEmpty)
+        #expect(BulkCheck(taken: 2e9, delivered: 2.5e9, connections: 8).wrong == "it took 2.00 GB and passed 500 MB on at most")
+        #expect(BulkCheck(taken: 2e9, delivered: 1.9e9, connections: 1).wrong == "it took 2.00 GB and passed 0 B on at most")
+    }
+
+    @Test func theKernelsCountOfDeliveredBytesIsRead() {
+        let text = "TcpExt: A InOctets\nTcpExt: 1 2\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 12345 7\n"
+        #expect(MachineUse.deliveredBytes(text) == 12_345)
+        #expect(MachineUse.deliveredBytes("IpExt: InOctets\n") == nil)
+        #expect(MachineUse.deliveredBytes("IpExt: A\nIpExt: 1\n") == nil)
+    }
+}
+
 @Suite struct MachineUseTests {
     @Test func whatOthersUsedIsWhatIsLeftOfTheBusyTime() {
         let use = MachineUse(busy: 2, proxy: 0.9, upstream: 0.3, load: 0.5, wall: 1)

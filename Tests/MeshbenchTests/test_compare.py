@@ -145,6 +145,17 @@ def test_who_answers_wrongly_cannot_win(meshbench, tmp_path, answers):
     assert not scenario["isValid"] and "invalid against liar" in scenario["verdict"] and "wrong answer" in scenario["verdict"]
 
 
+def test_who_passes_no_bytes_on_cannot_win(meshbench, tmp_path):
+    """In bulk there is nothing to answer: this one takes everything and keeps it."""
+    liar = tmp_path / "liar"
+    liar.write_text(LIAR.replace("{answers}", repr([b""])))
+    liar.chmod(0o755)
+    done = compare(meshbench, tmp_path, "--proxy", "apus", "--proxy", f"envoy@liar={liar}", "--scenario", "tcp-bulk-1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    scenario = json.loads((tmp_path / "report.json").read_text())["scenarios"][0]
+    assert "invalid against liar: liar: it took" in scenario["verdict"]
+
+
 def test_who_answers_rightly_is_compared_whoever_it_is(meshbench, tmp_path):
     """The same program with the right answer: the check is of answers."""
     honest = tmp_path / "honest"

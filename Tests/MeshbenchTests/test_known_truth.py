@@ -157,13 +157,17 @@ def test_a_server_that_dies_loses_no_request_of_the_count(meshbench, tmp_path):
         ("https", [], ["-p", "http1"]),
         ("https", [], ["-p", "http1", "--connect-per-request", "--resume"]),
         ("https", [], ["-p", "http2", "-s", "32"]),
+        ("https", [], ["-p", "grpc", "-s", "8", "--grpc-call", "bidi", "--messages", "5", "--body-size", "exp:2000"]),
+        ("ws", [], ["--body-size", "uniform:0-10000"]),
+        ("wss", [], ["--body-size", "100"]),
+        ("tls", ["--tcp"], ["--body-size", "lognormal:2000:1.5"]),
     ],
 )
 def test_every_protocol_runs_without_a_failure(meshbench, tmp_path, credential, target, serve, flags):
-    if target == "https":
+    if target in ("https", "wss", "tls"):
         serve = [*serve, "--cert", credential.certificate_path, "--key", credential.key_path]
     with meshbench.serve(*serve) as server:
-        path = "" if target == "tcp" else "/"
+        path = "" if target in ("tcp", "tls") else "/"
         summary = meshbench.run(
             tmp_path, f"{target}://{server.address}{path}", "--closed", "-c", 4, "-d", "0.5s", "--warm-up", "0.2s", *flags
         )

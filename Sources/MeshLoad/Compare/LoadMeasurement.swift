@@ -137,12 +137,18 @@ struct LoadMeasurement {
         }
         return ComparisonRunRecord(
             variant: variant.label, round: round, metrics: Dictionary(uniqueKeysWithValues: metrics.map { ($0.key.rawValue, $0.value) }),
-            failures: failures, completed: result.completed, wrong: wrong(result), isDropped: one.use.isSpoiled)
+            failures: failures, completed: result.completed, wrong: wrong(one), isDropped: one.use.isSpoiled)
     }
 
     /// What is wrong with the run as a whole; answers that were wrong are among its failures.
-    private func wrong(_ result: LoadResult) -> String {
+    private func wrong(_ one: Once) -> String {
+        let result = one.result
         guard result.completed > 0 else { return "no request was answered rightly" }
+        if scenario.load.isBulk {
+            return BulkCheck(
+                taken: Double(result.recorder.bytesSent), delivered: one.use.delivered, connections: scenario.load.connections
+            ).wrong
+        }
         guard scenario.load.resumes else { return "" }
         return ResumptionCheck(
             connections: result.recorder.connections, resumed: result.recorder.resumedSessions, atOnce: scenario.load.connections
@@ -174,5 +180,23 @@ struct ResumptionCheck: Equatable, Sendable {
 
     var wrong: String {
         resumed + UInt64(2 * atOnce) < connections ? "\(connections - resumed) of \(connections) connections were not resumed" : ""
+    }
+}
+
+/// Whether a proxy passed on what it took in bulk, of which no answer tells.
+struct BulkCheck: Equatable, Sendable {
+    /// Bytes that the proxy took from the load.
+    var taken: Double
+    /// Bytes that IP delivered meanwhile: to the proxy and from it.
+    var delivered: Double
+    var connections: Int
+
+    /// What may still be on its way through a connection at the end, in the buffers of the kernel and of the proxy. - Unit: bytes.
+    static let underWay = 16.0 * 1_048_576
+
+    var wrong: String {
+        let passed = delivered - taken
+        guard passed + Double(connections) * BulkCheck.underWay < taken else { return "" }
+        return "it took \(DurationText.bytes(UInt64(taken))) and passed \(DurationText.bytes(UInt64(max(0, passed)))) on at most"
     }
 }
