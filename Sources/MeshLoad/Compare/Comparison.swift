@@ -35,8 +35,8 @@ public struct ComparisonPlan: Sendable {
         self.command = command
     }
 
-    /// An open loop leaves the proxy idle between requests, and what waking up costs differs from run to run by a tenth, however
-    /// long the runs are; only more of them help. Memory repeats within a percent, and takes its time.
+    /// An open loop leaves the proxy idle between requests, and what waking up costs differs from run to run by a tenth, and
+    /// hardly less when they are longer; more of them help. Memory repeats within a percent, and takes its time.
     func rounds(_ scenario: ComparisonScenario) -> Int {
         switch scenario.kind {
         case .load where scenario.isOpen: rounds * ComparisonPlan.openRounds

@@ -69,12 +69,12 @@ public struct SearchReport: Equatable, Sendable, Codable {
         let sorted = trials.sorted { $0.rate < $1.rate }
         let marks = LinePlot.timeMarks(sorted.last?.rate ?? 1).map { ($0.x, DurationText.count($0.x)) }
         func plot(_ title: String, _ lines: [(String, String, (Trial) -> Double?)], _ text: @escaping (Double) -> String) -> String {
-            LinePlot(
-                title: title, xLabel: "requests a second",
-                lines: lines.map { name, colour, value in
-                    LinePlot.Line(name: name, colour: colour, points: sorted.compactMap { trial in value(trial).map { (trial.rate, $0) } })
-                }, xMarks: marks, yText: text
-            ).svg()
+            let drawn = lines.map { name, colour, value in
+                LinePlot.Line(name: name, colour: colour, points: sorted.compactMap { trial in value(trial).map { (trial.rate, $0) } })
+            }
+            // One trial is no line.
+            guard drawn.contains(where: { $0.points.count > 1 }) else { return "" }
+            return LinePlot(title: title, xLabel: "requests a second", lines: drawn, xMarks: marks, yText: text).svg()
         }
         body += "<div class=\"plots\">"
         // Where a condition broke, latency is that of overload and would flatten all that matters.
