@@ -36,30 +36,18 @@ struct CompareCommand: ParsableCommand {
     var proxy: [String] = []
     @Option(help: "Scenarios, separated by commas; may be repeated.")
     var scenario: [String] = ["h1,h2,mtls,tcp,routes"]
-    @Option(help: "Alternating rounds. (default: 5)")
+    @Option(help: "Alternating rounds; an open loop has three times as many. (default: 5)")
     var rounds: Int?
-    @Option(help: "Length of a run. (default: 1s)")
+    @Option(help: "Length of a run; of an open loop half of it, at least half a second. (default: 1s)")
     var duration: Seconds?
     @Flag(help: "Two rounds of half a second: a look, not a measurement.")
     var quick = false
-    @Option(help: "CPU of the proxy.")
-    var proxyCpu = 0
-    @Option(help: "CPU of upstream and load.")
-    var loadCpu = 1
     @Option(help: "File with bounds to hold the result against: [{\"scenario\": \"h1-tiny\", \"metric\": \"cpu\", \"at_most\": 0.4, \"against\": \"envoy\"}]. Exit 2 when one is missed.")
     var bounds: String?
-    @Option(help: "Write the result as JSON.")
-    var json: String?
-    @Option(help: "Write every run as CSV.")
-    var csv: String?
-    @Option(help: "Write a page with plots.")
-    var html: String?
+    @OptionGroup var reports: ReportOptions
     @Option(help: "Write the tables as Markdown.")
     var markdown: String?
-    @Option(help: "Keep configurations, certificates and logs in this folder.")
-    var folder: String?
-    @Flag(help: "Write configurations and certificates to --folder, print as JSON how each proxy is started and where it looks for its upstream, and start nothing.")
-    var writeOnly = false
+    @OptionGroup var places: PlaceOptions
     @Flag(help: "List the scenarios and end.")
     var list = false
 
@@ -80,13 +68,15 @@ struct CompareCommand: ParsableCommand {
                 asked = try ComparisonBound.read(bytes, path: bounds)
             }
         } catch { throw ValidationError(error) }
-        // Files point at each other by their whole paths.
-        if writeOnly, folder == nil { throw ValidationError("--write-only needs --folder") }
-        let place = folder.map { URL(fileURLWithPath: $0).path } ?? NSTemporaryDirectory() + "meshbench-\(getpid())"
-        defer { if folder == nil { try? FileManager.default.removeItem(atPath: place) } }
+        try places.withFolder { try compare(choices, scenarios, asked, folder: $0) }
+    }
+
+    private func compare(
+        _ choices: [ProxyChoice], _ scenarios: [ComparisonScenario], _ asked: [ComparisonBound], folder: String
+    ) throws {
         let plan = ComparisonPlan(
             proxies: choices, scenarios: scenarios, rounds: rounds ?? (quick ? 2 : 5), seconds: duration?.value ?? (quick ? 0.5 : 1),
-            warmUp: quick ? 0.3 : 0.5, proxyCPU: proxyCpu, loadCPU: loadCpu, folder: place,
+            warmUp: quick ? 0.3 : 0.5, proxyCPU: places.proxyCpu, loadCPU: places.loadCpu, folder: folder,
             command: "meshbench " + CommandLine.arguments.dropFirst().joined(separator: " "))
         let line = StepLine()
         var report: ComparisonReport
@@ -94,8 +84,8 @@ struct CompareCommand: ParsableCommand {
             let comparison = try Comparison(plan) { line.show($0) }
             // Who names no proxies means those that are there.
             if !proxy.isEmpty { for text in comparison.notFound { line.note(text) } }
-            if writeOnly {
-                return print(String(decoding: ComparisonStart.json(try comparison.write()), as: UTF8.self), terminator: "")
+            if places.writeOnly {
+                return print(String(decoding: FileReport.json(try comparison.write()), as: UTF8.self), terminator: "")
             }
             report = try comparison.run()
         } catch {
@@ -105,9 +95,7 @@ struct CompareCommand: ParsableCommand {
         line.clear()
         report.hold(asked)
         print(ComparisonText.text(report), terminator: "")
-        if let json { try FileContents.write(report.json, to: json) }
-        if let csv { try FileContents.write(Array(ComparisonText.csv(report).utf8), to: csv) }
-        if let html { try FileContents.write(Array(ComparisonPage.page(report).utf8), to: html) }
+        try reports.write(json: FileReport.json(report), csv: ComparisonText.csv(report), html: ComparisonPage.page(report))
         if let markdown { try FileContents.write(Array(ComparisonText.markdown(report).utf8), to: markdown) }
         if !report.isValid || !report.keepsItsBounds { throw ExitCode(2) }
     }

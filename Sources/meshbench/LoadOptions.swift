@@ -14,10 +14,7 @@ struct LoadOptions: ParsableArguments {
     var connections = 10
     @Option(name: .shortAndLong, help: "Streams on each connection (http2, grpc).")
     var streams = 1
-    @Option(name: .shortAndLong, help: "Threads that make the load.")
-    var workers = 1
-    @Option(help: "Pin the workers to CPUs, from this number on.")
-    var pin: Int?
+    @OptionGroup var threads: ThreadOptions
     @Option(name: .shortAndLong, help: "Measured time.")
     var duration = Seconds(10)
     @Option(help: "Load before it, not counted.")
@@ -82,12 +79,10 @@ struct LoadOptions: ParsableArguments {
         let scenario = LoadScenario(
             name: name ?? "\(chosen.rawValue) \(place.host):\(place.port)", target: place.address, loadProtocol: chosen, tls: tls,
             requests: plan, shape: shape, connections: connections, streams: streams, connectsPerRequest: connectPerRequest,
-            workers: workers, firstCPU: pin, duration: duration.value, warmUp: warmUp.value, timeout: timeout.value, seed: seed,
+            workers: threads.workers, firstCPU: threads.pin, duration: duration.value, warmUp: warmUp.value, timeout: timeout.value, seed: seed,
             grpcCall: grpcCall, messages: messages, tcpMode: tcpMode)
-        do throws(ScenarioError) {
-            try ProcessorCount.check(pin: pin, workers: workers)
-            try scenario.check()
-        } catch { throw ValidationError(error) }
+        try threads.check()
+        do throws(ScenarioError) { try scenario.check() } catch { throw ValidationError(error) }
         return scenario
     }
 

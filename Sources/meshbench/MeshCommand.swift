@@ -40,18 +40,8 @@ struct MeshCommand: ParsableCommand {
     var rounds = 3
     @Option(help: "Load on each of them.")
     var duration = Seconds(1)
-    @Option(help: "CPU of the data plane.")
-    var proxyCpu = 0
-    @Option(help: "CPU of upstream and load.")
-    var loadCpu = 1
-    @Option(help: "Write the result as JSON.")
-    var json: String?
-    @Option(help: "Write a page with plots.")
-    var html: String?
-    @Option(help: "Keep configurations and logs in this folder.")
-    var folder: String?
-    @Flag(help: "Write the configurations to --folder, start nothing.")
-    var writeOnly = false
+    @OptionGroup var reports: ReportOptions
+    @OptionGroup var places: PlaceOptions
 
     func run() throws {
         var shapes: [MeshShape] = []
@@ -59,20 +49,19 @@ struct MeshCommand: ParsableCommand {
             guard let count = Int(text) else { throw ValidationError("services: found '\(text)'; allowed: numbers, such as 10,100,1000") }
             shapes.append(MeshShape(services: count, endpoints: endpoints, routes: routes))
         }
-        // Files point at each other by their whole paths.
-        let place = folder.map { URL(fileURLWithPath: $0).path } ?? NSTemporaryDirectory() + "meshbench-\(getpid())"
-        if writeOnly {
-            guard folder != nil else { throw ValidationError("--write-only needs --folder") }
-            return try write(shapes, place)
+        try places.withFolder { folder in
+            if places.writeOnly { try write(shapes, folder) } else { try measure(shapes, folder: folder) }
         }
-        defer { if folder == nil { try? FileManager.default.removeItem(atPath: place) } }
+    }
+
+    private func measure(_ shapes: [MeshShape], folder: String) throws {
         let plan: MeshPlan
         do throws(ScenarioError) {
             var choices: [ProxyChoice] = []
             for text in proxy.flatMap({ $0.split(separator: ",").map(String.init) }) { choices.append(try ProxyChoice(text)) }
             plan = MeshPlan(
-                proxies: choices, shapes: shapes, form: form, rounds: rounds, seconds: duration.value, asked: asked, proxyCPU: proxyCpu,
-                loadCPU: loadCpu, folder: place, command: "meshbench " + CommandLine.arguments.dropFirst().joined(separator: " "))
+                proxies: choices, shapes: shapes, form: form, rounds: rounds, seconds: duration.value, asked: asked, proxyCPU: places.proxyCpu,
+                loadCPU: places.loadCpu, folder: folder, command: "meshbench " + CommandLine.arguments.dropFirst().joined(separator: " "))
             try plan.check()
         } catch { throw ValidationError(error) }
         let line = StepLine()
@@ -87,8 +76,7 @@ struct MeshCommand: ParsableCommand {
         }
         line.clear()
         print(report.text, terminator: "")
-        if let json { try FileContents.write(report.json, to: json) }
-        if let html { try FileContents.write(Array(report.page.utf8), to: html) }
+        try reports.write(json: FileReport.json(report), csv: report.csv, html: report.page)
         if !report.isValid { throw ExitCode(2) }
     }
 

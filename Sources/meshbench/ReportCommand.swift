@@ -15,8 +15,7 @@ struct ReportCommand: ParsableCommand {
 
     @Argument(help: "Results that `run --json` wrote; one or two.")
     var files: [String]
-    @Option(help: "Write a page with plots.")
-    var html: String?
+    @OptionGroup var reports: ReportOptions
 
     func run() throws {
         guard (1...2).contains(files.count) else { throw ValidationError("found \(files.count) files; allowed: one or two") }
@@ -24,11 +23,13 @@ struct ReportCommand: ParsableCommand {
             guard let bytes = FileContents.bytes(path) else { throw ValidationError("\(path): cannot be read") }
             do throws(ScenarioError) { return try FileReport.read(bytes, path: path) } catch { throw RunFailure(error.description) }
         }
-        if summaries.count == 2 {
-            print(TextReport.comparison(summaries[0], summaries[1]), terminator: "")
-        } else {
-            print(TextReport.text(summaries[0]), terminator: "")
+        guard summaries.count == 2 else {
+            let summary = summaries[0]
+            print(TextReport.text(summary), terminator: "")
+            return try reports.write(json: FileReport.json(summary), csv: FileReport.csv(summary), html: HTMLReport.page(summaries))
         }
-        if let html { try FileContents.write(Array(HTMLReport.page(summaries).utf8), to: html) }
+        let compared = RunComparison(summaries[0], summaries[1])
+        print(TextReport.comparison(summaries[0], summaries[1]), terminator: "")
+        try reports.write(json: FileReport.json(compared), csv: FileReport.csv(compared), html: HTMLReport.page(summaries))
     }
 }

@@ -31,20 +31,12 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var load: LoadOptions
     @OptionGroup var shape: ShapeOptions
-    @Option(help: "Process whose CPU and memory are measured, with all below it.")
-    var observe: Int32?
-    @Option(help: "The same for a cgroup (v2) folder.")
-    var observeCgroup: String?
+    @OptionGroup var observing: ObserveOptions
     @Option(name: .customLong("fail-if"), help: "Exit 2 when the result is beyond it: 'p99>5ms', 'errors>0.1%', 'rps<1000', 'cpu>20us', 'rss>50MB'.")
     var failIf: [String] = []
     @Option(help: "Target without the proxy: the same load goes there first, and its latencies are subtracted.")
     var baseline: String?
-    @Option(help: "Write the result as JSON.")
-    var json: String?
-    @Option(help: "Write the course of the run as CSV.")
-    var csv: String?
-    @Option(help: "Write a page with plots.")
-    var html: String?
+    @OptionGroup var reports: ReportOptions
     @Flag(help: "Print nothing while it runs.")
     var quiet = false
 
@@ -61,31 +53,19 @@ struct RunCommand: ParsableCommand {
             }
             base = RunBaseline(RunSummary(try measure(try load.scenario(shape, at: baseline), observed: nil)))
         }
-        let result = try measure(scenario, observed: observed)
+        let result = try measure(scenario, observed: observing.subject)
         var summary = RunSummary(result)
         summary.baseline = base
         print(TextReport.text(summary), terminator: "")
         if let error = result.lastConnectError, result.failures.total > 0 { print("  the last connection that failed: \(error)") }
-        if let json { try FileContents.write(FileReport.json(summary), to: json) }
-        if let csv { try FileContents.write(Array(FileReport.csv(summary).utf8), to: csv) }
-        if let html { try FileContents.write(Array(HTMLReport.page([summary]).utf8), to: html) }
+        try reports.write(json: FileReport.json(summary), csv: FileReport.csv(summary), html: HTMLReport.page([summary]))
         let crossed = thresholds.filter { $0.isCrossed(by: summary) }
         for threshold in crossed { print("  FAILED: \(threshold)") }
         if !crossed.isEmpty { throw ExitCode(2) }
     }
 
     private func measure(_ scenario: LoadScenario, observed: ObservedSubject?) throws -> LoadResult {
-        var run = LoadRun(scenario, observed: observed)
-        let progress = ProgressLine(isQuiet: quiet)
-        defer { progress.clear() }
-        run.onProgress = { progress.show($0) }
-        do throws(ScenarioError) { return try run.run() } catch {
-            throw RunFailure(error.description)
-        }
-    }
-
-    private var observed: ObservedSubject? {
-        observe.map { .process($0) } ?? observeCgroup.map { .cgroup($0) }
+        try ProgressLine(isQuiet: quiet).follow(LoadRun(scenario, observed: observed))
     }
 }
 
@@ -170,7 +150,15 @@ final class ProgressLine {
 
     init(isQuiet: Bool) { isShown = !isQuiet && isatty(STDERR_FILENO) == 1 }
 
-    func show(_ progress: LoadRun.Progress) {
+    /// Runs a load to its end and shows how it goes on.
+    func follow(_ run: LoadRun) throws -> LoadResult {
+        var run = run
+        run.onProgress = { self.show($0) }
+        defer { clear() }
+        do throws(ScenarioError) { return try run.run() } catch { throw RunFailure(error.description) }
+    }
+
+    private func show(_ progress: LoadRun.Progress) {
         guard isShown else { return }
         if progress.phase != phase {
             phase = progress.phase
@@ -196,7 +184,7 @@ final class ProgressLine {
                 + "\(progress.connections) connections")
     }
 
-    func clear() {
+    private func clear() {
         if isShown { write("\r\u{1B}[K") }
     }
 

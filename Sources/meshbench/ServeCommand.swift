@@ -14,28 +14,32 @@ struct ServeCommand: ParsableCommand {
             (bytes, milliseconds). gRPC methods, by the last part of the path: Collect \
             (many messages there, one of --size back), Repeat (one there, ?messages=N \
             back), any other (every message comes back). A WebSocket gets every message \
-            back.
+            back, and what its upgrade asks for holds for all of them.
+
+            --delay and --stall hold back every answer: HTTP, gRPC, a WebSocket's \
+            messages and TCP's echo. --errors is a share of HTTP answers that are 503, \
+            of gRPC calls that end with status 14, of WebSocket messages that are \
+            answered by a close with 1011, and of TCP connections that end at their \
+            first byte.
 
             Examples:
               meshbench serve --port 8080
               meshbench serve --port 8080 --delay 5ms --errors 0.01 \\
                 --stall 1s --stall-every 10s
               meshbench serve --port 8443 --cert chain.pem --key key.pem --ca ca.pem
-              meshbench serve --port 7000 --tcp --tcp-answer discard
+              meshbench serve --port 7000 --tcp --delay 5ms
+              meshbench serve --port 7001 --tcp --tcp-answer discard
             """)
 
     @Option(help: "Port; 0 lets the system choose.")
     var port: UInt16 = 8080
     @Option(help: "Address to listen on.")
     var host = "127.0.0.1"
-    @Option(name: .shortAndLong, help: "Threads.")
-    var workers = 1
-    @Option(help: "Pin the threads to CPUs, from this number on.")
-    var pin: Int?
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Raw TCP, without HTTP.")
     var tcp = false
-    @Option(help: "With --tcp: echo, discard, or source (sends without being asked).")
-    var tcpAnswer = TCPAnswer.echo
+    @Option(help: "With --tcp: echo, discard, or source (sends without being asked). (default: echo)")
+    var tcpAnswer: TCPAnswer?
     @Option(help: "Body bytes of an answer.")
     var size = 0
     @Option(help: "Wait before an answer.")
@@ -44,7 +48,7 @@ struct ServeCommand: ParsableCommand {
     var stall = Seconds(0)
     @Option(help: "How often.")
     var stallEvery = Seconds(0)
-    @Option(help: "Share of answers that are 503, 0 to 1.")
+    @Option(help: "Share of answers that fail, 0 to 1.")
     var errors = 0.0
     @Option(help: "PEM file of the certificate's chain; serves TLS then.")
     var cert: String?
@@ -57,18 +61,16 @@ struct ServeCommand: ParsableCommand {
         guard let address = Address(ip: host, port: port) else {
             throw ValidationError("host: found '\(host)'; allowed: an IP address")
         }
-        guard (0...1).contains(errors) else { throw ValidationError("errors: found \(errors); allowed: 0 to 1") }
-        if stall.value > 0, stallEvery.value <= stall.value {
-            throw ValidationError("stall-every: found \(stallEvery); allowed: more than --stall")
-        }
-        do throws(ScenarioError) { try ProcessorCount.check(pin: pin, workers: workers) } catch { throw ValidationError(error) }
+        if let tcpAnswer, !tcp { throw ValidationError("tcp-answer: found \(tcpAnswer.rawValue) without --tcp; allowed: with it") }
+        try threads.check()
         var behaviour = ServedBehaviour()
         behaviour.size = size
         behaviour.delay = UInt64(delay.value * 1e9)
         behaviour.stallLength = UInt64(stall.value * 1e9)
         behaviour.stallPeriod = stall.value > 0 ? UInt64(stallEvery.value * 1e9) : 0
         behaviour.errorShare = errors
-        behaviour.tcpAnswer = tcpAnswer
+        behaviour.tcpAnswer = tcpAnswer ?? .echo
+        do throws(ScenarioError) { try behaviour.check(speaksTCP: tcp) } catch { throw ValidationError(error) }
         var certificate: (chain: [UInt8], key: [UInt8])?
         if let cert, let key {
             guard let chain = FileContents.bytes(cert), let secret = FileContents.bytes(key) else {
@@ -87,7 +89,7 @@ struct ServeCommand: ParsableCommand {
         let server: BenchServer
         do throws(ScenarioError) {
             server = try BenchServer(
-                address, behaviour: behaviour, speaksTCP: tcp, workers: workers, firstCPU: pin, certificate: certificate,
+                address, behaviour: behaviour, speaksTCP: tcp, workers: threads.workers, firstCPU: threads.pin, certificate: certificate,
                 clientAuthority: authority)
         } catch { throw RunFailure(error.description) }
         print("listening on \(server.address)")

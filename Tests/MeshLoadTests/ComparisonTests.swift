@@ -51,6 +51,26 @@ import Testing
     }
 }
 
+@Suite struct ComparisonPlanTests {
+    private func plan(rounds: Int, seconds: Double) -> ComparisonPlan {
+        ComparisonPlan(proxies: [], scenarios: [], rounds: rounds, seconds: seconds, folder: "/")
+    }
+
+    @Test func openLoopsHaveMoreAndShorterRounds() throws {
+        let open = try #require(ComparisonScenario.all.first { $0.name == "h1-8000" })
+        let closed = try #require(ComparisonScenario.all.first { $0.name == "h1-tiny" })
+        let beside = try #require(ComparisonScenario.all.first { $0.name == "tls-beside" })
+        let memory = try #require(ComparisonScenario.all.first { $0.name == "rss" })
+        #expect(plan(rounds: 5, seconds: 1).rounds(open) == 15 && plan(rounds: 5, seconds: 1).seconds(open) == 0.5)
+        #expect(plan(rounds: 5, seconds: 4).seconds(open) == 2)
+        #expect(plan(rounds: 2, seconds: 0.3).seconds(open) == 0.3)
+        for scenario in [closed, beside] {
+            #expect(plan(rounds: 5, seconds: 1).rounds(scenario) == 5 && plan(rounds: 5, seconds: 1).seconds(scenario) == 1)
+        }
+        #expect(plan(rounds: 5, seconds: 1).rounds(memory) == 1)
+    }
+}
+
 @Suite struct PairedRatioTests {
     @Test func ratiosAreTakenWithinARound() throws {
         // The machine is twice as slow in round 1; across rounds the ratios would be 0.45 and 1.8.
@@ -152,16 +172,27 @@ import Testing
     }
 }
 
-@Suite struct AnswerCheckTests {
-    @Test func bodiesThatWereNotAskedForAreWrong() {
-        #expect(AnswerCheck(completed: 10, bytes: 1_200, size: 2).wrong.isEmpty)
-        #expect(AnswerCheck(completed: 10, bytes: 10_000, size: 10_240).wrong.contains("1000 bytes"))
-        #expect(!AnswerCheck(completed: 10, bytes: 200_000, size: 2).wrong.isEmpty)
+@Suite struct ResumptionCheckTests {
+    @Test func connectionsThatWereNotResumedAreWrong() {
+        #expect(ResumptionCheck(connections: 1_000, resumed: 500, atOnce: 32).wrong == "500 of 1000 connections were not resumed")
+        #expect(ResumptionCheck(connections: 1_000, resumed: 950, atOnce: 32).wrong.isEmpty)
+    }
+}
+
+@Suite struct BulkCheckTests {
+    @Test func bytesThatWereNotPassedOnAreWrong() {
+        #expect(BulkCheck(taken: 2e9, delivered: 4e9, connections: 1).wrong.isEmpty)
+        // Some are on their way.
+        #expect(BulkCheck(taken: 2e9, delivered: 3.9e9, connections: 8).wrong.isEmpty)
+        #expect(BulkCheck(taken: 2e9, delivered: 2.5e9, connections: 8).wrong == "it took 2.00 GB and passed 500 MB on at most")
+        #expect(BulkCheck(taken: 2e9, delivered: 1.9e9, connections: 1).wrong == "it took 2.00 GB and passed 0 B on at most")
     }
 
-    @Test func connectionsThatWereNotResumedAreWrong() {
-        let check = AnswerCheck(completed: 1_000, bytes: 100_000, size: 2, connections: 1_000, resumed: 500, atOnce: 32, resumes: true)
-        #expect(check.wrong == "500 of 1000 connections were not resumed")
+    @Test func theKernelsCountOfDeliveredBytesIsRead() {
+        let text = "TcpExt: A InOctets\nTcpExt: 1 2\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 12345 7\n"
+        #expect(MachineUse.deliveredBytes(text) == 12_345)
+        #expect(MachineUse.deliveredBytes("IpExt: InOctets\n") == nil)
+        #expect(MachineUse.deliveredBytes("IpExt: A\nIpExt: 1\n") == nil)
     }
 }
 

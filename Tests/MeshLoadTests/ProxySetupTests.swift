@@ -154,7 +154,7 @@ import Testing
             scenarios: [try outcome(["apus": [4, 8], "envoy": [10, 20], "nginx": [5, 10]])])
         report.hold([bound(0.4, "envoy")])
         #expect(report.keepsItsBounds && report.isValid)
-        #expect(try ComparisonReport.read(report.json, path: "x") == report)
+        #expect(try ComparisonReport.read(FileReport.json(report), path: "x") == report)
         #expect(throws: ScenarioError.self) { try ComparisonReport.read(Array("{}".utf8), path: "x") }
         let csv = ComparisonText.csv(report).split(separator: "\n")
         #expect(csv.count == 1 + 6 * 2)

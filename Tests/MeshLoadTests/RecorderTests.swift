@@ -60,7 +60,7 @@ import Testing
         #expect(one.completed == 2)
         #expect(one.bytesReceived == 30)
         #expect(one.failures[.closed] == 1)
-        #expect(one.slices.reduce(0) { $0 + $1.completed } == 2)
+        #expect(one.slices.reduce(0) { $0 + $1.answered } == 2)
     }
 
     @Test func theConfidenceOfAnEvenRunIsNarrowAndOfAnUnevenOneWide() {
@@ -79,5 +79,16 @@ import Testing
         for _ in 0..<3000 { even.record(1_000_000) }
         let narrow = Bootstrap.latency(slices { _ in 1_000_000 }, [50], whole: even, seed: 1)[0]
         #expect(narrow.high / narrow.low < 1.02)
+    }
+
+    @Test func throughputIsOfAnswersThatCameInTime() {
+        var recorder = LatencyRecorder(start: 1_000_000_000, duration: 1)
+        // Planned in the warm-up, answered in the measured time; within it; planned within it, answered too late.
+        recorder.record(planned: 900_000_000, sent: 900_000_000, ended: 1_050_000_000, received: 5)
+        recorder.record(planned: 1_100_000_000, sent: 1_100_000_000, ended: 1_950_000_000, received: 5)
+        recorder.record(planned: 1_900_000_000, sent: 1_900_000_000, ended: 2_100_000_000, received: 5)
+        #expect(recorder.answered == 2 && recorder.completed == 2 && recorder.bytesReceived == 10)
+        #expect(recorder.latency.totalCount == 2)
+        #expect(recorder.slices.map(\.answered) == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1])
     }
 }

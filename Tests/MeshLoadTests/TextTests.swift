@@ -116,8 +116,8 @@ import Testing
         run.baseline = RunBaseline(summary(base))
         #expect(abs((run.addedNanoseconds(50) ?? 0) - 2_000_000) < 4_000)
         #expect(run.added?.allSatisfy { $0.nanoseconds.low <= $0.nanoseconds.value && $0.nanoseconds.value <= $0.nanoseconds.high } == true)
-        let rows = RunComparison.rows(summary(base), run)
-        #expect(rows[1].label == "latency p50" && rows[1].ratio == "3.00" && rows[1].verdict == "higher")
-        #expect(RunComparison.rows(run, run)[1].verdict == "within the noise")
+        let rows = RunComparison(summary(base), run).rows
+        #expect(rows[1].label == "latency p50" && rows[1].ratioText == "3.00" && rows[1].verdict == "higher")
+        #expect(RunComparison(run, run).rows[1].verdict == "within the noise")
     }
 }

@@ -14,7 +14,7 @@ from PythonKit.ports import free_port
 
 
 def test_every_command_has_help_with_an_example(meshbench):
-    for command in ([], ["run"], ["find"], ["serve"], ["report"]):
+    for command in ([], ["run"], ["find"], ["serve"], ["report"], ["compare"], ["mesh"]):
         done = meshbench.command(*command, "--help")
         assert done.returncode == 0
         assert "Example" in done.stdout and f"meshbench {' '.join(command)}".strip() in done.stdout
@@ -52,6 +52,12 @@ def test_every_command_has_help_with_an_example(meshbench):
         (["serve", "--ca", "x.pem"], "--cert"),
         (["serve", "--pin", "4096"], "pin: found 4096"),
         (["serve", "--stall", "2s", "--stall-every", "1s"], "more than --stall"),
+        (["serve", "--errors", "2"], "errors: found 2.0"),
+        (["serve", "--tcp", "--size", "5"], "size: found 5 with --tcp"),
+        (["serve", "--tcp", "--tcp-answer", "discard", "--delay", "5ms"], "delay and stall: found with --tcp-answer discard"),
+        (["serve", "--tcp-answer", "source"], "found source without --tcp"),
+        (["compare", "--write-only"], "needs --folder"),
+        (["mesh", "--write-only"], "needs --folder"),
         (["report"], "files"),
     ],
 )
@@ -95,23 +101,44 @@ def test_results_are_files_that_can_be_compared(meshbench, tmp_path):
     # Names are text, and nothing comes from outside.
     assert "run a &lt;b&gt;" in page and "<b>b" not in page and "<script" not in page and "http://" not in page.replace(f"http://{server.address}", "")
     assert page.count("<svg") == 3
-    compared = meshbench.command("report", tmp_path / "a.json", tmp_path / "b.json")
+    forms = ("json", "csv", "html")
+    written = [flag for form in forms for flag in (f"--{form}", tmp_path / f"ab.{form}")]
+    compared = meshbench.command("report", tmp_path / "a.json", tmp_path / "b.json", *written)
     assert compared.returncode == 0 and "latency p99" in compared.stdout
+    rows = json.loads((tmp_path / "ab.json").read_text())["rows"]
+    assert [row["label"] for row in rows][:2] == ["answers a second", "latency p50"]
+    assert rows[0]["first"]["value"] == pytest.approx(500, rel=0.02)
+    assert len((tmp_path / "ab.csv").read_text().splitlines()) == 1 + len(rows)
+    assert (tmp_path / "ab.html").read_text().count("<svg") == 8
+    # One result, written again, is what it was.
+    again = meshbench.command("report", tmp_path / "a.json", "--json", tmp_path / "a2.json", "--csv", tmp_path / "a2.csv")
+    assert again.returncode == 0
+    for form in ("json", "csv"):
+        assert (tmp_path / f"a2.{form}").read_text() == (tmp_path / f"a.{form}").read_text()
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps({"format": 1}))
     assert "not a result of meshbench" in meshbench.command("report", broken).stderr
 
 
-def test_the_highest_rate_is_found(meshbench):
+def test_the_highest_rate_is_found(meshbench, tmp_path):
     """One connection and 10 ms an answer: 100 a second and no more."""
     with meshbench.serve("--delay", "10ms") as server:
+        written = [flag for form in ("json", "csv", "html") for flag in (f"--{form}", tmp_path / f"found.{form}")]
         done = meshbench.command(
             "find", f"http://{server.address}/", "-c", 1, "--keep", "p90<100ms", "--start", 40, "-d", "1s", "--warm-up", "0s",
-            "--precision", "0.3", "--timeout", "3s", timeout=120,
-        )
+            "--precision", "0.3", "--timeout", "3s", "--observe", server.pid, *written, timeout=120,
+        )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rate = float(done.stdout.splitlines()[-1].split(": ")[1].split("/")[0])
     assert 60 <= rate <= 125
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["highestRate"] == pytest.approx(rate, rel=0.01) and found["conditions"] == ["p90<100ms"]
+    assert found["highestRate"] == max(trial["rate"] for trial in found["trials"] if trial["holds"])
+    assert found["lowestBrokenRate"] == min(trial["rate"] for trial in found["trials"] if not trial["holds"])
+    assert all(trial["summary"]["cost"]["cpuMicrosecondsPerRequest"] > 0 for trial in found["trials"])
+    assert len((tmp_path / "found.csv").read_text().splitlines()) == 1 + len(found["trials"])
+    page = (tmp_path / "found.html").read_text()
+    assert page.count("<svg") == 3 and "highest rate that keeps p90&lt;100ms" in page
 
 
 def test_a_generator_without_time_is_called_saturated(meshbench, tmp_path):

@@ -99,6 +99,72 @@ def test_a_failing_proxy_makes_the_verdict_invalid(meshbench, tmp_path):
     assert "invalid against broken" in scenario["verdict"] and "out of order" in scenario["verdict"]
 
 
+LIAR = """#!/usr/bin/env python3
+import asyncio, re, sys
+if "--version" in sys.argv:
+    print("liar 1")
+    sys.exit()
+listeners = open(sys.argv[sys.argv.index("-c") + 1]).read().partition("listeners:")[2]
+ANSWERS = {answers}
+
+class Liar(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.turn = transport, 0
+
+    def data_received(self, data):
+        for _ in range(data.count(b"\\r\\n\\r\\n")):
+            self.transport.write(ANSWERS[self.turn % len(ANSWERS)])
+            self.turn += 1
+
+async def main():
+    port = int(re.search("port_value: ([0-9]+)", listeners)[1])
+    server = await asyncio.get_running_loop().create_server(Liar, "127.0.0.1", port)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def answer(body, status="200 OK"):
+    return b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[answer(b"xy")], [answer(b"x"), answer(b"xxx")], [answer(b"xx", "203 Changed")], [answer(b"xx")] * 99 + [answer(b"")]],
+    ids=["content", "right size on average", "status", "one in a hundred"],
+)
+def test_who_answers_wrongly_cannot_win(meshbench, tmp_path, answers):
+    """An upstream's answer is two times x; this "proxy" makes up its own and is never asked to connect anywhere."""
+    liar = tmp_path / "liar"
+    liar.write_text(LIAR.replace("{answers}", repr(answers)))
+    liar.chmod(0o755)
+    done = compare(meshbench, tmp_path, "--proxy", "apus", "--proxy", f"envoy@liar={liar}", "--scenario", "h1-tiny")
+    assert done.returncode == 2, done.stdout + done.stderr
+    scenario = json.loads((tmp_path / "report.json").read_text())["scenarios"][0]
+    assert not scenario["isValid"] and "invalid against liar" in scenario["verdict"] and "wrong answer" in scenario["verdict"]
+
+
+def test_who_passes_no_bytes_on_cannot_win(meshbench, tmp_path):
+    """In bulk there is nothing to answer: this one takes everything and keeps it."""
+    liar = tmp_path / "liar"
+    liar.write_text(LIAR.replace("{answers}", repr([b""])))
+    liar.chmod(0o755)
+    done = compare(meshbench, tmp_path, "--proxy", "apus", "--proxy", f"envoy@liar={liar}", "--scenario", "tcp-bulk-1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    scenario = json.loads((tmp_path / "report.json").read_text())["scenarios"][0]
+    assert "invalid against liar: liar: it took" in scenario["verdict"]
+
+
+def test_who_answers_rightly_is_compared_whoever_it_is(meshbench, tmp_path):
+    """The same program with the right answer: the check is of answers."""
+    honest = tmp_path / "honest"
+    honest.write_text(LIAR.replace("{answers}", repr([answer(b"xx")])))
+    honest.chmod(0o755)
+    done = compare(meshbench, tmp_path, "--proxy", "apus", "--proxy", f"envoy@honest={honest}", "--scenario", "h1-tiny")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_missed_bound_is_an_exit_status(meshbench, tmp_path):
     bounds = tmp_path / "bounds.json"
     bounds.write_text(json.dumps([{"scenario": "h1-tiny", "metric": "cpu", "at_most": 0.001}]))

@@ -152,7 +152,8 @@ def test_every_kind_of_grpc_call_arrives(meshbench, tmp_path, call, method, mess
     assert summary["failures"] == {} and summary["completed"] == 20
     assert collections.Counter(seen) == {expected: 20}
     each = {"unary": 2, "client-stream": 5, "server-stream": 8, "bidi": 10}[call]
-    assert summary["messagesPerSecond"] == pytest.approx(40 * each)
+    # The last call may end after the measured time.
+    assert summary["messagesPerSecond"] == pytest.approx(40 * each, rel=0.06)
 
 
 def test_grpc_failures_and_wrong_counts_are_told_apart(meshbench, tmp_path):
@@ -221,7 +222,8 @@ def test_tcp_blocks_and_bulk_move_bytes_both_ways(meshbench, tmp_path):
         blocks = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--body-size", 3000, "--rate", 100, "-c", 2, *SHORT)
         duplex = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--tcp-mode", "duplex", "-c", 1, *SHORT)
     assert blocks["failures"] == {} and blocks["completed"] == 50
-    assert blocks["bytesPerSecond"] == blocks["bytesSentPerSecond"] == 300_000
+    # The last of them may come after the measured time.
+    assert blocks["bytesPerSecond"] == blocks["bytesSentPerSecond"] == pytest.approx(300_000, rel=0.05)
     assert duplex["failures"] == {} and duplex["bytesPerSecond"] == duplex["bytesSentPerSecond"] > 10_000_000
     with tcp_server(sink) as port:
         upload = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--tcp-mode", "upload", "-c", 2, *SHORT)
@@ -232,6 +234,26 @@ def test_tcp_blocks_and_bulk_move_bytes_both_ways(meshbench, tmp_path):
         download = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--tcp-mode", "download", "-c", 2, *SHORT)
     assert download["failures"] == {} and download["bytesSentPerSecond"] == 0
     assert download["bytesPerSecond"] > 10_000_000
+
+
+def test_an_echo_of_other_bytes_is_a_wrong_answer(meshbench, tmp_path):
+    def scramble(client):
+        while data := client.recv(65536):
+            client.sendall(data[:-1] + b"!")
+
+    def shout(connection):
+        with contextlib.suppress(Exception):
+            for message in connection:
+                connection.send(message.upper())
+
+    with tcp_server(scramble) as port:
+        flags = ["--body-size", 100, "--rate", 40, "-c", 1, *SHORT]
+        block = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", *flags)
+        duplex = meshbench.run(tmp_path, f"tcp://127.0.0.1:{port}", "--tcp-mode", "duplex", "-c", 1, "--body-size", 65536, *SHORT)
+    with websocket_server(shout) as port:
+        message = meshbench.run(tmp_path, f"ws://127.0.0.1:{port}/", *flags)
+    assert block["failures"] == message["failures"] == {"wrong answer": 20}
+    assert duplex["failures"]["wrong answer"] > 0
 
 
 def test_a_wrong_echo_is_malformed(meshbench, tmp_path):

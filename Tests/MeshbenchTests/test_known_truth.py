@@ -5,12 +5,23 @@ import pytest
 from conftest import percentile
 
 
-@pytest.mark.parametrize("protocol", ["http1", "http2", "grpc"])
+SCHEMES = {"http1": "http", "http2": "http", "grpc": "http", "websocket": "ws", "tcp": "tcp"}
+
+
+def target(server, protocol, path="/"):
+    """The flags of `run` for a server."""
+    return [f"{SCHEMES[protocol]}://{server.address}{'' if protocol == 'tcp' else path}", "-p", protocol]
+
+
+def serving(protocol):
+    return ["--tcp"] if protocol == "tcp" else []
+
+
+@pytest.mark.parametrize("protocol", SCHEMES)
 def test_a_fixed_delay_is_every_percentile(meshbench, tmp_path, protocol):
-    with meshbench.serve("--delay", "100ms") as server:
-        summary = meshbench.run(
-            tmp_path, f"http://{server.address}/", "-p", protocol, "--rate", 200, "-c", 40, "-d", "1.5s", "--warm-up", "0.3s"
-        )
+    with meshbench.serve("--delay", "100ms", *serving(protocol)) as server:
+        flags = ["--rate", 200, "-c", 40, "-d", "1.5s", "--warm-up", "0.3s", "--body-size", 100]
+        summary = meshbench.run(tmp_path, *target(server, protocol), *flags)
     assert summary["planned"] == 300
     assert summary["completed"] == 300
     assert summary["failures"] == {}
@@ -40,6 +51,46 @@ def test_a_stall_is_seen_from_the_plan_and_hidden_from_sending(meshbench, tmp_pa
     assert percentile(summary, 99, "serviceTime") < 0.01
 
 
+def test_throughput_beyond_what_a_server_can_do_is_what_it_can_do(meshbench, tmp_path):
+    """Four connections and 20 ms an answer: 200 a second. The plan has 500 a second, and all are answered in the end."""
+    with meshbench.serve("--delay", "20ms") as server:
+        summary = meshbench.run(tmp_path, f"http://{server.address}/", "--rate", 500, "-c", 4, "-d", "2s", "--warm-up", "1s")
+    assert summary["planned"] == summary["completed"] == 1000
+    # Answers are never early; a busy machine makes them late.
+    assert 180 <= summary["throughput"]["value"] <= 202
+
+
+@pytest.mark.parametrize("protocol", ["http1", "websocket", "tcp"])
+def test_stalls_hold_back_every_protocol(meshbench, tmp_path, protocol):
+    """0.3 s of every second: three in ten of the plan wait for up to 0.3 s, evenly, and there are connections for all."""
+    with meshbench.serve("--stall", "300ms", "--stall-every", "1s", *serving(protocol)) as server:
+        flags = ["--rate", 300, "-c", 120, "-d", "3s", "--warm-up", "1s", "--body-size", 100]
+        summary = meshbench.run(tmp_path, *target(server, protocol), *flags)
+    assert summary["failures"] == {} and summary["completed"] == 900
+    for wanted, seconds in ((90, 0.2), (95, 0.25), (99, 0.29)):
+        assert percentile(summary, wanted) == pytest.approx(seconds, rel=0.04)
+    assert percentile(summary, 50) < 0.1
+
+
+def test_a_websocket_s_upgrade_asks_for_delay_and_status(meshbench, tmp_path):
+    with meshbench.serve() as server:
+        flags = ["--rate", 100, "-c", 20, "-d", "0.5s", "--warm-up", "0.1s"]
+        slow = meshbench.run(tmp_path, *target(server, "websocket", "/?delay=50"), *flags)
+        refused = meshbench.command("run", *target(server, "websocket", "/?status=403"), *flags)
+    assert slow["failures"] == {} and percentile(slow, 50) == pytest.approx(0.05, rel=0.04)
+    assert refused.returncode == 1 and "the server answered 403 to the upgrade" in refused.stderr
+
+
+@pytest.mark.parametrize("delay", [[], ["--delay", "1ms"]], ids=["at once", "held"])
+def test_echoes_of_any_length_are_whole(meshbench, tmp_path, delay):
+    """Blocks longer than what the server holds back, and messages in several frames' worth of reads."""
+    with meshbench.serve("--tcp", *delay) as tcp, meshbench.serve(*delay) as plain:
+        for server, protocol in ((tcp, "tcp"), (plain, "websocket")):
+            flags = ["--closed", "-c", 3, "-d", "0.5s", "--warm-up", "0s", "--body-size", "1*1,70000*1,3000000*1"]
+            summary = meshbench.run(tmp_path, *target(server, protocol), *flags)
+            assert summary["failures"] == {} and summary["completed"] > 10
+
+
 def draws(seed, count):
     """The first numbers in 0..<1 of SplitMix64, which serve draws its errors from."""
     mask = (1 << 64) - 1
@@ -59,6 +110,18 @@ def test_a_share_of_errors_is_that_share_to_the_request(meshbench, tmp_path):
     assert summary["failures"] == {"5xx": errors}
     assert summary["completed"] == 5000 - errors
     assert summary["errorShare"] == pytest.approx(errors / 5000)
+
+
+@pytest.mark.parametrize("protocol, flags", [("websocket", []), ("tcp", ["--connect-per-request"])])
+def test_a_share_of_echoes_ends_the_connection(meshbench, tmp_path, protocol, flags):
+    with meshbench.serve("--errors", "0.2", *serving(protocol)) as server:
+        summary = meshbench.run(
+            tmp_path, *target(server, protocol), "--rate", 500, "-c", 10, "-d", "1s", "--warm-up", "0s", "--body-size", 10, *flags
+        )
+    errors = sum(draw < 0.2 for draw in draws(1, 500))
+    assert summary["planned"] == 500
+    assert summary["failures"] == {"closed": errors}
+    assert summary["completed"] == 500 - errors
 
 
 def test_what_times_out_is_counted_and_is_a_latency(meshbench, tmp_path):
@@ -103,13 +166,17 @@ def test_a_server_that_dies_loses_no_request_of_the_count(meshbench, tmp_path):
         ("https", [], ["-p", "http1"]),
         ("https", [], ["-p", "http1", "--connect-per-request", "--resume"]),
         ("https", [], ["-p", "http2", "-s", "32"]),
+        ("https", [], ["-p", "grpc", "-s", "8", "--grpc-call", "bidi", "--messages", "5", "--body-size", "exp:2000"]),
+        ("ws", [], ["--body-size", "uniform:0-10000"]),
+        ("wss", [], ["--body-size", "100"]),
+        ("tls", ["--tcp"], ["--body-size", "lognormal:2000:1.5"]),
     ],
 )
 def test_every_protocol_runs_without_a_failure(meshbench, tmp_path, credential, target, serve, flags):
-    if target == "https":
+    if target in ("https", "wss", "tls"):
         serve = [*serve, "--cert", credential.certificate_path, "--key", credential.key_path]
     with meshbench.serve(*serve) as server:
-        path = "" if target == "tcp" else "/"
+        path = "" if target in ("tcp", "tls") else "/"
         summary = meshbench.run(
             tmp_path, f"{target}://{server.address}{path}", "--closed", "-c", 4, "-d", "0.5s", "--warm-up", "0.2s", *flags
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages that `run`, `report`, `compare` and `mesh` write with `--html`, in a browser: light and dark, on a desk and on a phone.
+"""The pages that `run`, `find`, `report`, `compare` and `mesh` write with `--html`, in a browser: light and dark, on a desk and on a phone.
 
 With `APUS_SCREENSHOTS=<directory>` it leaves pictures there, for the eyes of a person.
 """
@@ -36,6 +36,10 @@ def pages(meshbench, tmp_path_factory):
             assert done.returncode == 0, done.stderr
     done = meshbench.command("report", directory / "a.json", directory / "b.json", "--html", directory / "compared.html")
     assert done.returncode == 0, done.stderr
+    with meshbench.serve("--delay", "5ms") as server:
+        flags = ["-c", 4, "--keep", "p90<50ms", "--start", 100, "-d", "0.3s", "--warm-up", "0s", "--precision", "0.2", "--observe", server.pid]
+        done = meshbench.command("find", f"http://{server.address}/", *flags, "--html", directory / "found.html")
+        assert done.returncode == 0, done.stderr
     environment = dict(os.environ, APUS_BINARY=binaries.require_apus(), ENVOY_BINARY=binaries.require_envoy())
     flags = ["--proxy", "apus,envoy", "--duration", "300ms"]
     for name, more in (("compare", ["--scenario", "h1-8000,h1-logged", "--rounds", 2]), ("mesh", ["--services", "5,50", "--rounds", 1])):
@@ -76,7 +80,7 @@ PLOT_FAULTS = """
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["a", "compared", "compare", "mesh"])
+@pytest.mark.parametrize("name", ["a", "found", "compared", "compare", "mesh"])
 def test_a_page_can_be_read(browser, pages, name, size, dark):
     width, height, mobile = SIZES[size]
     show(browser, pages / f"{name}.html", (width, height, dark, mobile))
@@ -109,6 +113,15 @@ def test_the_page_says_what_was_measured(browser, pages):
     assert "run a <&>" in text and "beyond the baseline" in text and "CPU per answer" in text
     heads = browser.evaluate("[...document.querySelectorAll('tbody th')].map(h => h.innerText)")
     assert heads == ["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max"]
+
+
+def test_a_search_shows_its_trials(browser, pages):
+    show(browser, pages / "found.html", (1280, 900, False, False))
+    labels = browser.evaluate("[...document.querySelectorAll('svg')].map(s => s.getAttribute('aria-label'))")
+    assert labels == ["Latency by rate, where the condition held", "Answers a second by rate", "CPU per answer"]
+    rows = browser.evaluate("[...document.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
+    assert [row[0] for row in rows][:3] == ["100", "200", "400"] and {row[1] for row in rows} == {"yes", "no"}
+    assert "highest rate that keeps p90<50ms: " in browser.evaluate("document.body.innerText")
 
 
 def test_two_runs_are_compared_on_one_page(browser, pages):

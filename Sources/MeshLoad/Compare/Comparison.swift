@@ -35,14 +35,25 @@ public struct ComparisonPlan: Sendable {
         self.command = command
     }
 
-    /// Memory repeats within a percent, and takes its time.
+    /// An open loop leaves the proxy idle between requests, and what waking up costs differs from run to run by a tenth, and
+    /// hardly less when they are longer; more of them help. Memory repeats within a percent, and takes its time.
     func rounds(_ scenario: ComparisonScenario) -> Int {
         switch scenario.kind {
+        case .load where scenario.isOpen: rounds * ComparisonPlan.openRounds
         case .load, .beside: rounds
         case .flatMemory: min(rounds, 2)
         case .idleMemory, .connectionMemory, .burstMemory: 1
         }
     }
+
+    /// Of a run: more of them are shorter, but no shorter than half a second, or what making the connections costs would count.
+    func seconds(_ scenario: ComparisonScenario) -> Double {
+        guard case .load = scenario.kind, scenario.isOpen else { return seconds }
+        return min(seconds, max(0.5, seconds / 2))
+    }
+
+    /// Times as many rounds for an open loop.
+    static let openRounds = 3
 
     /// Says what cannot be run.
     public func check() throws(ScenarioError) {
@@ -75,11 +86,6 @@ public struct ComparisonStart: Equatable, Sendable, Codable {
     enum CodingKeys: String, CodingKey {
         case scenario, label, port, command
         case upstreamPort = "upstream_port"
-    }
-
-    public static func json(_ starts: [ComparisonStart]) -> [UInt8] {
-        // Numbers and texts only: this cannot fail.
-        Array((try? JSONEncoder().encode(starts)) ?? Data()) + [UInt8(ascii: "\n")]
     }
 }
 

@@ -101,14 +101,6 @@ extension ComparisonReport {
 
     public var keepsItsBounds: Bool { scenarios.allSatisfy { $0.bounds.allSatisfy(\.isKept) } }
 
-    /// JSON, keys sorted.
-    public var json: [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        // Numbers and texts only: this cannot fail.
-        return Array((try? encoder.encode(self)) ?? Data()) + [UInt8(ascii: "\n")]
-    }
-
     /// - Throws: `ScenarioError` for what is not a comparison of this format.
     public static func read(_ bytes: [UInt8], path: String) throws(ScenarioError) -> ComparisonReport {
         let report: ComparisonReport

@@ -4,7 +4,7 @@
 public enum ComparisonPage {
     public static func page(_ report: ComparisonReport) -> String {
         var body = "<p class=\"quiet\">\(HTMLText.escape(report.date)) · \(HTMLText.escape(report.machine)) · <code>\(HTMLText.escape(report.command))</code> · "
-        body += "\(report.rounds) alternating rounds of \(DurationText.digits(report.secondsPerRun)) s, the proxy alone on one CPU, upstream and load on another. "
+        body += "\(report.extent), the proxy alone on one CPU, upstream and load on another. "
         body += "Bars are medians, whiskers the lowest and highest run; ratios are taken within rounds, with 95 % confidence.</p>"
         body += summary(report)
         for scenario in report.scenarios { body += section(scenario) }

@@ -124,5 +124,10 @@ public struct ComparisonReport: Equatable, Sendable, Codable {
         self.scenarios = scenarios
     }
 
+    /// How often and how long, for the head of a report.
+    var extent: String {
+        "\(rounds) alternating rounds of \(DurationText.digits(secondsPerRun)) s (open loops \(rounds * ComparisonPlan.openRounds) shorter ones)"
+    }
+
     public var isValid: Bool { scenarios.allSatisfy(\.isValid) }
 }

@@ -45,7 +45,7 @@ public struct ComparisonScenario: Equatable, Sendable {
         var path = "/"
         /// Bytes sent with a request.
         var bodySize = 0
-        /// Bytes of an answer's body, for the check that it came whole.
+        /// Bytes of an answer's body; every answer is held against them.
         var answerSize = ComparisonScenario.standardSize
         var connectsPerRequest = false
         var resumes = false
@@ -53,6 +53,18 @@ public struct ComparisonScenario: Equatable, Sendable {
         var clientCertificates = 1
         /// TCP in one direction as fast as it goes, in blocks of `bodySize`; nothing comes back.
         var isBulk = false
+
+        /// What the upstream gives for such a request: see `PreparedAnswers`; gRPC: the message that was sent. An echo over TCP is
+        /// held against what was sent in any case, and bulk is not answered.
+        var expected: ExpectedAnswer? {
+            switch loadProtocol {
+            case .tcp, .websocket: nil
+            case .http1, .http2: ExpectedAnswer(size: answerSize, content: PreparedAnswers.content)
+            case .grpc:
+                ExpectedAnswer(
+                    size: answerSize, content: GRPCMessageCounter.prefix(bodySize) + PreparedRequests.alphabet.prefix(bodySize))
+            }
+        }
     }
 
     /// Bytes of an answer where none are asked for.

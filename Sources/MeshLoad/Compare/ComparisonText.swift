@@ -84,7 +84,7 @@ public enum ComparisonText {
     /// Tables as documents hold them.
     public static func markdown(_ report: ComparisonReport) -> String {
         var out = "# \(report.participants.map(\.label).joined(separator: ", ")): \(report.date)\n\n"
-        out += "\(report.machine). `\(report.command)`: \(report.rounds) alternating rounds of \(DurationText.digits(report.secondsPerRun)) s, "
+        out += "\(report.machine). `\(report.command)`: \(report.extent), "
         out += "the proxy alone on one CPU, upstream and load on another. Medians; ratios within rounds with 95 % confidence.\n\n"
         for scenario in report.scenarios {
             out += "## \(scenario.name)\n\n\(scenario.title)\n\n"

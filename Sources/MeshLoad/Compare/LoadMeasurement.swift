@@ -14,18 +14,18 @@ struct LoadMeasurement {
 
     func measure(_ proxies: [(variant: ComparisonVariant, process: ProxyProcess)], _ upstreams: UpstreamServers) -> Result {
         var result = Result()
-        var schedule = RoundSchedule(variants: proxies.count, rounds: plan.rounds)
+        var schedule = RoundSchedule(variants: proxies.count, rounds: plan.rounds(scenario))
         var counted = schedule.left
         while let turn = schedule.next {
             let (variant, process) = proxies[turn.variant]
-            let name = "\(scenario.name) round \(turn.round + 1)/\(plan.rounds) \(variant.label)"
+            let name = "\(scenario.name) round \(turn.round + 1)/\(plan.rounds(scenario)) \(variant.label)"
             do throws(ScenarioError) {
                 if !process.isAlive {
                     bench.live("\(scenario.name): starting \(variant.label)")
                     try process.start()
                     _ = try run(variant, process, upstreams, round: -1, seconds: plan.warmUp, name: name + ", warm-up")
                 }
-                let record = try run(variant, process, upstreams, round: turn.round, seconds: plan.seconds, name: name)
+                let record = try run(variant, process, upstreams, round: turn.round, seconds: plan.seconds(scenario), name: name)
                 result.runs.append(record)
                 schedule.ended(record.isDropped ? .dropped : .clean)
                 bench.step("\(name): \(LoadMeasurement.text(record))")
@@ -98,7 +98,8 @@ struct LoadMeasurement {
         return LoadScenario(
             name: scenario.name, target: target, loadProtocol: load.loadProtocol, tls: tls, requests: RequestPlan(requests: [request]),
             shape: load.rate.map { .open(.poisson($0)) } ?? .closed, connections: load.connections, streams: load.streams,
-            connectsPerRequest: load.connectsPerRequest, duration: seconds, warmUp: 0, tcpMode: load.isBulk ? .upload : .echo)
+            connectsPerRequest: load.connectsPerRequest, duration: seconds, warmUp: 0, tcpMode: load.isBulk ? .upload : .echo,
+            expected: load.expected)
     }
 
     private func record(
@@ -136,18 +137,21 @@ struct LoadMeasurement {
         }
         return ComparisonRunRecord(
             variant: variant.label, round: round, metrics: Dictionary(uniqueKeysWithValues: metrics.map { ($0.key.rawValue, $0.value) }),
-            failures: failures, completed: result.completed, wrong: wrong(result), isDropped: one.use.isSpoiled)
+            failures: failures, completed: result.completed, wrong: wrong(one), isDropped: one.use.isSpoiled)
     }
 
-    /// What is wrong with the answers, as far as their number, size and connections tell.
-    private func wrong(_ result: LoadResult) -> String {
-        guard result.completed > 0 else { return "no request was answered" }
-        // The server takes everything and says nothing.
-        if scenario.load.isBulk { return "" }
-        return AnswerCheck(
-            completed: result.completed, bytes: result.recorder.bytesReceived, size: scenario.load.answerSize,
-            connections: result.recorder.connections, resumed: result.recorder.resumedSessions,
-            atOnce: scenario.load.connections, resumes: scenario.load.resumes
+    /// What is wrong with the run as a whole; answers that were wrong are among its failures.
+    private func wrong(_ one: Once) -> String {
+        let result = one.result
+        guard result.completed > 0 else { return "no request was answered rightly" }
+        if scenario.load.isBulk {
+            return BulkCheck(
+                taken: Double(result.recorder.bytesSent), delivered: one.use.delivered, connections: scenario.load.connections
+            ).wrong
+        }
+        guard scenario.load.resumes else { return "" }
+        return ResumptionCheck(
+            connections: result.recorder.connections, resumed: result.recorder.resumedSessions, atOnce: scenario.load.connections
         ).wrong
     }
 
@@ -167,30 +171,32 @@ struct LoadMeasurement {
     }
 }
 
-/// Whether the answers of a run can be the ones that were asked for.
-struct AnswerCheck: Equatable, Sendable {
-    var completed: UInt64
-    /// Received, heads included.
-    var bytes: UInt64
-    /// Of an answer's body.
-    var size: Int
-    var connections: UInt64 = 0
-    var resumed: UInt64 = 0
+/// Whether connections were resumed where they should have been.
+struct ResumptionCheck: Equatable, Sendable {
+    var connections: UInt64
+    var resumed: UInt64
     /// Connections at a time: the first ones have no session to resume.
-    var atOnce: Int = 0
-    var resumes = false
-
-    /// More than any head of a proxy takes.
-    private static let headLimit = 4_096.0
+    var atOnce: Int
 
     var wrong: String {
-        let mean = Double(bytes) / Double(max(completed, 1))
-        if mean < Double(size) || mean > Double(size) + AnswerCheck.headLimit {
-            return "answers of \(DurationText.count(mean.rounded())) bytes with their heads, where bodies of \(size) were asked for"
-        }
-        if resumes, resumed + UInt64(2 * atOnce) < connections {
-            return "\(connections - resumed) of \(connections) connections were not resumed"
-        }
-        return ""
+        resumed + UInt64(2 * atOnce) < connections ? "\(connections - resumed) of \(connections) connections were not resumed" : ""
+    }
+}
+
+/// Whether a proxy passed on what it took in bulk, of which no answer tells.
+struct BulkCheck: Equatable, Sendable {
+    /// Bytes that the proxy took from the load.
+    var taken: Double
+    /// Bytes that IP delivered meanwhile: to the proxy and from it.
+    var delivered: Double
+    var connections: Int
+
+    /// What may still be on its way through a connection at the end, in the buffers of the kernel and of the proxy. - Unit: bytes.
+    static let underWay = 16.0 * 1_048_576
+
+    var wrong: String {
+        let passed = delivered - taken
+        guard passed + Double(connections) * BulkCheck.underWay < taken else { return "" }
+        return "it took \(DurationText.bytes(UInt64(taken))) and passed \(DurationText.bytes(UInt64(max(0, passed)))) on at most"
     }
 }

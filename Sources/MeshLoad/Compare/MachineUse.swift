@@ -10,6 +10,8 @@ struct MachineUse: Equatable, Sendable {
     /// This program.
     var load = 0.0
     var wall = 0.0
+    /// Bytes that IP delivered in this network namespace, heads included: what went through a proxy on loopback counts twice.
+    var delivered = 0.0
 
     /// Other programs may use so many cores at most.
     static let outsideLimit = 0.25
@@ -17,7 +19,7 @@ struct MachineUse: Equatable, Sendable {
     static func - (later: MachineUse, earlier: MachineUse) -> MachineUse {
         MachineUse(
             busy: later.busy - earlier.busy, proxy: later.proxy - earlier.proxy, upstream: later.upstream - earlier.upstream,
-            load: later.load - earlier.load, wall: later.wall - earlier.wall)
+            load: later.load - earlier.load, wall: later.wall - earlier.wall, delivered: later.delivered - earlier.delivered)
     }
 
     /// Cores that others used.
@@ -33,10 +35,18 @@ struct MachineUse: Equatable, Sendable {
         use.busy = ProcessReader.text("/proc/stat").flatMap(busySeconds) ?? 0
         use.proxy = ProcessReader.read(.process(proxy))?.cpuSeconds ?? 0
         for upstream in upstreams { use.upstream += ProcessReader.read(.process(upstream))?.cpuSeconds ?? 0 }
+        use.delivered = ProcessReader.text("/proc/net/netstat").flatMap(deliveredBytes) ?? 0
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         use.load = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
         return use
+    }
+
+    /// `InOctets` of `/proc/net/netstat`: a line of names and one of numbers for each group.
+    static func deliveredBytes(_ netstat: String) -> Double? {
+        let lines = netstat.split(separator: "\n").filter { $0.hasPrefix("IpExt:") }.map { $0.split(separator: " ") }
+        guard lines.count == 2, let place = lines[0].firstIndex(of: "InOctets"), place < lines[1].count else { return nil }
+        return Double(lines[1][place])
     }
 
     /// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal.

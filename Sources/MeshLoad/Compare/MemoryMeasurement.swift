@@ -112,7 +112,7 @@ struct MemoryMeasurement {
         defer { process.stop() }
         let idle = try afterOneRequest(process)
         let pending = try pending(process, connections: 5_000)
-        _ = try load(process, connections: 1_000, seconds: 5, path: "/?size=102400")
+        _ = try load(process, connections: 1_000, seconds: 5, answerSize: 102_400)
         let highest = MachineUse.memory(process.pid)?.highest ?? 0
         bench.live("\(scenario.name) \(variant.label): the burst is over, waiting a minute")
         sleep(60)
@@ -143,9 +143,13 @@ struct MemoryMeasurement {
 
     /// Closed load for a while.
     private func load(
-        _ process: ProxyProcess, connections: Int, seconds: Double, path: String = "/", during: @escaping () -> Void = {}
+        _ process: ProxyProcess, connections: Int, seconds: Double, answerSize: Int = ComparisonScenario.standardSize,
+        during: @escaping () -> Void = {}
     ) throws(ScenarioError) -> LoadResult {
-        var run = LoadRun(try holding(process, .http1, connections: connections, streams: 1, path: path, requests: nil, seconds: seconds))
+        var run = LoadRun(
+            try holding(
+                process, .http1, connections: connections, streams: 1, path: "/?size=\(answerSize)", answerSize: answerSize, requests: nil,
+                seconds: seconds))
         run.onProgress = { _ in during() }
         let result = try run.run()
         if result.failures.total > 0 { throw ScenarioError("\(result.failures.total) of its requests failed") }
@@ -203,7 +207,8 @@ struct MemoryMeasurement {
 
     /// - Parameter requests: one for each connection and stream within a second; nil for a closed loop.
     private func holding(
-        _ process: ProxyProcess, _ spoken: LoadProtocol, connections: Int, streams: Int, path: String, requests: Int?, seconds: Double
+        _ process: ProxyProcess, _ spoken: LoadProtocol, connections: Int, streams: Int, path: String,
+        answerSize: Int = ComparisonScenario.standardSize, requests: Int?, seconds: Double
     ) throws(ScenarioError) -> LoadScenario {
         guard let target = Address(ip: "127.0.0.1", port: process.setup.port) else { throw ScenarioError("no address 127.0.0.1") }
         var tls: LoadTLS?
@@ -221,6 +226,7 @@ struct MemoryMeasurement {
         var load = LoadScenario(
             name: scenario.name, target: target, loadProtocol: spoken, tls: tls, requests: plan, shape: shape ?? .closed,
             connections: connections, streams: streams, duration: seconds, warmUp: 0, timeout: requests == nil ? 10 : seconds + 0.5)
+        if spoken != .tcp { load.expected = ComparisonScenario.Load(answerSize: answerSize).expected }
         // A storm of handshakes would leave its highest memory behind, and that is not what an idle connection takes.
         if requests != nil { load.opensAtOnce = MemoryMeasurement.opensAtOnce }
         return load

@@ -9,6 +9,8 @@ final class BulkClientSession: ClientSession {
         let planned: UInt64
         let sent: UInt64
         let size: Int
+        /// Of an echo: what came of it so far is what was sent.
+        var isRight = true
     }
 
     private let mode: TCPMode
@@ -45,9 +47,10 @@ final class BulkClientSession: ClientSession {
     }
 
     override func onInput(_ stream: ByteStream) {
+        guard mode != .upload else { return ended(.malformed) }
+        if mode == .duplex { compare(stream.input.readable) }
         received += stream.input.count
         stream.input.consume(stream.input.count)
-        guard mode != .upload else { return ended(.malformed) }
         while self.stream === stream, let block = blocks.first, received >= block.size {
             received -= block.size
             finish(block)
@@ -56,10 +59,23 @@ final class BulkClientSession: ClientSession {
         if self.stream === stream, blocks.isEmpty, mode == .duplex, received > 0 { ended(.malformed) }
     }
 
+    /// Holds what comes back against what was sent; a source sends what it wants.
+    private func compare(_ bytes: UnsafeRawBufferPointer) {
+        var taken = 0
+        var offset = received
+        for place in blocks.indices where taken < bytes.count {
+            let count = min(bytes.count - taken, blocks[place].size - offset)
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[taken..<taken + count])
+            if !worker.prepared.content.matches(piece, at: offset) { blocks[place].isRight = false }
+            taken += count
+            offset = 0
+        }
+    }
+
     private func finish(_ block: Block) {
         blocks.removeFirst()
         worker.answered(
-            status: 200, planned: block.planned, sent: block.sent, received: mode == .upload ? 0 : block.size,
+            status: 200, isRight: block.isRight, planned: block.planned, sent: block.sent, received: mode == .upload ? 0 : block.size,
             sentBytes: mode == .download ? 0 : block.size, messages: 0)
         slotEnded()
     }

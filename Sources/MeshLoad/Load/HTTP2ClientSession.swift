@@ -13,6 +13,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         var sent: UInt64 = 0
         var status: UInt16 = 0
         var received = 0
+        var body = AnswerCheck.Body()
         var sentBytes = 0
         /// gRPC: which request it is, messages sent so far and received.
         var request = 0
@@ -94,6 +95,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         call.sent = BenchClock.now()
         call.status = 0
         call.received = 0
+        call.body = AnswerCheck.Body()
         call.sentBytes = 0
         call.isOK = nil
         if isGRPC {
@@ -194,6 +196,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
         case .body:
             guard let slice = session.takeBody(record) else { return }
             call.received += slice.count
+            if let check = worker.check { check.add(slice.bytes, to: &call.body) }
             if isGRPC {
                 call.messages.add(slice.bytes)
                 let wanted = min(call.messages.count + 1, messagesThere)
@@ -236,7 +239,7 @@ final class HTTP2ClientSession: ClientSession, EndOfTurn {
             worker.failed(.malformed, planned: call.planned, sent: call.sent)
         } else {
             worker.answered(
-                status: call.status, planned: call.planned, sent: call.sent, received: call.received, sentBytes: call.sentBytes,
+                status: call.status, isRight: worker.check?.accepts(status: call.status, call.body) ?? true, planned: call.planned, sent: call.sent, received: call.received, sentBytes: call.sentBytes,
                 messages: isGRPC ? call.messagesSent + call.messages.count : 0)
         }
         callEnded()

@@ -31,7 +31,11 @@ public struct LoadRun {
 
     /// How long the connections may take to be made before the load begins anyway. - Unit: seconds.
     private static let connectPatience = 10.0
-    private static let pollMicroseconds: UInt32 = 50_000
+    /// How often progress is shown.
+    private static let showNanoseconds: UInt64 = 50_000_000
+    /// How often connections and workers are asked whether they are done, outside of the measured time: a comparison makes
+    /// hundreds of short runs, and what each of them waits too long adds up to minutes.
+    private static let pollMicroseconds: UInt32 = 4_000
 
     public init(_ scenario: LoadScenario, observed: ObservedSubject? = nil) {
         self.scenario = scenario
@@ -94,13 +98,18 @@ public struct LoadRun {
 
     private func waitForConnections(_ counters: [LiveCounters], _ box: ResultBox) throws(ScenarioError) {
         let began = BenchClock.now()
+        var nextShown: UInt64 = 0
         while true {
             let ready = counters.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }
             if ready >= scenario.connections { return }
-            let waited = Double(BenchClock.now() - began) / 1e9
-            onProgress(Progress(
-                phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, latencySum: 0, slowest: 0, backlog: 0,
-                connections: ready))
+            let now = BenchClock.now()
+            let waited = Double(now - began) / 1e9
+            if now >= nextShown {
+                nextShown = now + LoadRun.showNanoseconds
+                onProgress(Progress(
+                    phase: .connecting, elapsed: waited, length: LoadRun.connectPatience, completed: 0, failed: 0, latencySum: 0, slowest: 0,
+                    backlog: 0, connections: ready))
+            }
             if waited >= LoadRun.connectPatience || (ready == 0 && waited > 2) {
                 guard ready == 0 else { return }
                 let reason = box.lastConnectError.map { " (\($0))" } ?? ""
@@ -119,6 +128,7 @@ public struct LoadRun {
         let end = measured + UInt64(scenario.duration * 1e9)
         var nextReading = measured
         var hasLast = false
+        var nextShown: UInt64 = 0
         while !counters.allSatisfy({ $0.isDone.load(ordering: .acquiring) }) {
             let now = BenchClock.now()
             if let observed, !hasLast, now >= nextReading || now >= end {
@@ -128,9 +138,16 @@ public struct LoadRun {
                 nextReading += 1_000_000_000
                 hasLast = now >= end
             }
-            report(counters, now: now, start: start, measured: measured, end: end)
-            let next = hasLast ? now + 50_000_000 : min(nextReading, now + 50_000_000, now >= end ? .max : end)
-            usleep(UInt32(max(1_000, min(50_000, Int64(next) - Int64(BenchClock.now())) / 1_000 )))
+            if now >= nextShown {
+                nextShown = now + LoadRun.showNanoseconds
+                report(counters, now: now, start: start, measured: measured, end: end)
+            }
+            guard now < end else {
+                usleep(LoadRun.pollMicroseconds)
+                continue
+            }
+            let next = min(observed == nil ? end : nextReading, nextShown, end)
+            usleep(UInt32(max(1_000, (Int64(next) - Int64(BenchClock.now())) / 1_000)))
         }
         // Every worker may be done before this thread has looked once more.
         if let observed, !hasLast, let reading = ProcessReader.read(observed) {

@@ -17,6 +17,8 @@ final class LoadWorker: TimerTarget, PreciseTarget {
     let scenario: LoadScenario
     let loop: UVLoop
     let prepared: PreparedRequests
+    /// nil where it is not known what is right.
+    let check: AnswerCheck?
     let http2Memory = HTTP2Memory()
 
     private let signal: StartSignal
@@ -69,6 +71,7 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         self.signal = signal
         self.live = live
         self.results = results
+        check = scenario.expected.map(AnswerCheck.init)
         random = SplitMix(seed: ~scenario.seed, stream: UInt64(index))
         prepared = PreparedRequests(
             scenario.requests, scenario.loadProtocol, scheme: scenario.tls == nil ? "http" : "https", pool: loop.pool)
@@ -197,14 +200,19 @@ final class LoadWorker: TimerTarget, PreciseTarget {
         serveBacklog()
     }
 
+    /// A whole answer.
     /// - Parameters:
+    ///   - isRight: whether it is what it had to be; a status of 400 and more is a failure of its own.
     ///   - received: bytes of the answer, and `sentBytes` of the request.
     ///   - messages: of a stream of them; 0 where the protocol knows none.
-    func answered(status: UInt16, planned: UInt64, sent: UInt64, received: Int, sentBytes: Int, messages: Int) {
+    func answered(status: UInt16, isRight: Bool, planned: UInt64, sent: UInt64, received: Int, sentBytes: Int, messages: Int) {
         inFlight -= 1
         let now = BenchClock.now()
         if status >= 400 {
             recorder.record(status >= 500 ? .status5xx : .status4xx, planned: planned, sent: sent, ended: now)
+            failedCount += 1
+        } else if !isRight {
+            recorder.record(.wrongAnswer, planned: planned, sent: sent, ended: now)
             failedCount += 1
         } else {
             recorder.record(planned: planned, sent: sent, ended: now, received: received, sentBytes: sentBytes, messages: messages)

@@ -6,6 +6,8 @@ import MeshIO
 final class PreparedRequests {
     /// Bodies and messages are pieces of these, from the front and over again.
     private var filler: [Slab] = []
+    /// What they are made of, to hold an echo against.
+    let content: RepeatedContent
     let plan: [PlannedRequest]
     /// Of the plan what each request needs, without touching its texts.
     let shapes: [Shape]
@@ -23,7 +25,9 @@ final class PreparedRequests {
     init(_ plan: RequestPlan, _ loadProtocol: LoadProtocol, scheme: String, pool: SlabPool) {
         self.plan = plan.requests
         shapes = plan.requests.map { Shape(bodySize: $0.bodySize, method: $0.method == "HEAD" ? .head : .get) }
-        fill(with: plan.content ?? (0..<SlabPool.standardCapacity).map { UInt8(ascii: "a") + UInt8($0 % 26) }, pool)
+        let content = plan.content ?? PreparedRequests.alphabet
+        self.content = RepeatedContent(content)
+        fill(with: content, pool)
         for request in plan.requests {
             switch loadProtocol {
             case .http1: add(PreparedRequests.head(request))
@@ -33,6 +37,9 @@ final class PreparedRequests {
             }
         }
     }
+
+    /// What bodies are made of where nobody says.
+    static let alphabet = (0..<SlabPool.standardCapacity).map { UInt8(ascii: "a") + UInt8($0 % 26) }
 
     deinit {
         for slab in filler { slab.release() }

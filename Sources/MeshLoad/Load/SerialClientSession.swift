@@ -19,9 +19,10 @@ class SerialClientSession: ClientSession {
     }
 
     /// The answer is whole.
-    final func answered(status: UInt16 = 200, messages: Int = 0) {
+    final func answered(status: UInt16 = 200, isRight: Bool, messages: Int = 0) {
         isBusy = false
-        worker.answered(status: status, planned: planned, sent: sent, received: received, sentBytes: sentBytes, messages: messages)
+        worker.answered(
+            status: status, isRight: isRight, planned: planned, sent: sent, received: received, sentBytes: sentBytes, messages: messages)
     }
 
     override final func failAll(_ kind: FailureKind) {

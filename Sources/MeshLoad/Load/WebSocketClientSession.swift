@@ -2,7 +2,7 @@
 import MeshHTTP
 import MeshIO
 
-/// A WebSocket (RFC 6455) that sends a message and waits for as many bytes of message to come back.
+/// A WebSocket (RFC 6455) that sends a message and waits for it to come back.
 final class WebSocketClientSession: SerialClientSession {
     private var decoder = HTTP1ResponseDecoder()
     private var head = ResponseHead()
@@ -16,6 +16,7 @@ final class WebSocketClientSession: SerialClientSession {
     private var pingPayload: [UInt8] = []
 
     private var expected = 0
+    private var isRight = true
 
     // MARK: Handshake
 
@@ -63,6 +64,7 @@ final class WebSocketClientSession: SerialClientSession {
     override func transmit(_ request: Int, planned: UInt64) {
         guard let stream else { return worker.failed(.closed, planned: planned, sent: planned) }
         begin(planned: planned)
+        isRight = true
         expected = worker.prepared.shapes[request].bodySize
         sentBytes = writeFrame(.binary, expected, to: stream)
     }
@@ -100,7 +102,11 @@ final class WebSocketClientSession: SerialClientSession {
                 if head.length == 0 { frameEnded(stream) }
             case .payload(let count, _, let isLast):
                 if opcode == .ping { pingPayload += stream.input.readable[..<count] }
-                if opcode.rawValue < 8 { received += count }
+                if opcode.rawValue < 8 {
+                    let piece = UnsafeRawBufferPointer(rebasing: stream.input.readable[..<count])
+                    if !worker.prepared.content.matches(piece, at: received) { isRight = false }
+                    received += count
+                }
                 stream.input.consume(count)
                 if isLast { frameEnded(stream) }
             }
@@ -128,7 +134,7 @@ final class WebSocketClientSession: SerialClientSession {
 
     private func messageEnded() {
         guard isBusy, received == expected else { return ended(.malformed) }
-        answered(messages: 1)
+        answered(isRight: isRight, messages: 1)
         slotEnded()
     }
 }

@@ -18,6 +18,8 @@ public enum FailureKind: Int, CaseIterable, Sendable, Codable {
     case status5xx
     /// A gRPC status other than OK.
     case grpcStatus
+    /// Status, size or content are not those that the answer had to have.
+    case wrongAnswer
     /// No answer within the time limit.
     case timeout
     /// Planned, and never sent: no connection was free before the run ended.
@@ -36,6 +38,7 @@ public enum FailureKind: Int, CaseIterable, Sendable, Codable {
         case .status4xx: "4xx"
         case .status5xx: "5xx"
         case .grpcStatus: "grpc status"
+        case .wrongAnswer: "wrong answer"
         case .timeout: "timeout"
         case .notSent: "not sent"
         case .unanswered: "unanswered"

@@ -8,11 +8,14 @@ typealias LatencyHistogram = Histogram<UInt64>
 struct RunSlice: Sendable {
     /// From the planned time; to two digits, which is what a plot shows.
     var latency = LatencyRecorder.makeHistogram(.two)
-    var completed: UInt64 = 0
+    /// Answers that came in it, whenever their requests were planned.
+    var answered: UInt64 = 0
     var failed: UInt64 = 0
 }
 
-/// The measurements of one worker. Only requests planned (or, in a closed loop, sent) within the measured time count.
+/// The measurements of one worker. Only requests planned (or, in a closed loop, sent) within the measured time count, but for
+/// throughput: that is of the answers that came within it. A server that is overloaded answers the rest of the plan afterwards, and
+/// to count that would be to report the plan.
 struct LatencyRecorder: Sendable {
     /// From the time a request was planned for to the end of its answer.
     private(set) var latency = makeHistogram(.three)
@@ -25,6 +28,8 @@ struct LatencyRecorder: Sendable {
     private(set) var slices: [RunSlice]
     var failures = FailureCounts()
     private(set) var completed: UInt64 = 0
+    /// Answers that came within the measured time, and what they moved.
+    private(set) var answered: UInt64 = 0
     private(set) var bytesReceived: UInt64 = 0
     private(set) var bytesSent: UInt64 = 0
     /// Messages of streams.
@@ -67,17 +72,19 @@ struct LatencyRecorder: Sendable {
 
     /// A whole answer.
     mutating func record(planned: UInt64, sent: UInt64, ended: UInt64, received: Int, sentBytes: Int = 0, messages count: Int = 0) {
+        if measures(ended) {
+            answered += 1
+            bytesReceived += UInt64(received)
+            bytesSent += UInt64(sentBytes)
+            messages += UInt64(count)
+            slices[slice(of: ended)].answered += 1
+        }
         guard measures(planned) else { return }
         let waited = ended > planned ? min(ended - planned, LatencyRecorder.highest) : 0
         latency.record(waited)
         serviceTime.record(ended > sent ? min(ended - sent, LatencyRecorder.highest) : 0)
         completed += 1
-        bytesReceived += UInt64(received)
-        bytesSent += UInt64(sentBytes)
-        messages += UInt64(count)
-        let index = slice(of: planned)
-        slices[index].latency.record(waited)
-        slices[index].completed += 1
+        slices[slice(of: planned)].latency.record(waited)
     }
 
     /// A request that failed. One that ran into its time limit is a latency too, of at least what it waited; the others
@@ -114,6 +121,7 @@ struct LatencyRecorder: Sendable {
         lag.add(other.lag)
         failures.add(other.failures)
         completed += other.completed
+        answered += other.answered
         bytesReceived += other.bytesReceived
         bytesSent += other.bytesSent
         messages += other.messages
@@ -123,7 +131,7 @@ struct LatencyRecorder: Sendable {
         longestBacklog += other.longestBacklog
         for index in 0..<min(slices.count, other.slices.count) {
             slices[index].latency.add(other.slices[index].latency)
-            slices[index].completed += other.slices[index].completed
+            slices[index].answered += other.slices[index].answered
             slices[index].failed += other.slices[index].failed
         }
     }

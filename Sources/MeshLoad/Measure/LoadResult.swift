@@ -30,8 +30,8 @@ public struct LoadResult: Sendable {
         return all == 0 ? 0 : Double(recorder.failures.total) / Double(all)
     }
 
-    /// Answers a second over the measured time.
-    public var throughput: Double { Double(recorder.completed) / scenario.duration }
+    /// Answers that came within the measured time, a second.
+    public var throughput: Double { Double(recorder.answered) / scenario.duration }
 
     /// Latency from the planned time. - Unit: nanoseconds.
     public func latency(_ percentile: Double) -> UInt64 { recorder.latency.valueAtPercentile(percentile) }

@@ -145,7 +145,8 @@ public struct MeshMeasurement {
         return try LoadRun(
             LoadScenario(
                 name: "mesh", target: target, loadProtocol: .http1, requests: shape.requests(plan.asked), shape: .closed, connections: 64,
-                duration: seconds, warmUp: 0)
+                duration: seconds, warmUp: 0,
+                expected: ExpectedAnswer(size: ComparisonScenario.standardSize, content: PreparedAnswers.content))
         ).run()
     }
 

@@ -73,12 +73,15 @@ public struct MeshReport: Equatable, Sendable, Codable {
 
     public var isValid: Bool { broken.isEmpty && readings.allSatisfy { $0.failed == 0 } }
 
-    /// JSON, keys sorted.
-    public var json: [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        // Numbers and texts only: this cannot fail.
-        return Array((try? encoder.encode(self)) ?? Data()) + [UInt8(ascii: "\n")]
+    /// One line for each start of a data plane.
+    public var csv: String {
+        var out = "proxy,services,endpoints,routes,round,dropped,configuration_bytes,seconds_to_serve,idle_bytes,loaded_bytes,cpu_us,requests_per_second,failed\n"
+        for one in readings {
+            out += "\"\(one.proxy)\",\(one.shape.services),\(one.shape.endpoints),\(one.shape.routes),\(one.round),\(one.isDropped),"
+            out += "\(one.configurationBytes),\(one.secondsToServe),\(one.idleBytes),\(one.loadedBytes),\(one.cpuMicroseconds),"
+            out += "\(one.throughput),\(one.failed)\n"
+        }
+        return out
     }
 
     // MARK: For people

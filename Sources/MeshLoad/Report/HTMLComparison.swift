@@ -5,9 +5,9 @@ enum HTMLComparison {
     static func section(_ first: RunSummary, _ second: RunSummary) -> String {
         var out = "<section><h2>A and B</h2><p class=\"quiet\">A: \(describe(first))<br>B: \(describe(second))</p>"
         out += "<div class=\"wide\"><table><thead><tr><th></th><th>A</th><th>B</th><th>B / A</th><th></th></tr></thead><tbody>"
-        for row in RunComparison.rows(first, second) {
-            out += "<tr><th>\(HTMLText.escape(row.label))</th><td>\(HTMLText.escape(row.first))</td><td>\(HTMLText.escape(row.second))</td>"
-            out += "<td>\(row.ratio)</td><td class=\"verdict\">\(row.verdict)</td></tr>"
+        for row in RunComparison(first, second).rows {
+            out += "<tr><th>\(HTMLText.escape(row.label))</th><td>\(HTMLText.escape(row.firstText))</td><td>\(HTMLText.escape(row.secondText))</td>"
+            out += "<td>\(row.ratioText)</td><td class=\"verdict\">\(row.verdict)</td></tr>"
         }
         out += "</tbody></table></div>"
         let latency = LinePlot(

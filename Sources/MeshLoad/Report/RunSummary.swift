@@ -25,7 +25,8 @@ public struct RunSummary: Equatable, Sendable, Codable {
     public let completed: UInt64
     public let failures: [String: UInt64]
     public let errorShare: Double
-    /// Answers a second.
+    /// Answers that came within the measured time, a second; of a target that cannot keep up that is less than `completed`, which
+    /// holds those that came later too.
     public let throughput: Interval
     /// Received and sent, heads and frames of the protocol included as far as this program sees them.
     public let bytesPerSecond: Double
@@ -99,7 +100,7 @@ public struct RunSummary: Equatable, Sendable, Codable {
         errorShare = result.errorShare
         let sliceSeconds = Double(recorder.sliceLength) / 1e9
         let lengths = recorder.slices.indices.map { min(sliceSeconds, scenario.duration - Double($0) * sliceSeconds) }
-        let rates = zip(recorder.slices, lengths).map { Double($0.completed) / max($1, 1e-9) }
+        let rates = zip(recorder.slices, lengths).map { Double($0.answered) / max($1, 1e-9) }
         let spread = Bootstrap.mean(rates, seed: scenario.seed)
         throughput = Interval(
             value: result.throughput, low: min(spread.low, result.throughput), high: max(spread.high, result.throughput))
@@ -119,7 +120,7 @@ public struct RunSummary: Equatable, Sendable, Codable {
         longestBacklog = recorder.longestBacklog
         series = recorder.slices.enumerated().map { index, slice in
             SeriesPoint(
-                time: Double(index) * sliceSeconds + lengths[index] / 2, throughput: Double(slice.completed) / max(lengths[index], 1e-9),
+                time: Double(index) * sliceSeconds + lengths[index] / 2, throughput: Double(slice.answered) / max(lengths[index], 1e-9),
                 failuresPerSecond: Double(slice.failed) / max(lengths[index], 1e-9),
                 p50: slice.latency.totalCount > 0 ? slice.latency.valueAtPercentile(50) : 0,
                 p99: slice.latency.totalCount > 0 ? slice.latency.valueAtPercentile(99) : 0)

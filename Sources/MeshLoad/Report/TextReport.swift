@@ -85,10 +85,10 @@ public enum TextReport {
 
     /// Two runs side by side, the second against the first.
     public static func comparison(_ first: RunSummary, _ second: RunSummary) -> String {
-        let rows = RunComparison.rows(first, second)
+        let rows = RunComparison(first, second).rows
         var lines = ["  " + pad("", 18) + pad("A", 12) + pad("B", 12) + pad("B / A", 8)]
         for row in rows {
-            lines.append(("  " + pad(row.label, 18) + pad(row.first, 12) + pad(row.second, 12) + pad(row.ratio, 8) + row.verdict).trimmingTrailingSpaces)
+            lines.append(("  " + pad(row.label, 18) + pad(row.firstText, 12) + pad(row.secondText, 12) + pad(row.ratioText, 8) + row.verdict).trimmingTrailingSpaces)
         }
         return "  A: \(first.name), \(first.target), \(first.shape)\n  B: \(second.name), \(second.target), \(second.shape)\n"
             + lines.joined(separator: "\n") + "\n"

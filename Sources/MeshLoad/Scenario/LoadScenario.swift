@@ -115,6 +115,8 @@ public struct LoadScenario: Equatable, Sendable {
     public var grpcCall: GRPCCall
     public var messages: Int
     public var tcpMode: TCPMode
+    /// What every answer has to be; nil takes any below 400 (gRPC: OK, and as many messages as the call has).
+    public var expected: ExpectedAnswer?
     /// Requests at once on a connection; 1 but for HTTP/2 and gRPC.
     public var streams: Int
     /// A connection of its own for every request; latency includes making it.
@@ -138,7 +140,7 @@ public struct LoadScenario: Equatable, Sendable {
         name: String, target: Address, loadProtocol: LoadProtocol, tls: LoadTLS? = nil, requests: RequestPlan,
         shape: LoadShape, connections: Int = 10, streams: Int = 1, connectsPerRequest: Bool = false, workers: Int = 1,
         firstCPU: Int? = nil, duration: Double = 10, warmUp: Double = 2, timeout: Double = 10, seed: UInt64 = 1,
-        grpcCall: GRPCCall = .unary, messages: Int = 1, tcpMode: TCPMode = .echo
+        grpcCall: GRPCCall = .unary, messages: Int = 1, tcpMode: TCPMode = .echo, expected: ExpectedAnswer? = nil
     ) {
         self.name = name
         self.target = target
@@ -158,6 +160,7 @@ public struct LoadScenario: Equatable, Sendable {
         self.grpcCall = grpcCall
         self.messages = messages
         self.tcpMode = tcpMode
+        self.expected = expected
     }
 
     /// Says what cannot be run.

@@ -12,20 +12,41 @@ public enum TCPAnswer: String, Sendable, CaseIterable {
 
 /// How the test server answers, so that a load tester can be held against known truth.
 public struct ServedBehaviour: Equatable, Sendable {
-    /// Body bytes of an answer; a request overrides it with `?size=`.
+    /// Body bytes of an answer; a request overrides it with `?size=`. What is echoed has the size it had.
     public var size = 0
-    /// Wait before an answer. - Unit: nanoseconds. A request overrides it with `?delay=` in milliseconds.
+    /// Wait before an answer, be it an echo. - Unit: nanoseconds. A request overrides it with `?delay=` in milliseconds, for a
+    /// WebSocket the one that asked for it.
     public var delay: UInt64 = 0
     /// Every so often the server stops answering; 0 for never. - Unit: nanoseconds.
     public var stallPeriod: UInt64 = 0
     /// For so long. - Unit: nanoseconds.
     public var stallLength: UInt64 = 0
-    /// Share of answers that are 503.
+    /// Share of answers that are 503 (gRPC: status 14). Of a WebSocket's messages it is the share that is answered by a close
+    /// with 1011 (RFC 6455 §7.4.1), of TCP connections the share that ends at its first byte.
     public var errorShare = 0.0
     /// For a server of raw TCP.
     public var tcpAnswer = TCPAnswer.echo
 
     public init() {}
+
+    /// Says what cannot be.
+    public func check(speaksTCP: Bool) throws(ScenarioError) {
+        guard (0...1).contains(errorShare) else { throw ScenarioError("errors: found \(errorShare); allowed: 0 to 1") }
+        guard (0...ServedAnswer.maxSize).contains(size) else {
+            throw ScenarioError("size: found \(size); allowed: 0 to \(ServedAnswer.maxSize)")
+        }
+        if stallLength > 0, stallPeriod <= stallLength {
+            throw ScenarioError("stall-every: found \(DurationText.text(stallPeriod)); allowed: more than --stall, \(DurationText.text(stallLength))")
+        }
+        guard speaksTCP else { return }
+        if size > 0 { throw ScenarioError("size: found \(size) with --tcp; allowed: 0, for an echo is as long as what came") }
+        if tcpAnswer != .echo, delay > 0 || stallLength > 0 {
+            throw ScenarioError("delay and stall: found with --tcp-answer \(tcpAnswer.rawValue); allowed: with echo, the others answer nothing")
+        }
+    }
+
+    /// Whether an answer can have to wait. - Parameter delay: nanoseconds.
+    func waits(delay: UInt64) -> Bool { delay > 0 || stallPeriod > 0 }
 
     /// When an answer to a request that came at `now` goes out. A stall begins each time a period is over.
     /// - Parameters: nanoseconds on one clock; `epoch` is when the server started.

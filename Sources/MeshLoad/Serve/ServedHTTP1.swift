@@ -26,8 +26,7 @@ final class ServedHTTP1 {
             case .head: if head.expectsContinue { HTTP1Encoder.writeContinue(to: stream) }
             case .body, .trailers: break
             case .end:
-                if head.isUpgrade, let accept = webSocketAccept() { return upgrade(accept, stream) }
-                answer(stream)
+                if head.isUpgrade, let accept = webSocketAccept() { upgrade(accept, stream) } else { answer(stream) }
             case .failed: return connection.close()
             }
         }
@@ -40,11 +39,15 @@ final class ServedHTTP1 {
         return place < 0 ? nil : WebSocketKey.accept(Array(head.headers.value(at: place)))
     }
 
+    /// The share of errors is one of messages; the path can ask for another status, and for a delay of every message.
     private func upgrade(_ accept: [UInt8], _ stream: ByteStream) {
+        let asked = ServedAnswer(path: head.headers.value(of: .path) ?? UnsafeRawBufferPointer(start: nil, count: 0), worker.behaviour)
+        guard asked.status == 200 else { return write(asked, stream) }
         let text = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: "
         (Array(text.utf8) + accept + Array("\r\n\r\n".utf8)).withUnsafeBytes { stream.write(copying: $0) }
         worker.loop.keepUntilEndOfTurn(self)
-        connection.becameWebSocket()
+        isAnswering = true
+        connection.becameWebSocket(delay: asked.delay)
     }
 
     private func answer(_ stream: ByteStream) {

@@ -16,6 +16,7 @@ final class ServedWorker: ListenHandler {
     private let tls: TLSContext?
     private let workspace = TLSWorkspace()
     private let epoch: UInt64
+    /// Whoever answers badly draws from it.
     private var random: SplitMix
     private var connections: Set<ServedConnection> = []
     private var listener: StreamListener?
@@ -49,13 +50,19 @@ final class ServedWorker: ListenHandler {
         connections.remove(connection)
     }
 
+    /// Whether this answer is one of the share that fails.
+    func drawsError() -> Bool { behaviour.errorShare > 0 && random.unit() < behaviour.errorShare }
+
+    /// When what came `now` is answered. - Parameters: nanoseconds.
+    func due(at now: UInt64, delay: UInt64) -> UInt64 { behaviour.due(at: now, epoch: epoch, delay: delay) }
+
     /// Status, size and time of the answer to a request.
     func plan(_ path: UnsafeRawBufferPointer) -> (answer: ServedAnswer, due: UInt64?) {
         var answer = ServedAnswer(path: path, behaviour)
-        if behaviour.errorShare > 0, random.unit() < behaviour.errorShare { answer.status = 503 }
-        guard answer.delay > 0 || behaviour.stallPeriod > 0 else { return (answer, nil) }
+        if drawsError() { answer.status = 503 }
+        guard behaviour.waits(delay: answer.delay) else { return (answer, nil) }
         let now = BenchClock.now()
-        let due = behaviour.due(at: now, epoch: epoch, delay: answer.delay)
+        let due = due(at: now, delay: answer.delay)
         return (answer, due > now ? due : nil)
     }
 }
@@ -73,13 +80,16 @@ final class PreparedAnswers {
     init(size: Int, pool: SlabPool) {
         self.size = size
         filler = pool.take(SlabPool.standardCapacity)
-        filler.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: "x"), count: filler.capacity)
+        filler.bytes.initializeMemory(as: UInt8.self, repeating: PreparedAnswers.content[0], count: filler.capacity)
         standard = PreparedAnswers.head(200, size)
         standardHead.status = 200
         PreparedAnswers.add(&standardHead.headers, [("server", "meshbench"), ("content-length", String(size))], pool)
         messageHead.status = 200
         PreparedAnswers.add(&messageHead.headers, [("content-type", "application/grpc")], pool)
     }
+
+    /// What bodies repeat, but echoes.
+    static let content = [UInt8(ascii: "x")]
 
     deinit { filler.release() }
 
