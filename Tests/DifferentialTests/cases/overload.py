@@ -2,7 +2,6 @@
 """The overload manager: what clients and stats see when a resource runs short. One bootstrap for each action, whose injected
 resource is short from the start; `bypass` is a listener that the overload manager leaves alone."""
 
-import pathlib
 import tempfile
 
 from exchanges import Ask, OverH2, Sleep
@@ -21,10 +20,15 @@ _ROUTES = """
 _LISTENERS = ("main", "bypass", "h2", "idle")
 
 
+#: Goes when the process ends.
+_directory = tempfile.TemporaryDirectory(prefix="apus-overload-")
+
+
 def _pressure_file(value):
-    path = pathlib.Path(tempfile.mkdtemp(prefix="apus-overload-")) / "pressure"
-    path.write_text(value)
-    return str(path)
+    descriptor, path = tempfile.mkstemp(dir=_directory.name)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(value)
+    return path
 
 
 def _manager(value, *actions, **fields):
