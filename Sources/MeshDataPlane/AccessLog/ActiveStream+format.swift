@@ -244,13 +244,12 @@ extension ActiveStream: FormatContext {
         let start = PathText.lengthWithoutQuery(path)
         guard start < path.count, path[start] == UInt8(ascii: "?") else { return false }
         let query = UnsafeRawBufferPointer(rebasing: path[(start + 1)...])
-        guard command == .queryParameter else {
-            guard !query.isEmpty else { return false }
+        if command == .queryParameter { return QueryText.appendValue(of: argument, in: query, to: sink) }
+        if argument.equals("DECODED") {
+            QueryText.appendDecoded(query, to: sink)
+        } else {
             sink.append(query)
-            return true
         }
-        guard let value = QueryText.value(of: argument, in: query) else { return false }
-        sink.append(value)
         return true
     }
 
