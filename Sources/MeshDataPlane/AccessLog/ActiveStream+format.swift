@@ -138,6 +138,14 @@ extension ActiveStream: FormatContext {
         case .upstreamWireBytesSent where info.upstreamVersion != .http2:
             return FormatValues.appendNumber(info.upstreamWireSent, to: sink)
         case .upstreamWireBytesReceived, .upstreamWireBytesSent: return false
+        case .downstreamHeaderBytesReceived, .downstreamHeaderBytesSent, .downstreamDecompressedHeaderBytesReceived,
+            .downstreamDecompressedHeaderBytesSent:
+            guard info.countsHeads, let manager, !manager.isMultiplexed else { return false }
+            return FormatValues.append(command, info.heads, to: sink)
+        case .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .upstreamDecompressedHeaderBytesReceived,
+            .upstreamDecompressedHeaderBytesSent:
+            guard info.countsHeads, info.upstreamVersion != .http2 else { return false }
+            return FormatValues.append(command, info.heads, to: sink)
         case .upstreamConnectionPoolReadyDuration:
             guard info.upstreamAsked.nanoseconds > 0 else { return false }
             return FormatValues.append(from: info.upstreamAsked, to: info.upstreamHeadSent ?? loop.now, to: sink)

@@ -58,6 +58,8 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamWireBytesSent = "UPSTREAM_WIRE_BYTES_SENT"
     case upstreamHeaderBytesReceived = "UPSTREAM_HEADER_BYTES_RECEIVED"
     case upstreamHeaderBytesSent = "UPSTREAM_HEADER_BYTES_SENT"
+    case upstreamDecompressedHeaderBytesReceived = "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED"
+    case upstreamDecompressedHeaderBytesSent = "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT"
     case downstreamLocalAddress = "DOWNSTREAM_LOCAL_ADDRESS"
     case downstreamLocalAddressWithoutPort = "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
     case downstreamLocalPort = "DOWNSTREAM_LOCAL_PORT"
@@ -74,6 +76,8 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case downstreamWireBytesSent = "DOWNSTREAM_WIRE_BYTES_SENT"
     case downstreamHeaderBytesReceived = "DOWNSTREAM_HEADER_BYTES_RECEIVED"
     case downstreamHeaderBytesSent = "DOWNSTREAM_HEADER_BYTES_SENT"
+    case downstreamDecompressedHeaderBytesReceived = "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED"
+    case downstreamDecompressedHeaderBytesSent = "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT"
     case downstreamTransportFailureReason = "DOWNSTREAM_TRANSPORT_FAILURE_REASON"
     case downstreamLocalCloseReason = "DOWNSTREAM_LOCAL_CLOSE_REASON"
     case downstreamDetectedCloseType = "DOWNSTREAM_DETECTED_CLOSE_TYPE"
@@ -198,11 +202,23 @@ package enum FormatCommand: String, CaseIterable, Sendable {
             .upstreamWireBytesSent, .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .downstreamLocalPort,
             .downstreamDirectLocalPort, .downstreamRemotePort, .downstreamDirectRemotePort,
             .downstreamWireBytesReceived, .downstreamWireBytesSent, .downstreamHeaderBytesReceived,
-            .downstreamHeaderBytesSent, .connectionID, .grpcStatusNumber:
+            .downstreamHeaderBytesSent, .upstreamDecompressedHeaderBytesReceived, .upstreamDecompressedHeaderBytesSent,
+            .downstreamDecompressedHeaderBytesReceived, .downstreamDecompressedHeaderBytesSent, .connectionID, .grpcStatusNumber:
             .number
         case .grpcStatus: argument.equalsIgnoringCase("NUMBER") ? .number : .text
         case .metadata, .clusterMetadata, .upstreamMetadata: .structured
         default: .text
+        }
+    }
+
+    /// Whether it prints how many bytes heads had, which is counted only where a log asks.
+    var isAboutHeadBytes: Bool {
+        switch self {
+        case .downstreamHeaderBytesReceived, .downstreamHeaderBytesSent, .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent,
+            .downstreamDecompressedHeaderBytesReceived, .downstreamDecompressedHeaderBytesSent,
+            .upstreamDecompressedHeaderBytesReceived, .upstreamDecompressedHeaderBytesSent:
+            true
+        default: false
         }
     }
 
@@ -217,9 +233,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
         "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_TLS_SESSION_ID",
         "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_DETECTED_CLOSE_TYPE",
         "UPSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "DOWNSTREAM_CX_RTT", "ROUTE_RESOLUTION_COUNT",
-        "ROUTE_RESOLUTION_TIME_US", "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
-        "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT", "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
-        "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
+        "ROUTE_RESOLUTION_TIME_US",
     ]
 }
 
