@@ -512,6 +512,11 @@ int apus_tls_digest(X509 *x, const EVP_MD *digest, uint8_t out[32]) {
     return done;
 }
 
+int apus_tls_sha1(X509 *x, uint8_t out[20]) {
+    unsigned size = 0;
+    return X509_digest(x, EVP_sha1(), out, &size) == 1 && size == 20;
+}
+
 int apus_tls_key_digest(X509 *x, const EVP_MD *digest, uint8_t out[32]) {
     uint8_t *der = NULL;
     int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);

@@ -87,6 +87,17 @@ package enum HTTP1Encoder {
         writer.commit(to: stream)
     }
 
+    /// Bytes of a response head that are no field: the status line and the empty one.
+    package static func bytesAboutFields(ofResponse status: UInt16) -> Int {
+        "HTTP/1.1 200 ".utf8.count + ReasonPhrase.text(status).utf8CodeUnitCount + 4
+    }
+
+    /// As above, of a request head.
+    package static func bytesAboutFields(of head: borrowing RequestHead) -> Int {
+        let target = head.headers.value(of: head.method == .connect ? .authority : .path)
+        return (head.headers.value(of: .method)?.count ?? 0) + (target?.count ?? 0) + "  HTTP/1.1".utf8.count + 4
+    }
+
     /// How a body is framed towards a client of `version`: of unknown length it is chunked for HTTP/1.1, and runs to the
     /// close for HTTP/1.0.
     package static func framing(_ framing: BodyFraming, for version: HTTPVersion) -> BodyFraming {

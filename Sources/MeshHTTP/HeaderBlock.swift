@@ -206,6 +206,21 @@ public import MeshIO
         return UInt64(size)
     }
 
+    /// Bytes of names and values as HTTP/1 has them, with `separators` bytes more for each field: the authority is named Host,
+    /// and the other pseudo-headers are in no field.
+    package func lineSize(separators: Int) -> UInt64 {
+        var size = 0
+        for index in 0..<fieldCount where isLive(index) {
+            let name = name(at: index)
+            if name.first != UInt8(ascii: ":") {
+                size &+= name.count &+ value(at: index).count &+ separators
+            } else if name.equals(":authority") {
+                size &+= 4 &+ value(at: index).count &+ separators
+            }
+        }
+        return UInt64(size)
+    }
+
     // MARK: Changing
 
     /// Bytes of `: ` and CRLF.

@@ -38,10 +38,13 @@ package struct Digest: Hashable, Sendable {
     package var bytes: [UInt8] { withUnsafeBytes(of: words) { [UInt8]($0) } }
 
     /// 64 lower-case hexadecimal digits.
-    package var hexadecimal: [UInt8] {
+    package var hexadecimal: [UInt8] { Digest.hexadecimal(bytes) }
+
+    /// Two lower-case hexadecimal digits for each byte.
+    static func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
-        text.reserveCapacity(64)
+        text.reserveCapacity(2 * bytes.count)
         for byte in bytes {
             text.append(digits[Int(byte >> 4)])
             text.append(digits[Int(byte & 15)])

@@ -40,6 +40,10 @@ package final class PeerIdentity: Sendable {
     package let chain: [[UInt8]]
     /// PEM, percent-encoded for XFCC's `Cert`.
     package let encodedCertificate: [UInt8]
+    /// What logs call the certificates of `chain`, in its order.
+    package let chainNames: [CertificateName]
+    /// The certificate that vouches for this one in the chain that was verified; nil when none was.
+    package let issuerName: CertificateName?
 
     /// - Parameter others: the rest of the chain, without the leaf.
     init?(leaf: OpaquePointer, others: OpaquePointer?) {
@@ -60,21 +64,46 @@ package final class PeerIdentity: Sendable {
         notBefore = apus_tls_time(X509_get0_notBefore(leaf))
         notAfter = apus_tls_time(X509_get0_notAfter(leaf))
         var all = [own]
+        var allNames = [CertificateName(leaf, fingerprint: fingerprintText, serialNumber: serialNumber)]
         for index in 0..<max(0, apus_tls_stack_count(others)) {
             // A client's stack begins with the server's leaf, a server's does not.
             guard let other = apus_tls_stack_at(others, index), other != leaf, let bytes = PeerIdentity.der(of: other),
                 bytes != own
             else { continue }
             all.append(bytes)
+            allNames.append(CertificateName(other))
         }
         chain = all
+        chainNames = allNames
+        issuerName = nil
         encodedCertificate = PEMText.percentEncoded(PEMText.certificate(own))
+    }
+
+    /// The same, of which the chain to a trust anchor was verified.
+    ///
+    /// - Parameter issuer: the chain's second certificate; the first one where it is alone.
+    init(_ identity: PeerIdentity, issuer: OpaquePointer) {
+        fingerprint = identity.fingerprint
+        fingerprintText = identity.fingerprintText
+        subject = identity.subject
+        self.issuer = identity.issuer
+        serialNumber = identity.serialNumber
+        names = identity.names
+        hasMalformedNames = identity.hasMalformedNames
+        uriNames = identity.uriNames
+        dnsNames = identity.dnsNames
+        notBefore = identity.notBefore
+        notAfter = identity.notAfter
+        chain = identity.chain
+        chainNames = identity.chainNames
+        encodedCertificate = identity.encodedCertificate
+        issuerName = CertificateName(issuer)
     }
 
     /// Memory that this takes, to the nearest KiB or so.
     var approximateSize: Int {
         // An array costs 32 bytes before its first element.
-        512 + 2 * names.reduce(0) { $0 + $1.text.count + 48 } + chain.reduce(0) { $0 + $1.count + 32 }
+        512 + 2 * names.reduce(0) { $0 + $1.text.count + 48 } + chain.reduce(0) { $0 + $1.count + 352 }
             + encodedCertificate.count + subject.count + issuer.count
     }
 
@@ -100,7 +129,7 @@ package final class PeerIdentity: Sendable {
         return [UInt8](UnsafeRawBufferPointer(start: text, count: Int(length)))
     }
 
-    private static func serial(of certificate: OpaquePointer) -> [UInt8] {
+    static func serial(of certificate: OpaquePointer) -> [UInt8] {
         guard let text = apus_tls_serial(certificate) else { return [] }
         defer { apus_tls_free(text) }
         return UnsafeRawBufferPointer(start: text, count: strlen(text)).map { DNSName.lower($0) }

@@ -43,7 +43,7 @@ extension TLSStream {
             peerIdentity = known.identity
             return checkNamesAndPins(known.identity, leaf)
         }
-        guard let identity = PeerIdentity(leaf: leaf, others: others) else {
+        guard var identity = PeerIdentity(leaf: leaf, others: others) else {
             return TLSFailure(
                 stat: .failVerifyError, text: "the peer's certificate cannot be read", code: 0, verifyResult: 0)
         }
@@ -51,6 +51,11 @@ extension TLSStream {
         var expires = Int64.max
         if let trust = context.trust {
             if let refusal = verifyChain(store, leaf, others, identity, now: now) { return refusal }
+            if let chain = X509_STORE_CTX_get0_chain(store), apus_tls_stack_count(chain) > 0 {
+                let place: Int32 = apus_tls_stack_count(chain) > 1 ? 1 : 0
+                if let issuer = apus_tls_stack_at(chain, place) { identity = PeerIdentity(identity, issuer: issuer) }
+                peerIdentity = identity
+            }
             expires = min(earliestEnd(X509_STORE_CTX_get0_chain(store)), trust.nextUpdate)
         }
         workspace.remember(TLSWorkspace.VerifiedPeer(identity: identity, expires: expires), as: key)

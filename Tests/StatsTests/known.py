@@ -77,7 +77,6 @@ MISSING = {
     "http.*.tracing.*": _NO_TRACING,
     "http.*.downstream_cx_http1_soft_drain": _NOT_COUNTED,
     "http.*.rq_overload_local_reply": _NO_OVERLOAD,
-    "http.*.downstream_rq_failed_path_normalization": _NOT_COUNTED,
     "http.*.rq_reset_after_downstream_response_started": _NOT_COUNTED,
     "http.*.rs_too_large": "no filter of Apus buffers a response",
     "*watchdog*": _NO_WATCHDOG,

@@ -100,6 +100,8 @@ char *apus_tls_serial(X509 *x);
 /// DER; free with `apus_tls_free`. - Returns: length, -1 on failure.
 int apus_tls_der(X509 *x, uint8_t **bytes);
 int apus_tls_digest(X509 *x, const EVP_MD *digest, uint8_t out[32]);
+/// SHA-1 of the certificate, for logs; nothing is decided by it.
+int apus_tls_sha1(X509 *x, uint8_t out[20]);
 int apus_tls_key_digest(X509 *x, const EVP_MD *digest, uint8_t out[32]);
 int apus_tls_hash(const void *bytes, size_t length, const EVP_MD *digest, uint8_t out[32]);
 /// Seconds since 1970; INT64_MIN when the time is malformed.

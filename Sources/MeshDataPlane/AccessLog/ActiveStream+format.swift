@@ -138,6 +138,14 @@ extension ActiveStream: FormatContext {
         case .upstreamWireBytesSent where info.upstreamVersion != .http2:
             return FormatValues.appendNumber(info.upstreamWireSent, to: sink)
         case .upstreamWireBytesReceived, .upstreamWireBytesSent: return false
+        case .downstreamHeaderBytesReceived, .downstreamHeaderBytesSent, .downstreamDecompressedHeaderBytesReceived,
+            .downstreamDecompressedHeaderBytesSent:
+            guard info.countsHeads, let manager, !manager.isMultiplexed else { return false }
+            return FormatValues.append(command, info.heads, to: sink)
+        case .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .upstreamDecompressedHeaderBytesReceived,
+            .upstreamDecompressedHeaderBytesSent:
+            guard info.countsHeads, info.upstreamVersion != .http2 else { return false }
+            return FormatValues.append(command, info.heads, to: sink)
         case .upstreamConnectionPoolReadyDuration:
             guard info.upstreamAsked.nanoseconds > 0 else { return false }
             return FormatValues.append(from: info.upstreamAsked, to: info.upstreamHeadSent ?? loop.now, to: sink)
@@ -244,13 +252,12 @@ extension ActiveStream: FormatContext {
         let start = PathText.lengthWithoutQuery(path)
         guard start < path.count, path[start] == UInt8(ascii: "?") else { return false }
         let query = UnsafeRawBufferPointer(rebasing: path[(start + 1)...])
-        guard command == .queryParameter else {
-            guard !query.isEmpty else { return false }
+        if command == .queryParameter { return QueryText.appendValue(of: argument, in: query, to: sink) }
+        if argument.equals("DECODED") {
+            QueryText.appendDecoded(query, to: sink)
+        } else {
             sink.append(query)
-            return true
         }
-        guard let value = QueryText.value(of: argument, in: query) else { return false }
-        sink.append(value)
         return true
     }
 

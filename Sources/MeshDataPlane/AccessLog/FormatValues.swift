@@ -107,6 +107,20 @@ enum FormatValues {
         }
     }
 
+    static func append(_ command: FormatCommand, _ heads: HeadBytes, to sink: ByteSink) -> Bool {
+        let count: UInt32
+        switch command {
+        case .downstreamHeaderBytesReceived: count = heads.downstreamReceived
+        case .downstreamHeaderBytesSent, .downstreamDecompressedHeaderBytesSent: count = heads.downstreamSent
+        case .downstreamDecompressedHeaderBytesReceived: count = heads.downstreamDecompressed
+        case .upstreamHeaderBytesReceived: count = heads.upstreamReceived
+        case .upstreamHeaderBytesSent, .upstreamDecompressedHeaderBytesSent: count = heads.upstreamSent
+        case .upstreamDecompressedHeaderBytesReceived: count = heads.upstreamDecompressed
+        default: return false
+        }
+        return appendNumber(UInt64(count), to: sink)
+    }
+
     /// Nanoseconds from `start` to `end`, in units; false unless both are known and in this order.
     static func append(
         _ span: DurationSpan, start: MonotonicInstant?, end: MonotonicInstant?, to sink: ByteSink

@@ -284,10 +284,13 @@ package struct CompiledAccessLogs: Sendable {
     /// 0 for never. - Unit: nanoseconds.
     let flushInterval: UInt64
     let options: AccessLogOptions
+    /// Whether a format asks how many bytes heads had.
+    let countsHeads: Bool
 
     init(_ logs: ContiguousArray<CompiledAccessLog>, _ options: AccessLogOptions = AccessLogOptions()) {
         self.logs = logs
         self.options = options
+        countsHeads = logs.contains { $0.format.template.asksForHeadBytes }
         flushInterval = logs.isEmpty ? 0 : options.flushInterval.timeoutNanoseconds
     }
 

@@ -69,6 +69,7 @@ final class HTTP1ServerCodec: ServerCodec {
         stream._withUnsafeGuaranteedRef {
             $0.info.wireReceivedBefore = transport.receivedBytes &- UInt64(transport.input.count)
             $0.info.wireSentBefore = transport.sentBytes &+ UInt64(transport.output.byteCount)
+            $0.info.countsHeads = config.accessLogs.countsHeads
         }
         manager.headStarted()
         return stream._withUnsafeGuaranteedRef { step($0, manager) }
@@ -97,6 +98,7 @@ final class HTTP1ServerCodec: ServerCodec {
             transport.input.consume(step.consumed)
             incoming = nil
             current = Unmanaged.passUnretained(stream)
+            if stream.info.countsHeads { stream.info.heads.received(fromDownstream: stream.request.headers.lineSize(separators: 3)) }
             if decoder.droppedFields > 0 {
                 manager.stats.add(manager.worker.http1Stats.droppedUnderscores, UInt64(decoder.droppedFields))
             }
@@ -107,6 +109,9 @@ final class HTTP1ServerCodec: ServerCodec {
             if let slice { stream.onRequestBody(slice) }
         case .trailers:
             transport.input.consume(step.consumed)
+            if stream.info.countsHeads {
+                stream.info.heads.downstreamReceived &+= UInt32(truncatingIfNeeded: stream.requestTrailers.lineSize(separators: 3))
+            }
         case .end:
             transport.input.consume(step.consumed)
             manager.requestEnded()
@@ -169,10 +174,12 @@ final class HTTP1ServerCodec: ServerCodec {
         worker.stats.add(manager.counts.connectionsProtocolError)
         // Envoy counts a request that it cannot read to its end as one that was reset.
         worker.stats.add(manager.counts.requestsResetReceived)
+        if failure == .fragmentInPath { worker.stats.add(manager.counts.requestsFailedPathNormalization) }
         let isNew = current == nil
         if isNew {
             // A head that broke the protocol is not shown to anyone, as if it had not come.
             if failure.isProtocolError { stream.request.headers.reset() }
+            if stream.info.countsHeads { stream.info.heads.received(fromDownstream: stream.request.headers.lineSize(separators: 3)) }
             current = Unmanaged.passUnretained(stream)
             manager.startStream(stream)
         }
@@ -286,9 +293,14 @@ final class HTTP1ServerCodec: ServerCodec {
             }
             stream.response.framing = framing
         }
+        let before = transport.output.byteCount
         HTTP1Encoder.writeResponseHead(
             stream.response, to: transport, closes: stream.phase.contains(.closesConnection) && !stream.isTunnel,
             version: stream.request.version, names: config.fieldNames)
+        if stream.info.countsHeads {
+            let fields = transport.output.byteCount - before - HTTP1Encoder.bytesAboutFields(ofResponse: status)
+            stream.info.heads.downstreamSent &+= UInt32(truncatingIfNeeded: fields)
+        }
     }
 
     override func sendBody(_ stream: ActiveStream, _ slice: consuming SlabSlice) {
@@ -315,6 +327,9 @@ final class HTTP1ServerCodec: ServerCodec {
         if framing == .chunked, !stream.phase.contains(.responseHasNoBody) {
             if config.terminal.http1.enableTrailers {
                 HTTP1Encoder.writeLastChunk(trailers: stream.responseTrailers, to: transport)
+                if stream.info.countsHeads {
+                    stream.info.heads.downstreamSent &+= UInt32(truncatingIfNeeded: stream.responseTrailers.lineSize(separators: 4))
+                }
             } else {
                 HTTP1Encoder.writeLastChunk(to: transport)
             }

@@ -109,6 +109,7 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
 
     private func onHead(_ record: HTTP2Record, _ manager: HTTPConnectionManager) {
         let taken = manager.worker.takeStream()
+        taken._withUnsafeGuaranteedRef { $0.info.countsHeads = manager.config.accessLogs.countsHeads }
         taken._withUnsafeGuaranteedRef { stream in
             session.takeRequestHead(record, into: &stream.request)
             stream.http2 = session.key(of: record)

@@ -49,7 +49,7 @@ extension HTTPConnectionManager {
             return .absolutePathRejected
         }
         // HTTP/1's codec has looked for a fragment; in HTTP/2 it is well-formed and refused here.
-        if isMultiplexed, path.contains(UInt8(ascii: "#")) { return .pathNormalizationFailed }
+        if isMultiplexed, path.contains(UInt8(ascii: "#")) { return refusePath() }
         guard !PathNormalizer.isNormal(path) else { return nil }
         let sink = worker.scratch
         sink.removeAll()
@@ -66,7 +66,7 @@ extension HTTPConnectionManager {
         case .changed:
             stream.request.headers.replace(.path, sink.bytes, from: pool)
             return nil
-        case .rejected: return .pathNormalizationFailed
+        case .rejected: return refusePath()
         case .redirect:
             stats.add(counts.requestsRedirectedWithNormalizedPath)
             stream.request.headers.replace(.path, sink.bytes, from: pool)
@@ -79,6 +79,11 @@ extension HTTPConnectionManager {
             }
             return nil
         }
+    }
+
+    private func refusePath() -> LocalReply {
+        stats.add(counts.requestsFailedPathNormalization)
+        return .pathNormalizationFailed
     }
 
     private func normalizeHost(_ stream: ActiveStream) {

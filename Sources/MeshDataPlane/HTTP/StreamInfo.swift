@@ -48,9 +48,12 @@ package struct StreamInfo {
     /// What the client's connection had received and been given when this stream began (HTTP/1).
     package var wireReceivedBefore: UInt64 = 0
     package var wireSentBefore: UInt64 = 0
-    /// Bytes on the wire to the upstream and back (HTTP/1).
+    /// Bytes on the wire to upstreams and back, of all attempts (HTTP/1).
     package var upstreamWireSent: UInt64 = 0
     package var upstreamWireReceived: UInt64 = 0
+    /// Whether a log asks for `heads`.
+    package var countsHeads = false
+    package var heads = HeadBytes()
     /// How the connection of the last attempt stood when it was lost; nil when it was not.
     package var lostConnection: LostConnection?
 
@@ -101,6 +104,29 @@ package struct StreamInfo {
         if let upstreamHost { upstreamHost.release() }
         if let upstreamSession { upstreamSession.release() }
         self = StreamInfo()
+    }
+}
+
+/// Bytes of header fields and trailers on HTTP/1 connections, as Envoy counts them: of a field that was received the name, the
+/// value and 3, of one that was sent its whole line.
+package struct HeadBytes: Equatable, Sendable {
+    package var downstreamReceived: UInt32 = 0
+    package var downstreamSent: UInt32 = 0
+    /// Of all attempts, as below.
+    package var upstreamReceived: UInt32 = 0
+    package var upstreamSent: UInt32 = 0
+    /// Envoy adds what was received so far with every head, which counts an interim response twice, and no trailers.
+    package var upstreamDecompressed: UInt32 = 0
+    package var downstreamDecompressed: UInt32 = 0
+
+    package mutating func received(fromUpstream bytes: UInt64) {
+        upstreamReceived &+= UInt32(truncatingIfNeeded: bytes)
+        upstreamDecompressed &+= upstreamReceived
+    }
+
+    package mutating func received(fromDownstream bytes: UInt64) {
+        downstreamReceived = UInt32(truncatingIfNeeded: bytes)
+        downstreamDecompressed = downstreamReceived
     }
 }
 

@@ -40,6 +40,7 @@ package struct HTTPConnectionManagerStats: StatGroup {
     let requestsActive: GaugeID
     let requestsTooLarge: CounterID
     let requestsNonRelativePath: CounterID
+    let requestsFailedPathNormalization: CounterID
     let requestsResetReceived: CounterID
     let requestsTimeout: CounterID
     let requestsHeaderTimeout: CounterID
@@ -110,6 +111,8 @@ package struct HTTPConnectionManagerStats: StatGroup {
         _ = scope.counter("downstream_rq_completed", "Requests that got a response.")
         requestsTooLarge = scope.counter("downstream_rq_too_large", "Requests answered 413.")
         requestsNonRelativePath = scope.counter("downstream_rq_non_relative_path", "Requests with a refused path form.")
+        requestsFailedPathNormalization = scope.counter(
+            "downstream_rq_failed_path_normalization", "Requests refused because their path cannot be normalised.")
         requestsResetReceived = scope.counter("downstream_rq_rx_reset", "Requests the client reset.")
         requestsTimeout = scope.counter("downstream_rq_timeout", "Requests ended by request_timeout.")
         requestsHeaderTimeout = scope.counter("downstream_rq_header_timeout", "Requests ended by request_headers_timeout.")

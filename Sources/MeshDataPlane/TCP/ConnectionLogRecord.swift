@@ -80,7 +80,9 @@ final class ConnectionLogRecord: AccessLogSubject {
         case .upstreamConnectionID: return FormatValues.appendNumber(upstreamNumber, to: sink)
         case .listenerName: return FormatValues.appendText(listener.listener.name, to: sink)
         case .requestHeadersBytes, .responseHeadersBytes, .responseTrailersBytes, .downstreamHeaderBytesSent,
-            .downstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .upstreamHeaderBytesReceived:
+            .downstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .upstreamHeaderBytesReceived,
+            .downstreamDecompressedHeaderBytesSent, .downstreamDecompressedHeaderBytesReceived,
+            .upstreamDecompressedHeaderBytesSent, .upstreamDecompressedHeaderBytesReceived:
             return FormatValues.appendNumber(0, to: sink)
         case .localReplyBody: return true
         case .commonDuration:

@@ -157,7 +157,14 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         guard let transport else { return false }
         // Names that the client's connection kept go out as they came; else the cluster says how.
         let names = stream.keepsNameCase ? .original : pool.fieldNames
-        transport._withUnsafeGuaranteedRef { HTTP1Encoder.writeRequestHead(stream.request, to: $0, names: names) }
+        transport._withUnsafeGuaranteedRef {
+            let before = $0.output.byteCount
+            HTTP1Encoder.writeRequestHead(stream.request, to: $0, names: names)
+            if stream.info.countsHeads {
+                let fields = $0.output.byteCount - before - HTTP1Encoder.bytesAboutFields(of: stream.request)
+                stream.info.heads.upstreamSent &+= UInt32(truncatingIfNeeded: fields)
+            }
+        }
         return true
     }
 
@@ -176,6 +183,9 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
             transport.closeWrite()
         } else if compiled.cluster.http.http1.enableTrailers {
             HTTP1Encoder.writeLastChunk(trailers: stream.requestTrailers, to: transport)
+            if stream.info.countsHeads {
+                stream.info.heads.upstreamSent &+= UInt32(truncatingIfNeeded: stream.requestTrailers.lineSize(separators: 4))
+            }
         } else {
             HTTP1Encoder.writeLastChunk(to: transport)
         }
@@ -192,17 +202,18 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     /// The connection cannot be used again: the rest of the response could not be told from the next one.
     override func abandon(_ request: UpstreamRequest) {
-        measure(request)
         end(failure: nil, isLocal: true)
     }
 
-    /// Tells the stream how many bytes its request and response were on the wire.
-    private func measure(_ request: UpstreamRequest) {
+    /// Adds what this attempt was on the wire to what the stream knows; once for each attempt.
+    ///
+    /// - Parameter unread: bytes that came and are not this attempt's.
+    private func measure(_ request: UpstreamRequest, unread: Int) {
         guard let stream else { return }
         request.stream._withUnsafeGuaranteedRef {
-            $0.info.upstreamWireSent = stream.sentBytes &+ UInt64(stream.output.byteCount) &- request.sentMark
-            $0.info.upstreamWireReceived =
-                stream.receivedBytes &- UInt64(stream.input.count) &- request.wireReceivedBefore
+            $0.info.upstreamWireSent &+= stream.sentBytes &+ UInt64(stream.output.byteCount) &- request.sentMark
+            $0.info.upstreamWireReceived &+=
+                stream.receivedBytes &- UInt64(unread) &- request.wireReceivedBefore
         }
     }
 
@@ -217,7 +228,8 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         let was = phase
         phase = .closed
         let hadRequest = request
-        hadRequest?._withUnsafeGuaranteedRef { measure($0) }
+        // What was not read of a response that nobody wants any more had come for it all the same.
+        hadRequest?._withUnsafeGuaranteedRef { measure($0, unread: 0) }
         request = nil
         timers.free(&timer)
         stats.add(counts.connectionsDestroyed)
@@ -310,6 +322,9 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         case .trailers:
             stream.input.consume(step.consumed)
             request.hasResponseTrailers = true
+            if active.info.countsHeads {
+                active.info.heads.upstreamReceived &+= UInt32(truncatingIfNeeded: active.responseTrailers.lineSize(separators: 3))
+            }
         case .end:
             stream.input.consume(step.consumed)
             finish(request, stream)
@@ -324,6 +339,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     private func onHead(_ request: UpstreamRequest, _ active: ActiveStream) {
         let status = active.response.status
+        if active.info.countsHeads { active.info.heads.received(fromUpstream: active.response.headers.lineSize(separators: 3)) }
         if status == 101 || (active.request.method == .connect && status / 100 == 2) {
             isTunnel = true
             isReusable = false
@@ -337,7 +353,7 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
 
     /// The response is whole.
     private func finish(_ request: UpstreamRequest, _ stream: ByteStream) {
-        measure(request)
+        measure(request, unread: stream.input.count)
         self.request = nil
         if compiled.maxRequestsPerConnection > 0, requestsServed >= compiled.maxRequestsPerConnection {
             isReusable = false

@@ -11,6 +11,15 @@ package protocol CertificateFacts: AnyObject, Sendable {
     var serialNumber: [UInt8] { get }
     /// SHA-256 of the certificate, in lower-case hexadecimal digits.
     var fingerprintText: [UInt8] { get }
+    /// SHA-1 of the certificate, as above.
+    var fingerprint1Text: [UInt8] { get }
+    /// The certificate and what was sent with it; of a resumed session the certificate alone may be known.
+    var chainFingerprints1: [[UInt8]] { get }
+    var chainFingerprints256: [[UInt8]] { get }
+    var chainSerialNumbers: [[UInt8]] { get }
+    /// Of the certificate that vouches for this one, where the chain was verified; else empty.
+    var issuerFingerprintText: [UInt8] { get }
+    var issuerSerialNumber: [UInt8] { get }
     var uriNames: [[UInt8]] { get }
     var dnsNames: [[UInt8]] { get }
     var addressNames: [[UInt8]] { get }
@@ -28,9 +37,11 @@ package final class ConnectionTLS: Sendable {
     package let version: StaticString
     /// OpenSSL's name; suites of TLS 1.3 by their standard one.
     package let cipher: String
+    /// The group of the key exchange, by its standard name (`X25519`); empty for a key exchange without one.
+    package let group: String
     /// The protocol of ALPN; empty when none was agreed on.
     package let applicationProtocol: String
-    /// The name the client asked for; empty when it named none.
+    /// The name the client asked for, of a session with an upstream the one we did; empty when it named none.
     package let serverName: [UInt8]
     /// Nil when the peer showed no certificate.
     package let peer: (any CertificateFacts)?
@@ -42,12 +53,13 @@ package final class ConnectionTLS: Sendable {
     package let forwardedElement: [UInt8]
 
     package init(
-        version: StaticString, cipher: String, applicationProtocol: String, serverName: [UInt8],
+        version: StaticString, cipher: String, group: String, applicationProtocol: String, serverName: [UInt8],
         peer: (any CertificateFacts)?, isPeerValidated: Bool, local: (any CertificateFacts)?,
         forwardedElement: [UInt8] = []
     ) {
         self.version = version
         self.cipher = cipher
+        self.group = group
         self.applicationProtocol = applicationProtocol
         self.serverName = serverName
         self.peer = peer

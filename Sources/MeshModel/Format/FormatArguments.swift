@@ -14,6 +14,8 @@ package enum FormatArguments {
             "%METADATA% takes ROUTE, CLUSTER, UPSTREAM_HOST, LISTENER, LISTENER_FILTER_CHAIN, VIRTUAL_HOST or DYNAMIC, a colon and the namespace"
         case .path where PathForm(argument) == nil:
             "%PATH% takes WQ or NQ, and ORIG, PATH or ORIG_OR_PATH behind a colon"
+        case .queryParameters where !argument.isEmpty && !argument.equals("ORIG") && !argument.equals("DECODED"):
+            "%QUERY_PARAMS% takes ORIG or DECODED"
         default: nil
         }
     }

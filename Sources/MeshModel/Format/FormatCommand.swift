@@ -58,6 +58,8 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamWireBytesSent = "UPSTREAM_WIRE_BYTES_SENT"
     case upstreamHeaderBytesReceived = "UPSTREAM_HEADER_BYTES_RECEIVED"
     case upstreamHeaderBytesSent = "UPSTREAM_HEADER_BYTES_SENT"
+    case upstreamDecompressedHeaderBytesReceived = "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED"
+    case upstreamDecompressedHeaderBytesSent = "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT"
     case downstreamLocalAddress = "DOWNSTREAM_LOCAL_ADDRESS"
     case downstreamLocalAddressWithoutPort = "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
     case downstreamLocalPort = "DOWNSTREAM_LOCAL_PORT"
@@ -74,6 +76,8 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case downstreamWireBytesSent = "DOWNSTREAM_WIRE_BYTES_SENT"
     case downstreamHeaderBytesReceived = "DOWNSTREAM_HEADER_BYTES_RECEIVED"
     case downstreamHeaderBytesSent = "DOWNSTREAM_HEADER_BYTES_SENT"
+    case downstreamDecompressedHeaderBytesReceived = "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED"
+    case downstreamDecompressedHeaderBytesSent = "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT"
     case downstreamTransportFailureReason = "DOWNSTREAM_TRANSPORT_FAILURE_REASON"
     case downstreamLocalCloseReason = "DOWNSTREAM_LOCAL_CLOSE_REASON"
     case downstreamDetectedCloseType = "DOWNSTREAM_DETECTED_CLOSE_TYPE"
@@ -118,6 +122,12 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case downstreamPeerCertificateStart = "DOWNSTREAM_PEER_CERT_V_START"
     case downstreamPeerCertificateEnd = "DOWNSTREAM_PEER_CERT_V_END"
     case downstreamPeerFingerprint256 = "DOWNSTREAM_PEER_FINGERPRINT_256"
+    case downstreamPeerFingerprint1 = "DOWNSTREAM_PEER_FINGERPRINT_1"
+    case downstreamPeerChainFingerprints1 = "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1"
+    case downstreamPeerChainFingerprints256 = "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256"
+    case downstreamPeerChainSerials = "DOWNSTREAM_PEER_CHAIN_SERIALS"
+    case downstreamPeerIssuerFingerprint256 = "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256"
+    case downstreamPeerIssuerSerial = "DOWNSTREAM_PEER_ISSUER_SERIAL"
     case downstreamPeerURINames = "DOWNSTREAM_PEER_URI_SAN"
     case downstreamPeerDNSNames = "DOWNSTREAM_PEER_DNS_SAN"
     case downstreamPeerIPNames = "DOWNSTREAM_PEER_IP_SAN"
@@ -128,6 +138,7 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case downstreamLocalIPNames = "DOWNSTREAM_LOCAL_IP_SAN"
     case downstreamLocalEmailNames = "DOWNSTREAM_LOCAL_EMAIL_SAN"
     case downstreamTLSCipher = "DOWNSTREAM_TLS_CIPHER"
+    case downstreamTLSGroup = "DOWNSTREAM_TLS_GROUP"
     case downstreamTLSVersion = "DOWNSTREAM_TLS_VERSION"
     case upstreamPeerSubject = "UPSTREAM_PEER_SUBJECT"
     case upstreamPeerIssuer = "UPSTREAM_PEER_ISSUER"
@@ -141,6 +152,9 @@ package enum FormatCommand: String, CaseIterable, Sendable {
     case upstreamLocalDNSNames = "UPSTREAM_LOCAL_DNS_SAN"
     case upstreamLocalIPNames = "UPSTREAM_LOCAL_IP_SAN"
     case upstreamTLSCipher = "UPSTREAM_TLS_CIPHER"
+    case upstreamTLSGroup = "UPSTREAM_TLS_GROUP"
+    /// The name we asked an upstream for.
+    case upstreamServerName = "UPSTREAM_SERVER_NAME"
     case upstreamTLSVersion = "UPSTREAM_TLS_VERSION"
     /// An expression; its value as text, and in JSON with its type.
     case expression = "CEL"
@@ -188,11 +202,23 @@ package enum FormatCommand: String, CaseIterable, Sendable {
             .upstreamWireBytesSent, .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent, .downstreamLocalPort,
             .downstreamDirectLocalPort, .downstreamRemotePort, .downstreamDirectRemotePort,
             .downstreamWireBytesReceived, .downstreamWireBytesSent, .downstreamHeaderBytesReceived,
-            .downstreamHeaderBytesSent, .connectionID, .grpcStatusNumber:
+            .downstreamHeaderBytesSent, .upstreamDecompressedHeaderBytesReceived, .upstreamDecompressedHeaderBytesSent,
+            .downstreamDecompressedHeaderBytesReceived, .downstreamDecompressedHeaderBytesSent, .connectionID, .grpcStatusNumber:
             .number
         case .grpcStatus: argument.equalsIgnoringCase("NUMBER") ? .number : .text
         case .metadata, .clusterMetadata, .upstreamMetadata: .structured
         default: .text
+        }
+    }
+
+    /// Whether it prints how many bytes heads had, which is counted only where a log asks.
+    var isAboutHeadBytes: Bool {
+        switch self {
+        case .downstreamHeaderBytesReceived, .downstreamHeaderBytesSent, .upstreamHeaderBytesReceived, .upstreamHeaderBytesSent,
+            .downstreamDecompressedHeaderBytesReceived, .downstreamDecompressedHeaderBytesSent,
+            .upstreamDecompressedHeaderBytesReceived, .upstreamDecompressedHeaderBytesSent:
+            true
+        default: false
         }
     }
 
@@ -204,15 +230,10 @@ package enum FormatCommand: String, CaseIterable, Sendable {
 
     /// Commands that are accepted and have no value.
     package static let valuelessNames: Set<String> = [
-        "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
-        "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1", "DOWNSTREAM_PEER_CHAIN_SERIALS",
-        "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256", "DOWNSTREAM_PEER_ISSUER_SERIAL", "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
-        "DOWNSTREAM_TLS_GROUP", "DOWNSTREAM_TLS_SESSION_ID", "UPSTREAM_TLS_GROUP", "UPSTREAM_TLS_SESSION_ID",
-        "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_SERVER_NAME", "UPSTREAM_DETECTED_CLOSE_TYPE",
+        "DOWNSTREAM_PEER_OTHERNAME_SAN", "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_TLS_SESSION_ID",
+        "UPSTREAM_TLS_SESSION_ID", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_DETECTED_CLOSE_TYPE",
         "UPSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "DOWNSTREAM_CX_RTT", "ROUTE_RESOLUTION_COUNT",
-        "ROUTE_RESOLUTION_TIME_US", "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
-        "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT", "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
-        "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
+        "ROUTE_RESOLUTION_TIME_US",
     ]
 }
 

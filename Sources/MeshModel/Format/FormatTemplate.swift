@@ -36,6 +36,14 @@ package final class FormatTemplate: Equatable, @unchecked Sendable {
         return slice(segments[0].first)
     }
 
+    /// Whether a command prints how many bytes the heads of a message had.
+    package var asksForHeadBytes: Bool {
+        segments.contains { segment in
+            guard case .command(let command) = segment.kind else { return false }
+            return command.isAboutHeadBytes
+        }
+    }
+
     func slice(_ range: FormatSegment.TextRange) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: text[Int(range.start)..<Int(range.start) + Int(range.count)])
     }

@@ -122,11 +122,3 @@ struct CompiledQueryMatcher: BitwiseCopyable {
         return nil
     }
 }
-
-/// Reading a query string.
-package enum QueryText {
-    /// The value of the first parameter of a name, undecoded; empty without `=`, nil when it is absent.
-    package static func value(
-        of name: UnsafeRawBufferPointer, in query: UnsafeRawBufferPointer
-    ) -> UnsafeRawBufferPointer? { CompiledQueryMatcher.value(of: name, in: query) }
-}

@@ -134,6 +134,16 @@ _REFUSED = {
     "line feed in a value": (*_GET, ("x", "a\nb")),
 }
 
+def counters(*names):
+    """A view of `/stats` that shows these."""
+
+    def view(answer):
+        values = dict(line.split(": ", 1) for line in answer.body.decode().splitlines() if ": " in line)
+        return "\n".join(f"{name} {values.get(name, 'absent')}" for name in names)
+
+    return view
+
+
 _RULES = (
     _fields("fields over HTTP/2", "host in place of :authority", 200, *_without(":authority"), ("host", "h.test")),
     _fields("fields over HTTP/2", "equal host and :authority", 200, *_GET, ("host", "example.test")),
@@ -167,6 +177,8 @@ _RULES = (
     h2("path over HTTP/2", "normalised", 200, Ask("/x/..//1//y?a=/../"), listener_name="normalize",
         shows="GET /1/y?a=/../"),
     h2("path over HTTP/2", "fragment", 400, Ask("/1#fragment")),
+    h2("path over HTTP/2", "fragment, counted", 400, Ask("/1#fragment"), listener_name="normalize", admin="/stats",
+       admin_view=counters("http.normalize.downstream_rq_failed_path_normalization"), lacks="absent"),
     h2("path over HTTP/2", "OPTIONS *", 404, Ask("*", method="OPTIONS")),
 )
 
@@ -212,16 +224,6 @@ _TUNNEL_CASES = (
     h2("CONNECT", "over HTTP/2, not enabled", 404,
         Ask(fields=((":method", "CONNECT"), (":authority", "target.test:443")))),
 )
-
-def counters(*names):
-    """A view of `/stats` that shows these."""
-
-    def view(answer):
-        values = dict(line.split(": ", 1) for line in answer.body.decode().splitlines() if ": " in line)
-        return "\n".join(f"{name} {values.get(name, 'absent')}" for name in names)
-
-    return view
-
 
 _GREETING = f.PREFACE + f.settings()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 itself: versions, framing, connection life, path normalising, limits."""
 
+from cases.http2 import counters
 from harness import BODY_THEN, AwaitUpstream, Case, End, Group, HalfClose, Kept, Pause, Receive, Send
 
 from PythonKit.bootstrap import cluster, hcm, listener
@@ -72,6 +73,15 @@ def raw(text) -> bytes:
 
 _CHUNKED_REQUEST = request("/", method="POST", headers=[("transfer-encoding", "chunked")])
 _HOST = "Host: example.test\n"
+
+
+def _refused_path(outcome, name, target):
+    """What is counted of a path that cannot be normalised."""
+    return Case(
+        "path that is refused", f"counted: {outcome}", 400, listener=name, steps=(Send(request(target)), Receive()), admin="/stats",
+        admin_view=counters(f"http.{name}.downstream_rq_failed_path_normalization", f"http.{name}.downstream_rq_4xx"),
+        lacks="absent",
+    )
 
 
 def _path(feature, outcome, listener_name, target, shows="", status=200, **more):
@@ -467,6 +477,8 @@ GROUP = Group(
             "GET /a/b?%2f",
         ),
         _path("path", "fragment", "main", "/a#b", "", 400),
+        _refused_path("fragment", "main", "/a#b"),
+        _refused_path("escaped slash", "escaped_reject", "/a%2Fb"),
         _path("path", "8-bit byte", "main", "/caf\xe9", "", 400),
         _path("path", "without a slash", "main", "abc", "", 400),
         _path("path", "only a query", "main", "/?", "GET /? HTTP"),
