@@ -48,6 +48,7 @@ def configuration(ports, log):
                 {
                     "load_balancing_weight": 7,
                     "endpoint": {"hostname": "first", "address": b.address(ports["upstream"])},
+                    "metadata": {"filter_metadata": {"istio": {"workload": "v1;mesh", "n": [0, 7, False, True, None]}, "none": {}}},
                 },
                 {"health_status": "UNHEALTHY", "endpoint": {"address": b.address(ports["dead"])}},
             ],

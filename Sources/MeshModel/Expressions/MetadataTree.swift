@@ -69,6 +69,22 @@ package final class MetadataTree: Hashable, Sendable {
         }
     }
 
+    /// What the tree was made from; of the whole, or of one node.
+    package func value(at index: Int = 0) -> MetadataValue {
+        let node = nodes[index]
+        return switch node.kind {
+        case .null: .null
+        case .bool: .bool(node.number != 0)
+        case .number: .number(node.number)
+        case .string: .string(String(decoding: text[node.content], as: UTF8.self))
+        case .list: .list(node.children.map { value(at: $0) })
+        case .object:
+            .object(Dictionary(
+                node.children.map { (String(decoding: text[nodes[$0].key], as: UTF8.self), value(at: $0)) },
+                uniquingKeysWith: { first, _ in first }))
+        }
+    }
+
     /// The member of an object with this key; nil where there is none.
     func member(_ key: UnsafeRawBufferPointer, of index: Int) -> Int? {
         guard nodes[index].kind == .object else { return nil }

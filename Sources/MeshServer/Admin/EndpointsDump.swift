@@ -54,7 +54,52 @@ enum EndpointsDump {
         case .degraded: 5
         }
         message.append(varint: health, field: 2)
+        if !endpoint.metadata.isEmpty { message.append(3, wire(endpoint.metadata)) }
         message.append(4, wrapped(endpoint.weight))
+        return message.bytes
+    }
+
+    /// `envoy.config.core.v3.Metadata`. What is typed in it was not kept.
+    private static func wire(_ metadata: MetadataTable) -> [UInt8] {
+        guard case .object(let namespaces) = metadata.tree.value() else { return [] }
+        var message = WireBytes()
+        for (name, value) in namespaces.sorted(by: { $0.key < $1.key }) {
+            guard case .object(let fields) = value else { continue }
+            // filter_metadata, a map.
+            var entry = WireBytes()
+            entry.append(1, text: name)
+            entry.append(2, structure(fields))
+            message.append(1, entry.bytes)
+        }
+        return message.bytes
+    }
+
+    /// `google.protobuf.Struct`.
+    private static func structure(_ fields: [String: MetadataValue]) -> [UInt8] {
+        var message = WireBytes()
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            var entry = WireBytes()
+            entry.append(1, text: key)
+            entry.append(2, wire(value))
+            message.append(1, entry.bytes)
+        }
+        return message.bytes
+    }
+
+    /// `google.protobuf.Value`.
+    private static func wire(_ value: MetadataValue) -> [UInt8] {
+        var message = WireBytes()
+        switch value {
+        case .null: message.append(choice: 0, field: 1)
+        case .number(let number): message.append(double: number, field: 2)
+        case .string(let text): message.append(3, text.utf8)
+        case .bool(let flag): message.append(choice: flag ? 1 : 0, field: 4)
+        case .object(let fields): message.append(5, structure(fields))
+        case .list(let values):
+            var list = WireBytes()
+            for inner in values { list.append(1, wire(inner)) }
+            message.append(6, list.bytes)
+        }
         return message.bytes
     }
 

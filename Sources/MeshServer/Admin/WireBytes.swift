@@ -24,6 +24,18 @@ struct WireBytes {
     }
 
     /// A field as it was found.
+    /// A number of a `oneof`, which is there even when it is 0.
+    mutating func append(choice value: UInt64, field: Int) {
+        appendVarint(UInt64(field) << 3)
+        appendVarint(value)
+    }
+
+    /// A `double`, there even when it is 0.
+    mutating func append(double value: Double, field: Int) {
+        appendVarint(UInt64(field) << 3 | 1)
+        withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes += $0 }
+    }
+
     mutating func append(record: ArraySlice<UInt8>) { bytes += record }
 
     private mutating func appendVarint(_ value: UInt64) {
