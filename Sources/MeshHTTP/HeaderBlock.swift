@@ -275,6 +275,8 @@ public import MeshIO
         let capacity: Int
         if needed <= SlabPool.smallCapacity {
             capacity = SlabPool.smallCapacity
+        } else if needed <= SlabPool.modestCapacity {
+            capacity = SlabPool.modestCapacity
         } else if needed <= SlabPool.mediumCapacity {
             capacity = SlabPool.mediumCapacity
         } else if needed <= SlabPool.standardCapacity {

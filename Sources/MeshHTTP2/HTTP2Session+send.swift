@@ -147,11 +147,8 @@ extension HTTP2Session {
     /// Puts a block's live fields into `fields`, pseudo-headers first. Returns how many.
     func gather(_ headers: borrowing HeaderBlock, isRequest: Bool, status: UInt16 = 0) -> Int {
         let most = headers.liveCount &+ 1
-        if most > fieldCapacity {
-            fields.deallocate()
-            fieldCapacity = max(most, fieldCapacity * 2)
-            fields = .allocate(capacity: fieldCapacity)
-        }
+        if most > memory.fieldCapacity { memory.growFields(to: most) }
+        let fields = memory.fields
         var target = fields
         if isRequest {
             put(.method, of: headers, to: &target)

@@ -58,8 +58,9 @@ package final class HTTP2Session {
     /// Where frames go while `flush` runs.
     var output: UnsafeMutablePointer<OutputQueue>?
     var outputLimit = 0
-    var fields: UnsafeMutablePointer<nghttp2_nv>
-    var fieldCapacity = 64
+
+    /// Where `gather` puts the fields of a message; valid until it is called for any session of the loop.
+    var fields: UnsafeMutablePointer<nghttp2_nv> { memory.fields }
 
     /// The stream of the last callback, so that frames in a row find it without a look-up.
     var lastID: Int32 = 0
@@ -101,7 +102,6 @@ package final class HTTP2Session {
         allowsUnderscores = options.underscores == .allow
         self.memory = memory
         self.pool = pool
-        fields = .allocate(capacity: fieldCapacity)
         session = makeSession()
         if session == nil { failure = .internalError }
     }
@@ -109,7 +109,6 @@ package final class HTTP2Session {
     deinit {
         // Closes no stream by callback; the tables drop their slices and blocks themselves.
         if let session { nghttp2_session_del(session) }
-        fields.deallocate()
     }
 
     // MARK: Receiving

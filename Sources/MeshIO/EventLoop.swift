@@ -26,10 +26,12 @@ open class EventLoop {
     /// Streams to flush and objects to call at the end of this turn, each with a spare array: a round works on what was
     /// there when it began, and what it causes is the next round's.
     /// A dirty stream is retained by hand, once, until it was flushed.
-    private final var dirty = UncountedStack<ByteStream>(capacity: 256)
-    private final var flushing = UncountedStack<ByteStream>(capacity: 256)
+    private final var dirty = UncountedStack<ByteStream>(capacity: EventLoop.fewestDirty)
+    private final var flushing = UncountedStack<ByteStream>(capacity: EventLoop.fewestDirty)
     private final var turnEnds = TurnEndList()
     private final var ending = TurnEndList()
+
+    private static let fewestDirty = 256
 
     /// Rounds of flushing at the end of one turn; what is dirty after that waits for the next one, so that two streams
     /// that keep dirtying each other cannot hold the loop.
@@ -81,10 +83,14 @@ open class EventLoop {
     /// Gives back what was not needed since the last call, by the end of the turn. Implementations call it every 30 s.
     package final func trim() { trimmedBytes = (trimmedBytes ?? 0) + (onTrim?() ?? 0) }
 
+    /// What is idle and stays may move to the front of the loop's tables from now until the end of the turn, when they shrink:
+    /// `TimerWheel.settle`, `ByteStream.settle`. The owner calls this from `onTrim`, when it has ended what it ends.
+    open func prepareToShrink() { timers.prepareToShrink() }
+
     // MARK: End of turn
 
     /// Objects that ended while they, or someone above them, were being called.
-    private final var retired: [AnyObject] = []
+    private final var retired: ContiguousArray<AnyObject> = []
 
     /// Keeps an object alive until no call of this turn is under way any more: handlers are called without being counted,
     /// so whoever drops the last reference to one that may be running hands it over here.
@@ -129,7 +135,7 @@ open class EventLoop {
         // What `onTrim` ended is gone only now.
         if let trimmedBytes {
             self.trimmedBytes = nil
-            if pool.trim(otherBytes: trimmedBytes) { onPagesReturned?() }
+            if pool.trim(otherBytes: trimmedBytes + shrinkTables()) { onPagesReturned?() }
         }
     }
 
@@ -166,6 +172,12 @@ open class EventLoop {
     /// Drops steps that were not taken, for a loop that ends.
     package final func dropLongWork() { longWork.removeAll() }
 
+    /// What a burst left behind in the loop's own tables goes to the allocator; returns how many bytes.
+    open func shrinkTables() -> Int {
+        dirty.shrink(minimum: EventLoop.fewestDirty) + flushing.shrink(minimum: EventLoop.fewestDirty)
+            + turnEnds.shrink() + ending.shrink() + retired.shrink() + timers.shrink()
+    }
+
     private final func releaseRetired() {
         // Called from the loop itself, with no handler on the stack; what the objects' ends retire waits for the next turn.
         if !retired.isEmpty { retired.removeAll(keepingCapacity: true) }
@@ -174,9 +186,11 @@ open class EventLoop {
 
 /// Objects to be called, counted once while they wait: an Array would count each again when it is walked.
 private struct TurnEndList: ~Copyable {
+    private static let smallest = 256
+
     private var items: UnsafeMutablePointer<any EndOfTurn>
     private var count = 0
-    private var capacity = 256
+    private var capacity = TurnEndList.smallest
 
     init() { items = .allocate(capacity: capacity) }
 
@@ -200,12 +214,22 @@ private struct TurnEndList: ~Copyable {
         for index in 0..<waiting { (items + index).move().onEndOfTurn() }
     }
 
-    private mutating func grow() {
-        let wider = UnsafeMutablePointer<any EndOfTurn>.allocate(capacity: capacity * 2)
-        wider.moveInitialize(from: items, count: count)
+    private mutating func grow() { resize(to: capacity * 2) }
+
+    /// See `UncountedStack.shrink`.
+    mutating func shrink() -> Int {
+        let before = capacity
+        guard let places = TableSize.shrunk(before, holding: count, minimum: TurnEndList.smallest) else { return 0 }
+        resize(to: places)
+        return (before - places) * MemoryLayout<any EndOfTurn>.stride
+    }
+
+    private mutating func resize(to places: Int) {
+        let other = UnsafeMutablePointer<any EndOfTurn>.allocate(capacity: places)
+        other.moveInitialize(from: items, count: count)
         items.deallocate()
-        items = wider
-        capacity *= 2
+        items = other
+        capacity = places
     }
 }
 

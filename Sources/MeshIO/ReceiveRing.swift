@@ -101,7 +101,7 @@
         guard let slab else { return }
         if tail == head {
             detach()
-        } else if tail &- head <= SlabPool.smallCapacity, slab.capacity > SlabPool.smallCapacity {
+        } else if tail &- head <= SlabPool.modestCapacity, slab.capacity > SlabPool.modestCapacity {
             shrink(from: pool)
         }
     }

@@ -28,7 +28,7 @@
 @frozen @usableFromInline package struct Slab: Equatable {
     @usableFromInline let header: UnsafeMutablePointer<SlabHeader>
 
-    /// Bytes before the payload; a multiple of a cache line, so that the payload starts on one.
+    /// Bytes before the payload; a cache line, so that the payload of slabs from 4 KiB on starts on one.
     @inlinable package static var headerSize: Int { 64 }
 
     @inlinable init(header: UnsafeMutablePointer<SlabHeader>) { self.header = header }

@@ -26,7 +26,8 @@ package final class TimerWheel {
     private struct Node {
         var previous: UInt32 = .max
         var next: UInt32 = .max
-        /// Slot list that holds the node; `.max` while it is not armed.
+        /// Slot list that holds the node; `.max` while it is not armed, `vacant` while it is nobody's and `next` leads to the
+        /// next such node.
         var slot: UInt32 = .max
         var tag: UInt32 = 0
         var deadline: UInt64 = 0
@@ -38,12 +39,15 @@ package final class TimerWheel {
     private static let slotCount = 256
     private static let levels = 4
     private static let tickNanoseconds: UInt64 = 1_000_000
+    private static let vacant: UInt32 = .max - 1
 
     // Bare memory: the nodes are touched several times a request, and an array would check on each touch that it is alone.
     private var nodes: UnsafeMutablePointer<Node>
     private var nodeCount = 0
-    private var nodeCapacity = 64
-    private var freeNodes: [UInt32] = []
+    private var nodeCapacity = TableSize.smallest
+    /// The first of the nodes that nobody has.
+    private var firstFree: UInt32 = .max
+    private var isShrinking = false
     private let heads: UnsafeMutablePointer<UInt32>
     private var currentTick: UInt64
     /// Nodes of the slot being fired, walked by index so that a callback may cancel any of them.
@@ -69,8 +73,11 @@ package final class TimerWheel {
     /// Makes a timer that calls `target.onTimer(tag)`. The target is not retained: call `free` before it dies.
     package func make(target: any TimerTarget, tag: UInt32 = 0) -> TimerID {
         let index: UInt32
-        if let reused = freeNodes.popLast() {
-            index = reused
+        if firstFree != .max {
+            index = firstFree
+            firstFree = nodes[Int(index)].next
+            nodes[Int(index)].next = .max
+            nodes[Int(index)].slot = .max
         } else {
             if nodeCount == nodeCapacity { grow() }
             index = UInt32(truncatingIfNeeded: nodeCount)
@@ -82,21 +89,85 @@ package final class TimerWheel {
         return TimerID(index: index)
     }
 
-    private func grow() {
-        let wider = UnsafeMutablePointer<Node>.allocate(capacity: nodeCapacity * 2)
-        wider.moveInitialize(from: nodes, count: nodeCount)
+    private func grow() { resize(to: nodeCapacity * 2) }
+
+    private func resize(to places: Int) {
+        let other = UnsafeMutablePointer<Node>.allocate(capacity: places)
+        other.moveInitialize(from: nodes, count: nodeCount)
         nodes.deallocate()
-        nodes = wider
-        nodeCapacity *= 2
+        nodes = other
+        nodeCapacity = places
     }
+
+    /// Bytes of the table of timers, for tests.
+    package var tableBytes: Int { nodeCapacity * MemoryLayout<Node>.stride }
 
     /// Cancels the timer and gives its node back. `id` becomes none.
     package func free(_ id: inout TimerID) {
         guard !id.isNone else { return }
         cancel(id)
-        nodes[Int(id.index)].target = nil
-        freeNodes.append(id.index)
+        vacate(id.index)
         id = .none
+    }
+
+    private func vacate(_ index: UInt32) {
+        nodes[Int(index)].target = nil
+        nodes[Int(index)].slot = TimerWheel.vacant
+        // While timers move to the front, those that come free behind are not to be taken; `shrink` lists them.
+        if !isShrinking { list(index) }
+    }
+
+    private func list(_ index: UInt32) {
+        nodes[Int(index)].next = firstFree
+        firstFree = index
+    }
+
+    // MARK: Giving memory back
+
+    /// If the table is mostly empty, `settle` moves timers to its front from now until `shrink`.
+    package func prepareToShrink() {
+        var taken = 0
+        for index in 0..<nodeCount where nodes[index].slot != TimerWheel.vacant { taken += 1 }
+        isShrinking = TableSize.shrunk(nodeCapacity, holding: taken) != nil
+        if isShrinking { listFree() }
+    }
+
+    /// Moves a timer to the first free node if that is before its own, so that `shrink` can give back what lies behind. `id`
+    /// names it there. For timers of what may live long and is idle now.
+    package func settle(_ id: inout TimerID) {
+        guard isShrinking, !id.isNone, firstFree < id.index else { return }
+        let (from, to) = (id.index, firstFree)
+        let node = nodes[Int(from)]
+        firstFree = nodes[Int(to)].next
+        nodes[Int(to)] = node
+        if node.slot != .max {
+            if node.previous != .max { nodes[Int(node.previous)].next = to } else { heads[Int(node.slot)] = to }
+            if node.next != .max { nodes[Int(node.next)].previous = to }
+        }
+        vacate(from)
+        id = TimerID(index: to)
+    }
+
+    /// Gives back the nodes behind the last one that somebody has, where `TableSize` says so; returns the bytes that went to the
+    /// allocator. New timers take the first free node from then on.
+    package func shrink() -> Int {
+        if !isShrinking { prepareToShrink() }
+        guard isShrinking else { return 0 }
+        isShrinking = false
+        while nodeCount > 0, nodes[nodeCount - 1].slot == TimerWheel.vacant { nodeCount -= 1 }
+        listFree()
+        let before = nodeCapacity
+        guard let places = TableSize.shrunk(before, holding: nodeCount) else { return 0 }
+        resize(to: places)
+        return (before - places) * MemoryLayout<Node>.stride
+    }
+
+    /// Lists the free nodes in order.
+    private func listFree() {
+        firstFree = .max
+        for index in (0..<nodeCount).reversed() where nodes[index].slot == TimerWheel.vacant {
+            list(UInt32(truncatingIfNeeded: index))
+        }
     }
 
     /// Arms (or re-arms) the timer for `deadline`; one in the past fires at the next tick.

@@ -87,11 +87,22 @@
         return removed
     }
 
-    @usableFromInline mutating func grow() {
-        let wider = UnsafeMutablePointer<Unmanaged<Object>>.allocate(capacity: capacity * 2)
-        wider.update(from: items, count: count)
+    @usableFromInline mutating func grow() { resize(to: capacity * 2) }
+
+    /// Gives back what `TableSize` says the stack does not need, down to `minimum` places; returns the bytes that went to the
+    /// allocator.
+    package mutating func shrink(minimum: Int = TableSize.smallest) -> Int {
+        let before = capacity
+        guard let places = TableSize.shrunk(before, holding: count, minimum: minimum) else { return 0 }
+        resize(to: places)
+        return (before - places) * MemoryLayout<Unmanaged<Object>>.stride
+    }
+
+    private mutating func resize(to places: Int) {
+        let other = UnsafeMutablePointer<Unmanaged<Object>>.allocate(capacity: places)
+        other.update(from: items, count: count)
         items.deallocate()
-        items = wider
-        capacity *= 2
+        items = other
+        capacity = places
     }
 }

@@ -16,7 +16,7 @@ struct SocketPoll: ~Copyable {
     private let loop: Unmanaged<UVLoop>
     private let set: Int32
     private let descriptor: Int32
-    private let token: UInt64
+    private var token: UInt64
     private var isAdded = false
     /// Events asked for; errors come also with none.
     private(set) var interest: Int32 = 0
@@ -38,6 +38,14 @@ struct SocketPoll: ~Copyable {
         } else {
             isAdded = apus_epoll_add(set, descriptor, bits, token) >= 0
         }
+    }
+
+    /// See `ByteStream.settle`.
+    mutating func settle() {
+        let settled = loop._withUnsafeGuaranteedRef { $0.settle(token) }
+        guard settled != token else { return }
+        token = settled
+        if isAdded { _ = apus_epoll_change(set, descriptor, UInt32(bitPattern: interest), token) }
     }
 
     /// Reports nothing any more, not even errors.

@@ -30,12 +30,18 @@ package final class UVLoop: EventLoop, TimerTarget {
         var stream: Unmanaged<UVStream>?
         var listener: Unmanaged<UVListener>?
         var generation: UInt32 = 0
+
+        var isFree: Bool { stream == nil && listener == nil }
     }
 
-    private var slots: [Slot] = []
-    private var freeSlots: [UInt32] = []
+    private var slots: ContiguousArray<Slot> = []
+    private var freeSlots: ContiguousArray<UInt32> = []
+    /// Of slots that are made anew: higher than that of any that was given up.
+    private var firstGeneration: UInt32 = 0
+    /// Between `prepareToShrink` and `shrinkTables`: slots that come free are not taken.
+    private var isShrinking = false
     /// Owners whose socket was closed in this turn: one of them may be the caller of the close.
-    private var retired: [AnyObject] = []
+    private var retired: ContiguousArray<AnyObject> = []
     private let ready: UnsafeMutablePointer<apus_ready>
     /// A libuv handle was opened or closed, which takes effect in `uv_run`.
     private var hasChangedHandles = false
@@ -244,7 +250,7 @@ package final class UVLoop: EventLoop, TimerTarget {
             index = Int(free)
         } else {
             index = slots.count
-            slots.append(Slot())
+            slots.append(Slot(generation: firstGeneration))
         }
         switch owner {
         case .stream(let stream): slots[index].stream = Unmanaged.passRetained(stream)
@@ -257,12 +263,61 @@ package final class UVLoop: EventLoop, TimerTarget {
         let index = Int(token & 0xFFFF_FFFF)
         if let stream = slots[index].stream { retired.append(stream.takeRetainedValue()) }
         if let listener = slots[index].listener { retired.append(listener.takeRetainedValue()) }
+        vacate(index)
+        if !isShrinking { freeSlots.append(UInt32(truncatingIfNeeded: index)) }
+    }
+
+    private func vacate(_ index: Int) {
         slots[index].stream = nil
         slots[index].listener = nil
         slots[index].generation &+= 1
         // The all-ones token is libuv's.
         if slots[index].generation == .max { slots[index].generation = 0 }
-        freeSlots.append(UInt32(truncatingIfNeeded: index))
+    }
+
+    /// Makes the lowest free slots the next ones, if the table is mostly empty.
+    override package func prepareToShrink() {
+        super.prepareToShrink()
+        isShrinking = TableSize.shrunk(slots.capacity, holding: slots.count - freeSlots.count) != nil
+        if isShrinking { listFreeSlots() }
+    }
+
+    /// Moves a socket to the lowest free slot before its own; returns the token that names it there. No event is on its way to
+    /// the old one: those of this turn have been handled.
+    func settle(_ token: UInt64) -> UInt64 {
+        let index = Int(token & 0xFFFF_FFFF)
+        guard isShrinking, let free = freeSlots.last, free < index else { return token }
+        freeSlots.removeLast()
+        let place = Int(free)
+        slots[place].stream = slots[index].stream
+        slots[place].listener = slots[index].listener
+        vacate(index)
+        return UInt64(slots[place].generation) << 32 | UInt64(place)
+    }
+
+    /// Gives back slots behind the last one in use, where a burst left three quarters empty.
+    override package func shrinkTables() -> Int {
+        if !isShrinking { prepareToShrink() }
+        let others = super.shrinkTables()
+        guard isShrinking else { return others }
+        isShrinking = false
+        while let last = slots.last, last.isFree {
+            firstGeneration = max(firstGeneration, last.generation)
+            slots.removeLast()
+        }
+        listFreeSlots()
+        return others + slots.shrink() + freeSlots.shrink() + retired.shrink()
+    }
+
+    /// Places in the table of sockets, for tests.
+    package var socketPlaces: Int { slots.capacity }
+
+    /// Lists free slots, the lowest last.
+    private func listFreeSlots() {
+        freeSlots.removeAll(keepingCapacity: true)
+        for index in slots.indices.reversed() where slots[index].isFree {
+            freeSlots.append(UInt32(truncatingIfNeeded: index))
+        }
     }
 
     package func onTimer(_ tag: UInt32) {

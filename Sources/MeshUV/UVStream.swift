@@ -231,6 +231,8 @@ package final class UVStream: ByteStream, EndOfTurn {
 
     // MARK: Reading
 
+    override package func settle() { poll?.settle() }
+
     override package func startReading() {
         guard !isClosed, !isConnecting, !isInputEnded, !isReadingPaused, let interest = poll?.interest else { return }
         poll?.want((interest & ~PollEvent.disconnect) | PollEvent.readable)

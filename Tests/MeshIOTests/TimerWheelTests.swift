@@ -68,6 +68,60 @@ struct TimerWheelTests {
         log.onFire = nil
     }
 
+    /// A burst of timers, of which one in the middle and the last one stay.
+    @Test func theTableOfABurstGoesBackAndTimersThatStayAreKept() {
+        let log = Log()
+        let wheel = TimerWheel(now: Self.start)
+        let before = wheel.tableBytes
+        var timers = (0..<10_000).map { wheel.make(target: log, tag: UInt32($0)) }
+        for timer in timers { wheel.arm(timer, at: Self.instant(50)) }
+        wheel.prepareToShrink()
+        let full = wheel.shrink()
+        #expect(full == 0)
+        let burst = wheel.tableBytes
+        for index in timers.indices where index != 5_000 && index != 9_999 { wheel.free(&timers[index]) }
+        // The last one has the last node: nothing lies behind it.
+        wheel.prepareToShrink()
+        let held = wheel.shrink()
+        #expect(held == 0)
+        wheel.prepareToShrink()
+        wheel.settle(&timers[9_999])
+        wheel.settle(&timers[5_000])
+        let back = wheel.shrink()
+        #expect(back == burst - before && wheel.tableBytes == before)
+        #expect(wheel.armedCount == 2 && wheel.isArmed(timers[5_000]) && wheel.isArmed(timers[9_999]))
+        var later = wheel.make(target: log, tag: 1)
+        wheel.arm(later, at: Self.instant(60))
+        wheel.advance(to: Self.instant(55))
+        #expect(Set(log.fired) == [5_000, 9_999])
+        wheel.advance(to: Self.instant(65))
+        #expect(log.fired.last == 1 && log.fired.count == 3)
+        wheel.free(&later)
+        wheel.free(&timers[5_000])
+        wheel.free(&timers[9_999])
+    }
+
+    /// Timers that share a slot with others move out of the middle of its list.
+    @Test func aTimerMovesWhereverItIsInItsSlot() {
+        for moved in 0..<3 {
+            let log = Log()
+            let wheel = TimerWheel(now: Self.start)
+            var others = (0..<100).map { _ in wheel.make(target: log) }
+            var timers = (0..<3).map { wheel.make(target: log, tag: UInt32($0)) }
+            for timer in timers { wheel.arm(timer, at: Self.instant(10)) }
+            for index in others.indices { wheel.free(&others[index]) }
+            wheel.prepareToShrink()
+            let before = timers[moved]
+            wheel.settle(&timers[moved])
+            #expect(timers[moved] != before)
+            _ = wheel.shrink()
+            wheel.cancel(timers[(moved + 1) % 3])
+            wheel.advance(to: Self.instant(12))
+            #expect(log.fired.sorted() == [moved, (moved + 2) % 3].map { UInt32($0) }.sorted())
+            for index in timers.indices { wheel.free(&timers[index]) }
+        }
+    }
+
     @Test func aDelayBeyondTheWheelsIsKept() {
         let log = Log()
         let wheel = TimerWheel(now: Self.start)

@@ -36,4 +36,20 @@ struct UncountedStackTests {
         let look3 = stack.takeFewest()
         #expect(look3 == 5)
     }
+
+    @Test func whatABurstLeftGoesBackAndTheRestStays() {
+        let things = (0..<1000).map { _ in Thing() }
+        var stack = UncountedStack<Thing>(capacity: 8)
+        for thing in things { stack.push(.passUnretained(thing)) }
+        let full = stack.shrink()
+        #expect(full == 0)
+        while stack.count > 100 { _ = stack.pop() }
+        let minimum = stack.shrink(minimum: 512)
+        #expect(minimum == (1024 - 512) * 8)
+        let rest = stack.shrink(minimum: 8)
+        #expect(rest == (512 - 200) * 8)
+        #expect((0..<100).allSatisfy { stack[$0].toOpaque() == Unmanaged.passUnretained(things[$0]).toOpaque() })
+        for thing in things { stack.push(.passUnretained(thing)) }
+        #expect(stack.count == 1100)
+    }
 }

@@ -19,6 +19,39 @@ struct UVStreamTests {
         rig.finish()
     }
 
+    /// Of a burst of connections the last one stays: it moves to the front of the loop's table, which shrinks, and goes on.
+    @Test func aConnectionThatOutlivesABurstMovesToTheFrontOfTheTable() throws {
+        let rig = Rig()
+        let acceptor = Acceptor()
+        let bound = try rig.listen(acceptor)
+        let clients = (0..<200).map { _ in Recorder() }
+        let streams = clients.map { rig.loop.connect(to: bound, options: ConnectOptions(), handler: $0) }
+        rig.run(until: { clients.allSatisfy { $0.isConnected } && acceptor.recorders.count == 200 })
+        let burst = rig.loop.socketPlaces
+        for stream in streams.dropLast() { stream.close() }
+        rig.run(until: { acceptor.recorders.filter { $0.isEnded }.count == 199 })
+        for (server, events) in zip(acceptor.streams, acceptor.recorders) where events.isEnded { server.close() }
+        let last = streams[199]
+        let index = try #require(acceptor.recorders.firstIndex { !$0.isEnded })
+        let (server, served) = (acceptor.streams[index], acceptor.recorders[index])
+        served.echoes = true
+        rig.loop.trim()
+        rig.loop.prepareToShrink()
+        last.settle()
+        server.settle()
+        rig.loop.runEndOfTurn()
+        #expect(rig.loop.socketPlaces < burst / 2)
+        // New sockets take the places behind, and events find everybody.
+        let more = (0..<100).map { _ in Recorder() }
+        let moreStreams = more.map { rig.loop.connect(to: bound, options: ConnectOptions(), handler: $0) }
+        last.write(pattern(1_000))
+        rig.run(until: { more.allSatisfy { $0.isConnected } && clients[199].received.count == 1_000 })
+        #expect(clients[199].received == pattern(1_000))
+        for stream in moreStreams + [last] { stream.close() }
+        acceptor.listener?.close()
+        rig.finish()
+    }
+
     @Test func manySlicesLeaveInOrder() throws {
         let rig = Rig()
         let pair = try rig.pair()

@@ -127,7 +127,7 @@ extension ActiveStream {
 
     /// Passes on what was held. It is taken out first: passing on looks at the filters.
     private func drainHeldRequest() {
-        var held = OutputQueue()
+        var held = HeldBytes()
         swap(&held, &filters.heldRequest)
         held.drain { slice in self.passRequestBody(slice, from: 0) }
     }

@@ -215,7 +215,7 @@ extension ActiveStream {
         upstream.resumeReading()
         passResponseHead(manager, from: filters.responsePausedAt - 1, endStream: filters.responseEndsWithHead)
         guard phase.contains(.responseStarted) else { return }
-        var held = OutputQueue()
+        var held = HeldBytes()
         swap(&held, &filters.heldResponse)
         held.drain { slice in self.passResponseBody(slice) }
         if phase.contains(.upstreamEnded), !phase.contains(.finished) { passResponseEnd() }

@@ -11,8 +11,8 @@ struct FilterChainState: ~Copyable {
     var requestPausedAt = 0
     var responsePausedAt = 0
     var responseEndsWithHead = false
-    var heldRequest = OutputQueue()
-    var heldResponse = OutputQueue()
+    var heldRequest = HeldBytes()
+    var heldResponse = HeldBytes()
     var hasPausedDownstream = false
 
     var count: Int { filters.count }

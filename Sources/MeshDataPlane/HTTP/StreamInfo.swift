@@ -29,12 +29,28 @@ package struct StreamInfo {
     package var attempts: UInt32 = 0
 
     /// When the last request byte arrived, the request head left, the first and the last response byte arrived.
-    package var requestEnd: MonotonicInstant? = nil
-    package var upstreamHeadSent: MonotonicInstant? = nil
+    package var requestEnd: MonotonicInstant? {
+        get { requestEndOrZero.instant }
+        set { requestEndOrZero = InstantOrZero(newValue) }
+    }
+    package var upstreamHeadSent: MonotonicInstant? {
+        get { upstreamHeadSentOrZero.instant }
+        set { upstreamHeadSentOrZero = InstantOrZero(newValue) }
+    }
+    package var upstreamFirstByte: MonotonicInstant? {
+        get { upstreamFirstByteOrZero.instant }
+        set { upstreamFirstByteOrZero = InstantOrZero(newValue) }
+    }
+    package var upstreamLastByte: MonotonicInstant? {
+        get { upstreamLastByteOrZero.instant }
+        set { upstreamLastByteOrZero = InstantOrZero(newValue) }
+    }
+    private var requestEndOrZero = InstantOrZero(nil)
+    private var upstreamHeadSentOrZero = InstantOrZero(nil)
+    private var upstreamFirstByteOrZero = InstantOrZero(nil)
+    private var upstreamLastByteOrZero = InstantOrZero(nil)
     /// What the connection to the upstream speaks.
     package var upstreamVersion: HTTPVersion? = nil
-    package var upstreamFirstByte: MonotonicInstant? = nil
-    package var upstreamLastByte: MonotonicInstant? = nil
 
     /// Which record is written now.
     package var logType = AccessLogType.notSet
@@ -128,6 +144,16 @@ package struct HeadBytes: Equatable, Sendable {
         downstreamReceived = UInt32(truncatingIfNeeded: bytes)
         downstreamDecompressed = downstreamReceived
     }
+}
+
+/// An instant that may not have come, in 8 bytes and not 16: thousands of streams wait at a time. The clock's zero, the start of
+/// the machine, stands for none.
+struct InstantOrZero {
+    private let nanoseconds: UInt64
+
+    init(_ instant: MonotonicInstant?) { nanoseconds = instant?.nanoseconds ?? 0 }
+
+    var instant: MonotonicInstant? { nanoseconds == 0 ? nil : MonotonicInstant(nanoseconds: nanoseconds) }
 }
 
 /// What an endpoint is called, for logs. Made for endpoints that have a name or metadata, and only then.

@@ -37,11 +37,11 @@ extension ActiveStream {
         retry.isUsed = true
         retry.isEnabled = true
         retry.isHighPriority = route.pointee.isHighPriority
-        retry.policy = policy
-        retry.priorities = PreviousPriorities(updateFrequency: policy?.pointee.priorityUpdateFrequency ?? 0)
-        retry.state = RetryState(
+        retry.details.pointee.policy = policy
+        retry.details.pointee.priorities = PreviousPriorities(updateFrequency: policy?.pointee.priorityUpdateFrequency ?? 0)
+        retry.details.pointee.state = RetryState(
             conditions: conditions, retries: retries, backoff: policy?.pointee.backoff ?? Backoff(base: 25, max: 250))
-        retry.bodyLimit = bodyLimit(route, manager)
+        retry.details.pointee.bodyLimit = bodyLimit(route, manager)
     }
 
     private var askedConditions: RetryConditions {
@@ -61,11 +61,11 @@ extension ActiveStream {
         }
         if conditions.contains(.statusCodes), let codes = request.headers.value(of: .envoyRetriableStatusCodes) {
             retry.isUsed = true
-            RetryConditions.forEachNumber(in: codes) { self.retry.askedStatusCodes.append($0) }
+            RetryConditions.forEachNumber(in: codes) { self.retry.details.pointee.askedStatusCodes.append($0) }
         }
         if conditions.contains(.headers), let names = request.headers.value(of: .envoyRetriableHeaderNames) {
             retry.isUsed = true
-            retry.askedHeaderNames = ContiguousArray(names.map { ASCII.lowercase($0) })
+            retry.details.pointee.askedHeaderNames = ContiguousArray(names.map { ASCII.lowercase($0) })
         }
         request.headers.removeAll(.envoyRetryOn)
         request.headers.removeAll(.envoyRetryGRPCOn)
@@ -90,7 +90,7 @@ extension ActiveStream {
         let outcome = routesReference._withUnsafeGuaranteedRef { routes in
             let (isWanted, isImmediate) = wantsRetry(routes.matcher)
             var wait: UInt64?
-            if isWanted, let policy = retry.policy {
+            if isWanted, let policy = retry.details.pointee.policy {
                 wait = routes.matcher.askedWait(policy, response.headers, wallClock: loop.wallClock / 1_000_000_000)
             }
             return attemptEnded(isWanted: isWanted, isImmediate: isImmediate, askedWait: wait, on: endpoint)
@@ -109,7 +109,7 @@ extension ActiveStream {
         _ reset: AttemptReset, wasSent: Bool, on endpoint: Unmanaged<ActiveEndpoint>?
     ) -> RetryOutcome {
         guard canRetry else { return .unwanted }
-        let isWanted = retry.state.conditions.cover(reset, wasSent: wasSent)
+        let isWanted = retry.details.pointee.state.conditions.cover(reset, wasSent: wasSent)
         let outcome = attemptEnded(isWanted: isWanted, isImmediate: false, askedWait: nil, on: endpoint)
         if outcome == .retried {
             response.reset()
@@ -124,7 +124,7 @@ extension ActiveStream {
 
     /// Whether the response meets a condition, and whether the next attempt is made without waiting.
     private func wantsRetry(_ matcher: RouteMatcher) -> (isWanted: Bool, isImmediate: Bool) {
-        let conditions = retry.state.conditions
+        let conditions = retry.details.pointee.state.conditions
         var isImmediate = false
         var isWanted = conditions.cover(status: response.status)
         if !isWanted, conditions.contains(.statusCodes), isRetriableStatus(matcher) {
@@ -136,7 +136,7 @@ extension ActiveStream {
             }
         }
         if !isWanted, conditions.contains(.headers) {
-            isWanted = retry.policy.map { matcher.isRetriable($0, response.headers) } ?? false
+            isWanted = retry.details.pointee.policy.map { matcher.isRetriable($0, response.headers) } ?? false
                 || retry.hasAskedHeader(response.headers)
         }
         if !isWanted, !conditions.isDisjoint(with: .grpc), let value = response.headers.value(of: .grpcStatus) {
@@ -152,8 +152,8 @@ extension ActiveStream {
     }
 
     private func isRetriableStatus(_ matcher: RouteMatcher) -> Bool {
-        if let policy = retry.policy, matcher.isRetriable(policy, status: response.status) { return true }
-        return !retry.askedStatusCodes.isEmpty && retry.askedStatusCodes.contains(UInt64(response.status))
+        if let policy = retry.details.pointee.policy, matcher.isRetriable(policy, status: response.status) { return true }
+        return !retry.details.pointee.askedStatusCodes.isEmpty && retry.details.pointee.askedStatusCodes.contains(UInt64(response.status))
     }
 
     private func attemptEnded(
@@ -163,12 +163,12 @@ extension ActiveStream {
         return clusterReference._withUnsafeGuaranteedRef { cluster in
             let counts = cluster.compiled.stats.retry
             let isHigh = retry.isHighPriority
-            if retry.state.isCounted { cluster.retryEnded(isHighPriority: isHigh) }
-            let verdict = retry.state.attemptEnded(
+            if retry.details.pointee.state.isCounted { cluster.retryEnded(isHighPriority: isHigh) }
+            let verdict = retry.details.pointee.state.attemptEnded(
                 isWanted: isWanted, isImmediate: isImmediate, askedWait: askedWait,
                 hasRoom: !isWanted || cluster.hasRetryRoom(isHighPriority: isHigh),
                 random: isWanted ? worker.random.next() : 0)
-            if retry.state.isCounted { cluster.retryStarted(isHighPriority: isHigh) }
+            if retry.details.pointee.state.isCounted { cluster.retryStarted(isHighPriority: isHigh) }
             var wait: UInt64 = 0
             switch verdict {
             case .accept(let endsRetry):
@@ -196,8 +196,8 @@ extension ActiveStream {
             forRouteStats { $0.retried() }
             if let endpoint {
                 endpoint._withUnsafeGuaranteedRef { $0.failedRequests &+= 1 }
-                retry.failed.add(endpoint)
-                retry.priorities.attemptFailed(priority: endpoint._withUnsafeGuaranteedRef { $0.priority })
+                retry.details.pointee.failed.add(endpoint)
+                retry.details.pointee.priorities.attemptFailed(priority: endpoint._withUnsafeGuaranteedRef { $0.priority })
             }
             retry.isWaiting = true
             retry.followsTimeout = false
@@ -212,7 +212,7 @@ extension ActiveStream {
         retry.isEnabled = false
         retry.isWaiting = false
         cancelRetryTimer()
-        guard retry.state.end(), let clusterReference else { return }
+        guard retry.details.pointee.state.end(), let clusterReference else { return }
         clusterReference._withUnsafeGuaranteedRef { $0.retryEnded(isHighPriority: retry.isHighPriority) }
     }
 
@@ -259,13 +259,13 @@ extension ActiveStream {
     private func pickRetryEndpoint(
         _ cluster: WorkerCluster, _ manager: HTTPConnectionManager
     ) -> Unmanaged<ActiveEndpoint>? {
-        guard cluster.isBalanced, let policy = retry.policy else { return pickEndpoint(cluster, manager) }
-        let excluded = retry.priorities.next()
+        guard cluster.isBalanced, let policy = retry.details.pointee.policy else { return pickEndpoint(cluster, manager) }
+        let excluded = retry.details.pointee.priorities.next()
         if excluded != 0 {
-            if let found = cluster.pickEndpoint(policy, avoiding: retry.failed, excluding: excluded) { return found }
-            retry.priorities.startOver()
+            if let found = cluster.pickEndpoint(policy, avoiding: retry.details.pointee.failed, excluding: excluded) { return found }
+            retry.details.pointee.priorities.startOver()
         }
-        return cluster.pickEndpoint(policy, avoiding: retry.failed, excluding: 0)
+        return cluster.pickEndpoint(policy, avoiding: retry.details.pointee.failed, excluding: 0)
     }
 
     private func prepareRetryHead(

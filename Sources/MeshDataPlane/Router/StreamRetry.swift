@@ -16,21 +16,55 @@ struct StreamRetry: ~Copyable {
     /// It follows on one that timed out.
     var followsTimeout = false
     var isHighPriority = false
-    var state = RetryState()
-    /// The route's, in the table that the stream pins; nil where only the client's headers ask for retries.
-    var policy: UnsafePointer<CompiledRetryPolicy>?
     /// Of an attempt. - Unit: nanoseconds; 0 for none.
     var perTryTimeout: UInt64 = 0
     var perTryIdleTimeout: UInt64 = 0
-    /// Bytes of the body that are kept.
-    var bodyLimit = Int.max
-    var failed = FailedEndpoints()
-    /// Which priorities the next attempt leaves out (`retry_priority`).
-    var priorities = PreviousPriorities()
-    /// What the client's headers add to the policy.
-    var askedStatusCodes: ContiguousArray<UInt64> = []
-    /// Names with a comma between them.
-    var askedHeaderNames: ContiguousArray<UInt8> = []
+
+    /// What only a stream with retries needs.
+    struct Details: ~Copyable {
+        var state = RetryState()
+        /// The route's, in the table that the stream pins; nil where only the client's headers ask for retries.
+        var policy: UnsafePointer<CompiledRetryPolicy>?
+        /// Bytes of the body that are kept.
+        var bodyLimit = Int.max
+        var failed = FailedEndpoints()
+        /// Which priorities the next attempt leaves out (`retry_priority`).
+        var priorities = PreviousPriorities()
+        /// What the client's headers add to the policy.
+        var askedStatusCodes: ContiguousArray<UInt64> = []
+        /// Names with a comma between them.
+        var askedHeaderNames: ContiguousArray<UInt8> = []
+
+        /// Ready for the next stream.
+        mutating func reset() {
+            state = RetryState()
+            policy = nil
+            bodyLimit = .max
+            failed.removeAll()
+            priorities = PreviousPriorities()
+            if !askedStatusCodes.isEmpty { askedStatusCodes = [] }
+            if !askedHeaderNames.isEmpty { askedHeaderNames = [] }
+        }
+    }
+
+    private var made: UnsafeMutablePointer<Details>?
+
+    /// Made when first asked for, and kept for the streams that use the object later.
+    var details: UnsafeMutablePointer<Details> {
+        mutating get {
+            if let made { return made }
+            let new = UnsafeMutablePointer<Details>.allocate(capacity: 1)
+            new.initialize(to: Details())
+            made = new
+            return new
+        }
+    }
+
+    deinit {
+        guard let made else { return }
+        made.deinitialize(count: 1)
+        made.deallocate()
+    }
 
     /// Ready for the next stream.
     mutating func reset() {
@@ -41,21 +75,15 @@ struct StreamRetry: ~Copyable {
         isRetry = false
         followsTimeout = false
         isHighPriority = false
-        state = RetryState()
-        policy = nil
         perTryTimeout = 0
         perTryIdleTimeout = 0
-        bodyLimit = .max
-        failed.removeAll()
-        priorities = PreviousPriorities()
-        if !askedStatusCodes.isEmpty { askedStatusCodes = [] }
-        if !askedHeaderNames.isEmpty { askedHeaderNames = [] }
+        made?.pointee.reset()
     }
 
     /// Whether a header that the client named is on the response.
     func hasAskedHeader(_ headers: borrowing HeaderBlock) -> Bool {
-        guard !askedHeaderNames.isEmpty else { return false }
-        return askedHeaderNames.withUnsafeBytes { names in
+        guard let made, !made.pointee.askedHeaderNames.isEmpty else { return false }
+        return made.pointee.askedHeaderNames.withUnsafeBytes { names in
             var start = 0
             while start < names.count {
                 var end = start

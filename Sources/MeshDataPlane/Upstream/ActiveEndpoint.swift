@@ -207,6 +207,9 @@ final class ActiveEndpoint {
 
     // MARK: Ending
 
+    /// See `ConnectionPool.settle`.
+    func settle() { for pool in pools { pool.settle() } }
+
     /// See `ConnectionPool.trim`.
     func trim() -> Int { pools.reduce(0) { $0 + $1.trim() } }
 

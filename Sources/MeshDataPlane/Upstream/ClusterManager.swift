@@ -79,6 +79,9 @@ final class ClusterManager {
         return cluster(id)
     }
 
+    /// See `ConnectionPool.settle`.
+    func settle() { for cluster in active.all { cluster.settle() } }
+
     /// See `ConnectionPool.trim`.
     func trim() -> Int { active.all.reduce(0) { $0 + $1.trim() } }
 

@@ -126,6 +126,16 @@ class ConnectionPool {
 
     // MARK: Connections
 
+    /// After every `trim`: the pool's own tables shrink, and idle connections move to the front of the loop's, for they may have
+    /// been opened in the middle of a burst.
+    func settle() {
+        if firstWaiting == waiting.count, waiting.capacity > TableSize.smallest {
+            waiting = []
+            firstWaiting = 0
+        }
+        _ = all.shrink()
+    }
+
     func open(_ connection: UpstreamConnection) {
         breakers.connections.add(stats)
         connection.place = all.count

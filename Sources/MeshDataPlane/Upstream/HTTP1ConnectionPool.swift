@@ -11,7 +11,7 @@ final class HTTP1ConnectionPool: ConnectionPool {
     private(set) var state = PoolState()
     private var idle = UncountedStack<HTTP1UpstreamConnection>()
     /// Idle connections that stay however long nobody needs them, until they time out.
-    private static let keptIdle = 64
+    private static let keptIdle = 16
 
     // MARK: Requests
 
@@ -117,10 +117,16 @@ final class HTTP1ConnectionPool: ConnectionPool {
     }
 
     override func trim() -> Int {
-        let surplus = min(idle.takeFewest(), idle.count - HTTP1ConnectionPool.keptIdle)
-        guard surplus > 0, compiled.closesSurplus else { return 0 }
+        let unneeded = idle.takeFewest()
+        let surplus = compiled.closesSurplus ? max(0, min(unneeded, idle.count - HTTP1ConnectionPool.keptIdle)) : 0
         for _ in 0..<surplus { idle[0]._withUnsafeGuaranteedRef { $0.closeSurplus() } }
         return surplus
+    }
+
+    override func settle() {
+        for index in 0..<idle.count { idle[index]._withUnsafeGuaranteedRef { $0.settle() } }
+        _ = idle.shrink()
+        super.settle()
     }
 
     /// The connection is gone. `failure` is why it could not be made, when it could not.

@@ -141,6 +141,12 @@ final class HTTP1UpstreamConnection: UpstreamConnection, TimerTarget {
         if next != .max { timers.arm(timer, at: loop.now.advanced(byNanoseconds: next)) }
     }
 
+    /// The connection is idle and stays: what the loop's tables have of it moves to their front.
+    func settle() {
+        timers.settle(&timer)
+        transport?._withUnsafeGuaranteedRef { $0.settle() }
+    }
+
     /// Nobody needed it since the pool was looked at last.
     func closeSurplus() {
         stats.add(counts.connectionsIdleTimeout)

@@ -42,17 +42,17 @@ final class UpstreamRequest {
     private var isReplayed = false
     /// Body is kept in `sent`, to be sent again: every byte of it there was so far.
     private(set) var keepsBody = false
-    private var sent = OutputQueue()
+    private var sent = HeldBytes()
     /// Most bytes of body that are kept.
     private var bodyLimit = 0
     /// Head and body as they were written to an HTTP/1 connection that took nothing of them.
-    private var unsent = OutputQueue()
+    private var unsent = HeldBytes()
     private var isUnsentWhole = false
     /// Bytes that the connection had to send, over its life, before the first one of this request.
     var sentMark: UInt64 = 0
     /// Another attempt was decided on while the end of the response was about to be read.
     private var isDiscarded = false
-    private var held = OutputQueue()
+    private var held = HeldBytes()
     private var isEndHeld = false
     private var isHeadSent = false
     private var hasPausedDownstream = false
@@ -106,7 +106,7 @@ final class UpstreamRequest {
         let isRetriable = withStream { $0.retry.isEnabled }
         keepsBody = isRetriable || pool.key.wireProtocol == .http2
         if keepsBody {
-            bodyLimit = isRetriable ? withStream { $0.retry.bodyLimit } : Int(pool.compiled.cluster.bufferLimitBytes)
+            bodyLimit = isRetriable ? withStream { $0.retry.details.pointee.bodyLimit } : Int(pool.compiled.cluster.bufferLimitBytes)
         }
         enter(pool)
     }

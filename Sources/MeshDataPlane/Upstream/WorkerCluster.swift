@@ -231,6 +231,9 @@ final class WorkerCluster: TimerTarget {
 
     // MARK: Ending
 
+    /// See `ConnectionPool.settle`.
+    func settle() { for endpoint in allEndpoints { endpoint.settle() } }
+
     /// See `ConnectionPool.trim`.
     func trim() -> Int { allEndpoints.reduce(0) { $0 + $1.trim() } }
 

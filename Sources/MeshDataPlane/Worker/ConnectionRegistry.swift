@@ -53,6 +53,22 @@ final class ConnectionRegistry {
         count -= 1
     }
 
+    /// Gives back what a burst left behind: connections move to the front. Returns the bytes that went to the allocator. Not
+    /// while `forEach` runs.
+    func shrink() -> Int {
+        let before = places.capacity
+        guard let smaller = TableSize.shrunk(before, holding: count) else { return free.shrink() }
+        var kept: ContiguousArray<DownstreamConnection?> = []
+        kept.reserveCapacity(smaller)
+        for case let connection? in places {
+            connection.place = kept.count
+            kept.append(connection)
+        }
+        places = kept
+        free.removeAll(keepingCapacity: true)
+        return (before - places.capacity) * MemoryLayout<DownstreamConnection?>.stride + free.shrink()
+    }
+
     /// Puts `successor` in the place of `connection`.
     func replace(_ connection: DownstreamConnection, with successor: DownstreamConnection) {
         guard connection.place >= 0 else { return }

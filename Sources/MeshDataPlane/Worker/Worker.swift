@@ -260,8 +260,11 @@ package final class Worker: EndOfTurn {
         endedConnections += clusters.trim()
         let unneeded = freeStreams.takeFewest()
         let freed = freeStreams.removeOldest(unneeded) { free($0) }
+        loop.prepareToShrink()
+        clusters.settle()
         defer { endedConnections = 0 }
-        return (freed + endedConnections) * Worker.estimatedObjectBytes
+        let tables = connections.shrink() + streams.shrink() + finishedStreams.shrink() + http2Memory.trim()
+        return (freed + endedConnections) * Worker.estimatedObjectBytes + tables
     }
 
     /// Of a connection or a stream with what belongs to it. - Unit: bytes. It only has to tell a burst from the usual.

@@ -23,8 +23,8 @@ struct WorkerThread {
         let seed = WorkerThread.randomSeed()
         let hostAddress = HostAddress.find(options.localAddressIPVersion)
         thread = LoopThread(name: "wrk:\(index)", cpu: options.cpusetThreads ? index : nil) { loop in
-            // After a burst, code that it needed and what comes next does not goes as well; the rest is in the page cache.
-            loop.onPagesReturned = { apus_forget_code_pages() }
+            let code = CodePages(loop: loop)
+            loop.onPagesReturned = { code.forgetSoon() }
             return Worker(
                 index: index, loop: loop, handle: handle, stats: pages, declarations: declarations, sink: sink,
                 logFlushBytes: Int(options.fileFlushMinSizeKilobytes) << 10,

@@ -76,7 +76,7 @@ struct HTTP1ConnectionTests {
         rig.expectNothingLeft()
     }
 
-    /// What a burst left stays until nobody needed it from one look to the next, and then 64 of it.
+    /// What a burst left stays until nobody needed it from one look to the next, and then 16 of it.
     @Test func surplusConnectionsEndWhenNobodyNeedsThem() throws {
         let rig = rig()
         let clients = try (0..<70).map { _ in try rig.client() }
@@ -86,7 +86,7 @@ struct HTTP1ConnectionTests {
         for upstream in rig.upstreams { upstream.send(answer("x")) }
         rig.loop.turn()
         #expect(rig.stat("cluster.up.upstream_cx_active") == 70)
-        for (left, timedOut) in [(70, 0), (64, 6), (64, 6)] {
+        for (left, timedOut) in [(70, 0), (16, 54), (16, 54)] {
             rig.loop.trim()
             rig.loop.turn()
             #expect(rig.stat("cluster.up.upstream_cx_active") == left)
