@@ -72,8 +72,9 @@ open class ByteStream {
     /// Frees the transport at once. With `reset` the peer sees RST and not FIN.
     open func closeTransport(reset: Bool) {}
 
-    /// The stream is idle and stays: its place in the loop's tables may move to their front (`EventLoop.prepareToShrink`).
-    open func settle() {}
+    /// The stream is idle and stays: it gives back what it has for bytes on their way, and its place in the loop's tables may
+    /// move to their front (`EventLoop.prepareToShrink`).
+    open func settle() { output.settle() }
 
     /// The original destination of a redirected connection (SO_ORIGINAL_DST), nil where it has none.
     open func originalDestination() -> Address? { nil }

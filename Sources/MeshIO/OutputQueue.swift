@@ -151,6 +151,15 @@ package import Glibc
         closeOpenSlab()
     }
 
+    /// Gives the list of pieces back while nothing waits; the next piece makes it again. For a queue that may long stay empty.
+    package mutating func settle() {
+        guard recordCount == 0, let records else { return }
+        records.deallocate()
+        self.records = nil
+        recordCapacity = 0
+        first = 0
+    }
+
     /// Hands every waiting piece to `body` and empties the queue; for streams that are not sockets.
     package mutating func drain(_ body: (consuming SlabSlice) -> Void) {
         while recordCount > 0 {

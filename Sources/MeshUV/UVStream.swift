@@ -231,7 +231,10 @@ package final class UVStream: ByteStream, EndOfTurn {
 
     // MARK: Reading
 
-    override package func settle() { poll?.settle() }
+    override package func settle() {
+        super.settle()
+        poll?.settle()
+    }
 
     override package func startReading() {
         guard !isClosed, !isConnecting, !isInputEnded, !isReadingPaused, let interest = poll?.interest else { return }

@@ -30,6 +30,27 @@ struct OutputQueueTests {
         #expect(pool.outstandingSlabs == 0)
     }
 
+    /// An idle queue has no list of pieces; one with bytes keeps it.
+    @Test func aQueueThatSettledGoesOnWhereItWas() {
+        let pool = SlabPool()
+        var queue = OutputQueue()
+        for round in 0..<2 {
+            for index in 0..<6 {
+                let slab = pool.take(3_000)
+                slab.bytes.copyMemory(from: pattern(3_000, from: index), byteCount: 3_000)
+                queue.append(SlabSlice(retaining: slab, offset: 0, length: 3_000), from: pool)
+                slab.release()
+            }
+            queue.settle()
+            for index in 0..<6 {
+                #expect(Array(queue.firstPiece) == pattern(3_000, from: index), "round \(round)")
+                queue.consume(3_000)
+            }
+            queue.settle()
+            #expect(queue.isEmpty && pool.outstandingSlabs == 0)
+        }
+    }
+
     @Test func pinnedBytesCountSlabsAndNotPayload() {
         let pool = SlabPool()
         var queue = OutputQueue()
