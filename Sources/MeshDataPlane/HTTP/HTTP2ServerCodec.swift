@@ -109,8 +109,8 @@ final class HTTP2ServerCodec: ServerCodec, EndOfTurn {
 
     private func onHead(_ record: HTTP2Record, _ manager: HTTPConnectionManager) {
         let taken = manager.worker.takeStream()
-        taken._withUnsafeGuaranteedRef { $0.info.countsHeads = manager.config.accessLogs.countsHeads }
         taken._withUnsafeGuaranteedRef { stream in
+            stream.info.countsHeads = manager.config.accessLogs.countsHeads
             session.takeRequestHead(record, into: &stream.request)
             stream.http2 = session.key(of: record)
             session.setOwner(stream.http2, taken.toOpaque())

@@ -29,26 +29,10 @@ package struct StreamInfo {
     package var attempts: UInt32 = 0
 
     /// When the last request byte arrived, the request head left, the first and the last response byte arrived.
-    package var requestEnd: MonotonicInstant? {
-        get { requestEndOrZero.instant }
-        set { requestEndOrZero = InstantOrZero(newValue) }
-    }
-    package var upstreamHeadSent: MonotonicInstant? {
-        get { upstreamHeadSentOrZero.instant }
-        set { upstreamHeadSentOrZero = InstantOrZero(newValue) }
-    }
-    package var upstreamFirstByte: MonotonicInstant? {
-        get { upstreamFirstByteOrZero.instant }
-        set { upstreamFirstByteOrZero = InstantOrZero(newValue) }
-    }
-    package var upstreamLastByte: MonotonicInstant? {
-        get { upstreamLastByteOrZero.instant }
-        set { upstreamLastByteOrZero = InstantOrZero(newValue) }
-    }
-    private var requestEndOrZero = InstantOrZero(nil)
-    private var upstreamHeadSentOrZero = InstantOrZero(nil)
-    private var upstreamFirstByteOrZero = InstantOrZero(nil)
-    private var upstreamLastByteOrZero = InstantOrZero(nil)
+    @InstantOrZero package var requestEnd: MonotonicInstant?
+    @InstantOrZero package var upstreamHeadSent: MonotonicInstant?
+    @InstantOrZero package var upstreamFirstByte: MonotonicInstant?
+    @InstantOrZero package var upstreamLastByte: MonotonicInstant?
     /// What the connection to the upstream speaks.
     package var upstreamVersion: HTTPVersion? = nil
 
@@ -148,12 +132,15 @@ package struct HeadBytes: Equatable, Sendable {
 
 /// An instant that may not have come, in 8 bytes and not 16: thousands of streams wait at a time. The clock's zero, the start of
 /// the machine, stands for none.
-struct InstantOrZero {
-    private let nanoseconds: UInt64
+@propertyWrapper package struct InstantOrZero {
+    private var nanoseconds: UInt64 = 0
 
-    init(_ instant: MonotonicInstant?) { nanoseconds = instant?.nanoseconds ?? 0 }
+    package init() {}
 
-    var instant: MonotonicInstant? { nanoseconds == 0 ? nil : MonotonicInstant(nanoseconds: nanoseconds) }
+    package var wrappedValue: MonotonicInstant? {
+        get { nanoseconds == 0 ? nil : MonotonicInstant(nanoseconds: nanoseconds) }
+        set { nanoseconds = newValue?.nanoseconds ?? 0 }
+    }
 }
 
 /// What an endpoint is called, for logs. Made for endpoints that have a name or metadata, and only then.

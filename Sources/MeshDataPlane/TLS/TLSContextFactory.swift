@@ -153,10 +153,22 @@ final class TLSContextFactory {
         }
         options.acceptsUntrusted = validation.acceptsUntrusted
         if let depth = validation.maxDepth { options.maxVerifyDepth = Int32(clamping: depth) }
-        options.publicKeyPins = validation.keyPins.compactMap { Digest(bytes: $0) }
-        options.certificateHashes = validation.certificateHashes.compactMap { Digest(bytes: $0) }
+        options.publicKeyPins = try Self.digests(validation.keyPins, "verify_certificate_spki")
+        options.certificateHashes = try Self.digests(validation.certificateHashes, "verify_certificate_hash")
         options.allowsExpired = validation.allowsExpired
         options.checksRevocationOfLeafOnly = validation.checksRevocationOfLeafOnly
+    }
+
+    /// A pin that cannot be read must not be left out: with none left, any certificate would do.
+    private static func digests(_ values: [[UInt8]], _ place: String) throws(TLSConfigError) -> [Digest] {
+        var digests: [Digest] = []
+        for value in values {
+            guard let digest = Digest(bytes: value) else {
+                throw TLSConfigError(reason: "\(place): found \(value.count) bytes; allowed: the 32 of a SHA-256 digest")
+            }
+            digests.append(digest)
+        }
+        return digests
     }
 
     private func apply(_ parameters: TLSParameters, to options: inout TLSContextOptions) throws(TLSConfigError) {

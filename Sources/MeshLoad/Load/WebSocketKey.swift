@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import COpenSSL
+import MeshIO
 
 /// The handshake's proof that the server speaks WebSocket (RFC 6455 §4.2.2).
 enum WebSocketKey {
@@ -15,12 +16,7 @@ enum WebSocketKey {
         return base64(bytes)
     }
 
-    static func base64(_ bytes: [UInt8]) -> [UInt8] {
-        // OpenSSL ends the text with a zero.
-        var text = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
-        let count = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
-        return Array(text[..<Int(count)])
-    }
+    static func base64(_ bytes: [UInt8]) -> [UInt8] { Array(Base64.encode(bytes).utf8) }
 }
 
 /// SHA-1 (FIPS 180-4), which RFC 6455 asks for; it protects nothing there.
